@@ -1,0 +1,89 @@
+"""What every face of the product (API, page, command line) is given. Wired together in `ui/serve.py`.
+
+Knows nothing of how the parts are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from agent.answer import Update
+from agent.llm.protocol import Engine, Role
+from agent.preferences import Fact
+from agent.settings import Settings
+
+if TYPE_CHECKING:
+    from agent.log import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """An earlier message of a stateless call."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """One message of a customer.
+
+    `session_id` continues a conversation kept by the server (NotFound when it is not the caller's).
+    Without it, `history` (oldest first, without the message itself) finds the conversation by the
+    hash of its prefix; when that is unknown too, the history is read by rules alone.
+    `key_id` is the API key's public id ("" for the local page and command line).
+    """
+
+    text: str
+    tenant: str = "default"
+    key_id: str = ""
+    user: str | None = None
+    session_id: str | None = None
+    history: tuple[PastMessage, ...] = ()
+
+
+class Chat(Protocol):
+    """The conversation (agent/conversation.py)."""
+
+    def turn(self, request: TurnRequest) -> AsyncIterator[Update]:
+        """Waiting*, Cards, (Text | Waiting)*, Finished. Closing it early logs what was said so far.
+
+        Raises:
+            NotFound: `session_id` is not a conversation of this tenant, key and user.
+            IndexUnavailable: there is nothing to search.
+        """
+        ...
+
+    async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
+        """Change the wishes of a conversation outside a turn (a chip was removed)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """One line of `/readyz`: `detail` is one sentence when `state` is not "ok"."""
+
+    name: Literal["index", "database", "engine"]
+    state: Literal["ok", "starting", "failed", "off"]
+    detail: str = ""
+
+
+class Health(Protocol):
+    """What `/readyz` asks."""
+
+    async def check(self, *, prove_token: bool = False) -> tuple[PartHealth, ...]:
+        """Every part's state; `prove_token` has the engine make one token (at most 10 s)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a running server has."""
+
+    settings: Settings
+    chat: Chat
+    health: Health
+    log: EventLog
+    engine: Engine

