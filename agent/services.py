@@ -5,7 +5,7 @@ Knows nothing of how the parts are made.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -47,7 +47,7 @@ class TurnRequest:
 class Chat(Protocol):
     """The conversation (agent/conversation.py)."""
 
-    def turn(self, request: TurnRequest) -> AsyncIterator[Update]:
+    def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """Waiting*, Cards, (Text | Waiting)*, Finished. Closing it early logs what was said so far.
 
         Raises:

@@ -62,10 +62,7 @@ class Item:
             "url": self.url,
             "image_url": self.image_url,
             "popularity": self.popularity,
-            "attributes": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in self.attributes.items()
-            },
+            "attributes": {name: _in_json(value) for name, value in self.attributes.items()},
         }
         return json.dumps({k: v for k, v in fields.items() if v is not None}, ensure_ascii=False)
 
@@ -73,6 +70,12 @@ class Item:
 def _in_words(value: AttributeValue) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
-    if isinstance(value, float):
-        return f"{value:g}"
+    if isinstance(value, int | float):  # not :g, which writes 237000000 as 2.37e+08
+        return str(int(value)) if float(value).is_integer() else f"{value:.10g}"
     return value
+
+
+def _in_json(value: AttributeValue) -> float | str | list[str]:
+    if isinstance(value, tuple):
+        return list(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -56,18 +56,21 @@ class CatalogueShape:
                 numbers.setdefault("price", []).append(float(item.price))
                 currencies.add(item.currency or "")
             for name, value in item.attributes.items():
+                if name == "price":  # the item's own field goes by this name
+                    continue
                 counts[name] += 1
                 _tally(name, value, numbers, values, lists)
         shapes: dict[str, AttributeShape] = {}
         for name, count in counts.items():
             if name in values:  # one stray string among numbers makes the attribute text
                 kind: AttributeKind = "list" if name in lists else "text"
+                values[name].update(f"{number:.10g}" for number in numbers.get(name, ()))
                 ordered = dict(values[name].most_common())
                 shapes[name] = AttributeShape(name, kind, count, values=ordered)
             else:
                 low, high = min(numbers[name]), max(numbers[name])
                 shapes[name] = AttributeShape(name, "number", count, low, high)
-        return cls(n_items, shapes, currencies.pop() if len(currencies) == 1 else None)
+        return cls(n_items, shapes, (currencies.pop() or None) if len(currencies) == 1 else None)
 
 
 def _tally(

@@ -5,7 +5,7 @@ Knows nothing of catalogues, HTTP or how tokens are made.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -86,7 +86,7 @@ class Engine(Protocol):
     at the next token.
     """
 
-    def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[Chunk]:
+    def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
         """Text as it comes; the last chunk carries `finish`."""
         ...
 

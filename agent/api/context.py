@@ -1,0 +1,48 @@
+"""What every handler is given: the services, the metrics, and who calls. Knows nothing of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ParamSpec, TypeVar
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from agent.api.metrics import Metrics
+from agent.services import Services
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One request's view of the server; `key_id` is "" where no key is needed."""
+
+    services: Services
+    metrics: Metrics
+    key_id: str
+
+    @property
+    def tenant(self) -> str:
+        """Whose catalogue and conversations these are."""
+        return self.services.settings.tenant
+
+    async def in_thread(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`call` off the event loop: SQL blocks."""
+        return await run_in_threadpool(call, *args, **kwargs)
+
+
+# The border has checked the key already (agent/api/border.py); this only puts it into the OpenAPI document.
+_documented_key = HTTPBearer(auto_error=False, description="Not needed where the server has no keys.")
+
+
+def _api_of(request: Request, _key: Annotated[object, Security(_documented_key)]) -> Api:
+    return Api(request.app.state.services, request.app.state.metrics, request.scope["state"]["key_id"])
+
+
+CallerApi = Annotated[Api, Depends(_api_of)]
+"""The parameter of a handler."""

@@ -1,0 +1,142 @@
+"""Whether a sentence about an item is backed by the item's fields. Code, not a model, decides.
+
+The check errs on the side of refusing: a sentence that it cannot follow is replaced by the
+catalogue's own words. Covered: numbers, names, values of the catalogue's attributes, claims of
+awards, ratings, offers and relations between works, talk of the assistant itself, and the share of
+content words that the item's text supports. Not covered: paraphrases that turn the meaning of a
+supported word round ("not funny" of a comedy).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from retrieval.items import Item
+from retrieval.shape import CatalogueShape
+from retrieval.text import fold
+
+MIN_SUPPORT = 0.55
+"""Share of a sentence's content words that must stand in the item's fields or the customer's wishes."""
+MAX_VALUES = 400
+"""Attributes with more values than this (people) are covered by the check of names."""
+STEM = 5
+"""Words agree when their first five letters do: "haunting" and "haunted"."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER_WORDS = frozenset(
+    "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety "
+    "hundred thousand million half dozen".split()
+)
+_LOADED = (
+    r"\b(award|awards|oscar|oscars|academy|golden globe|nominat\w+|won|wins|winning|winner|prize|acclaim\w*|"
+    r"critic\w*|best|greatest|favou?rite|famous|popular|rating|ratings|rated|review\w*|stars? out|score[sd]?|"
+    r"box office|blockbuster|classic|masterpiece|hit|cult|true stor\w+|real events?|based on|adapt\w+|sequel|prequel|"
+    r"remake|franchise|trilogy|series|free|shipping|delivery|discount\w*|sale|offer\w*|guarantee\w*|warranty|"
+    r"limited|exclusive|bonus|extras?|stock|available|cheap\w*|price\w*|cost\w*|stream\w*|netflix|cinema|"
+    r"soundtrack|first|last|only|never|always|most|least)\b"
+)
+_CLAIMS = re.compile(_LOADED)
+_SELF = re.compile(r"\b(i|i'm|i’m|me|my|we|our|us|assistant|ai|language model|prompt|system|instruction\w*|customer)\b")
+_ODD = re.compile(r"[<>{}\[\]|\\`*#_=$]|https?:|www\.")
+_COMMON = frozenset(
+    "a an the this that these those it its he she they them his her their who whom whose which what when where while "
+    "as at by for from in into of off on onto out over to up with within without about after before between through "
+    "and or but so yet if then than because though although both either not no nor is are was were be been being has "
+    "have had do does did can could will would may might must shall should very more much many some any all each "
+    "every other another such own same just also too even still there here how why you your yours if makes make "
+    "made film films movie movies story stories tale plot title item product book course one ones set sets "
+    "follows follow tells tell features feature takes take place shows show explores explore offers fits fit suits suit wish want "
+    "wants looking look find finds gives give gets get goes go comes come sees see becomes become begins begin "
+    "starring stars star directed director cast runs run running minutes minute long year released release".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """The check for one item; `wish_words` are the customer's own, which may be repeated."""
+
+    item: Item
+    shape: CatalogueShape
+    wish_words: str = ""
+
+    def objection(self, sentence: str) -> str | None:
+        """The first reason why `sentence` must not be shown; None when its claims are backed."""
+        own = _words(self.item.document()) | _words(self.item.title)
+        supported = own | _words(self.wish_words)
+        lowered = fold(sentence)
+        if match := _ODD.search(sentence) or _SELF.search(lowered):
+            return f"talk that is not about the item: {match.group(0)!r}"
+        return (
+            self._wrong_number(sentence, lowered)
+            or _unknown_name(sentence, own)
+            or self._wrong_value(lowered)
+            or _unbacked_claim(lowered, own)
+            or _thin(lowered, supported)
+        )
+
+    def _wrong_number(self, sentence: str, lowered: str) -> str | None:
+        facts = self.item.document()
+        known = {number.replace(",", ".") for number in _NUMBER.findall(facts)}
+        if self.item.price is not None:
+            known |= {f"{self.item.price:.2f}", f"{self.item.price:g}"}
+        for number in _NUMBER.findall(sentence):
+            if number.replace(",", ".") not in known:
+                return f"the number {number!r} is in no field"
+        fact_words = _words(facts)
+        for word in _WORD.findall(lowered):
+            if word in _NUMBER_WORDS and word not in fact_words:
+                return f"the number {word!r} is in no field"
+        return None
+
+    def _wrong_value(self, lowered: str) -> str | None:
+        """A value of some attribute ("comedy") that this item does not have under any attribute."""
+        document = f" {' '.join(_WORD.findall(fold(self.item.document())))} "
+        said = f" {' '.join(_WORD.findall(lowered))} "
+        for attribute in self.shape.attributes.values():
+            if attribute.values is None or len(attribute.values) > MAX_VALUES:
+                continue
+            for value in attribute.values:
+                phrase = f" {' '.join(_WORD.findall(fold(value)))} "
+                if phrase.strip() and phrase in said and phrase not in document and phrase.strip() not in _COMMON:
+                    return f"{value!r} is not among its values of {attribute.name}"
+        return None
+
+
+def _unknown_name(sentence: str, own: frozenset[str]) -> str | None:
+    """A capitalised word that no field has; the first word of a sentence may be an ordinary one."""
+    for position, match in enumerate(_WORD.finditer(sentence)):
+        word = match.group(0)
+        if not word[0].isupper() or _known(fold(word), own):
+            continue
+        if position == 0 and fold(word) in _COMMON:
+            continue
+        return f"the name {word!r} is in no field"
+    return None
+
+
+def _unbacked_claim(lowered: str, own: frozenset[str]) -> str | None:
+    for match in _CLAIMS.finditer(lowered):
+        if not all(_known(word, own) for word in match.group(0).split()):
+            return f"{match.group(0)!r} claims what no field says"
+    return None
+
+
+def _thin(lowered: str, supported: frozenset[str]) -> str | None:
+    content = [word for word in _WORD.findall(lowered) if word not in _COMMON and not word.isdigit()]
+    if not content:
+        return "it says nothing"
+    share = sum(_known(word, supported) for word in content) / len(content)
+    return None if share >= MIN_SUPPORT else f"only {share:.0%} of its words stand in the item's fields"
+
+
+def _words(text: str) -> frozenset[str]:
+    words = _WORD.findall(fold(text))
+    return frozenset(words) | frozenset(word[:STEM] for word in words if len(word) >= STEM)
+
+
+def _known(word: str, words: Iterable[str]) -> bool:
+    plain = word.removesuffix("'s").removesuffix("’s")
+    return plain in words or (len(plain) >= STEM and plain[:STEM] in words)

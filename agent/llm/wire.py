@@ -1,0 +1,127 @@
+"""What the app and the worker process say to each other over the pipe. Needs no torch on either side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from agent.llm.protocol import Chunk, Filled, Limits, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerArgs:
+    """All that a worker needs to come up, or to come back after a crash as it was."""
+
+    model: str
+    models_dir: Path
+    device: str
+    threads: int | None
+    adapters: tuple[tuple[str, Path], ...] = ()
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Wants `Piece`s, the last with a `finish`."""
+
+    prompt: Prompt
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Wants a tuple of floats, one for each option."""
+
+    prompt: Prompt
+    options: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Wants a `Filled`."""
+
+    prompt: Prompt
+    grammar: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAdapter:
+    """Wants None."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class UseAdapter:
+    """Wants None."""
+
+    name: str | None
+
+
+Job: TypeAlias = Stream | Choose | Fill | LoadAdapter | UseAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, to the worker; it is given one at a time."""
+
+    id: int
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop call `id` at the next token, to the worker."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process, to the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model answers; `lost` are adapters that could not be loaded again."""
+
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The model cannot be had; trying again without a change is useless."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Streamed text of call `id`."""
+
+    id: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Call `id` is over, also when it was cancelled (then `value` is None)."""
+
+    id: int
+    value: Filled | tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Call `id` is over with an error."""
+
+    id: int
+    kind: Literal["error", "timeout"]
+    sentence: str
+
+
+Report: TypeAlias = Ready | Unavailable | Piece | Done | Failed

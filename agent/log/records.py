@@ -1,0 +1,237 @@
+"""What goes into the event log and what comes out. Knows nothing of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from agent.answer import Action
+from agent.preferences import Fact
+from agent.understand.types import AskedQuestion, Intent, Language
+from retrieval.errors import ChatalogueError
+
+FeedbackKind: TypeAlias = Literal["thumb_up", "thumb_down", "accept", "reject", "click", "buy", "correct", "withdraw"]
+OutsideKind: TypeAlias = Literal["view", "click", "buy", "dwell"]
+ShownList: TypeAlias = Literal["slate", "alternative"]
+ConversationStatus: TypeAlias = Literal["bot", "human"]
+
+
+class TurnConflict(ChatalogueError):
+    """This number of the conversation is taken: another process was faster; read the state again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Who talks. `person_id` is None for a customer without a name; `key_id` names the API key (or the page)."""
+
+    id: str
+    tenant: str
+    key_id: str
+    person_id: str | None
+    created_at: datetime
+    language: Language
+    status: ConversationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixMatch:
+    """The turn after which a stateless call goes on; turns with a higher number are not part of it."""
+
+    session_id: str
+    turn_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One item of one list of a turn.
+
+    `position` starts at 1 in each list. `log_propensity` (natural log) is None where nothing was
+    explored. `features` and `contributions` are by feature name; numbers that are not finite are
+    stored as null. `matched` are "attribute: value" pairs: words, so an erasure takes them.
+    """
+
+    item_id: str
+    position: int
+    list: ShownList = "slate"
+    score: float | None = None
+    log_propensity: float | None = None
+    features: Mapping[str, float | None] = field(default_factory=dict)
+    contributions: Mapping[str, float | None] = field(default_factory=dict)
+    matched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """One finished turn, everything about it.
+
+    `number` counts from 1 in its conversation, undone turns included. `prefix_hash` is the hash of
+    all messages up to and including this reply. `timings` are milliseconds. `exploration` is the
+    temperature in force, 0 for none. `trace` and `answer` are JSON objects. `created_at` None is now.
+    """
+
+    tenant: str
+    session_id: str
+    turn_id: str
+    number: int
+    message: str
+    reply: str
+    intent: Intent
+    action: Action
+    language: Language
+    model: str
+    adapter: str | None = None
+    degraded: bool = False
+    timings: Mapping[str, float | None] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seed: int = 0
+    exploration: float = 0.0
+    prefix_hash: str | None = None
+    index_name: str | None = None
+    facts: tuple[Fact, ...] = ()
+    shown: tuple[ShownRow, ...] = ()
+    focus: tuple[str, ...] = ()
+    question: AskedQuestion | None = None
+    trace: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A reaction in force (not withdrawn); `item_id` None is on the whole reply."""
+
+    item_id: str | None
+    kind: FeedbackKind
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """What the next turn may know of an earlier one. `shown` has the slate's item ids in order."""
+
+    turn_id: str
+    number: int
+    message: str
+    reply: str
+    language: Language
+    intent: Intent
+    action: Action
+    facts: tuple[Fact, ...]
+    shown: tuple[str, ...]
+    focus: tuple[str, ...]
+    question: AskedQuestion | None
+    undone: bool
+    reactions: tuple[Reaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EditState:
+    """Facts that the customer's own hand made (a chip removed), to be folded after turn `after_turn`.
+
+    `after_turn` 0 comes before the first turn: what a named customer wished in earlier conversations.
+    """
+
+    after_turn: int
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationState:
+    """A conversation; turns by number, undone ones with their flag; edits in the order they were made."""
+
+    conversation: Conversation
+    turns: tuple[TurnState, ...] = ()
+    edits: tuple[EditState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A reaction as it came from a client: unchecked, so `kind` and `of` are plain strings."""
+
+    turn_id: str
+    kind: str
+    item_id: str | None = None
+    of: str | None = None
+    reason: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`stored` False: it was there already, `event_id` names it (None: there was nothing to withdraw)."""
+
+    stored: bool
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideEvent:
+    """Something that happened outside the chat, unchecked; `value` is seconds for `dwell`, an amount for `buy`.
+
+    `at` is when it happened (with a time zone); None is now. It belongs to a turn, a conversation, a
+    named user, or to none of them.
+    """
+
+    kind: str
+    item_id: str | None = None
+    turn_id: str | None = None
+    session_id: str | None = None
+    user: str | None = None
+    value: float | None = None
+    at: datetime | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """One turn for a reader: `items` and `alternatives` are item ids in order, `answer` is as it was sent."""
+
+    turn_id: str
+    number: int
+    created_at: datetime
+    message: str
+    reply: str
+    action: Action
+    items: tuple[str, ...]
+    alternatives: tuple[str, ...]
+    reactions: tuple[Reaction, ...]
+    answer: Mapping[str, Any]
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A conversation to be read or drawn again."""
+
+    conversation: Conversation
+    turns: tuple[TurnView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """One line of a history: `title` is the first message, in full."""
+
+    session_id: str
+    title: str
+    created_at: datetime
+    last_at: datetime
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTurn:
+    """A turn as it was recorded (`record.created_at` is set), for traces and for `replay`."""
+
+    record: TurnRecord
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInput:
+    """A stored turn and the conversation as it stood before it: all that running it again needs."""
+
+    logged: LoggedTurn
+    before: ConversationState

@@ -1,0 +1,289 @@
+"""`EventLog`: every method is one transaction; words are cleaned on their way in and tenants stay apart.
+
+Synchronous: call it from a thread pool. Any number of threads and processes may share one database.
+Knows nothing of HTTP, catalogues or models.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from agent.log import conversations, people, reactions, system, turns
+from agent.log.database import Database
+from agent.log.ids import is_ours, new_turn_id
+from agent.log.people import PersonKey
+from agent.log.records import (
+    Conversation,
+    ConversationState,
+    ConversationSummary,
+    Feedback,
+    LoggedTurn,
+    OutsideEvent,
+    PrefixMatch,
+    SessionView,
+    Stored,
+    TurnInput,
+    TurnRecord,
+)
+from agent.preferences import Fact
+from agent.understand.types import Language
+from retrieval.errors import NotFound
+
+
+class EventLog:
+    """The log of one database. `open` it once in a process; `close` it at the end.
+
+    Every method raises `DataDirectoryError` when the database cannot be used (read-only, full, locked,
+    gone). The ids of another tenant are `NotFound`, the same as ids that never were. `key_id` and `user`
+    of a reader are checks: None checks nothing; a `user` may read what belongs to them or to nobody.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._secrets: dict[str, bytes] = {}
+        self._secrets_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str | None, data_dir: Path) -> EventLog:
+        """Open the database and bring its tables up to date, under a lock that other processes respect.
+
+        Args:
+            url: SQLAlchemy URL; None or empty: SQLite in `data_dir`.
+            data_dir: made where it does not exist.
+
+        Raises:
+            DataDirectoryError: the folder or the database cannot be used.
+            SettingsError: the URL cannot be read, or its driver is not installed.
+        """
+        database = Database.open(url, data_dir)
+        try:
+            database.upgrade()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Give the connections back; the log cannot be used afterwards."""
+        self._database.close()
+
+    # --- ids ---
+
+    def secret(self, tenant: str) -> bytes:
+        """The tenant's signing key: made at first use, then the same for every process."""
+        with self._secrets_lock:
+            if tenant not in self._secrets:
+                with self._database.write() as session:
+                    self._secrets[tenant] = system.secret(session, tenant, "signing")
+            return self._secrets[tenant]
+
+    def new_turn_id(self, tenant: str) -> str:
+        """A fresh signed turn id; the log knows it once its turn is recorded."""
+        return new_turn_id(self.secret(tenant))
+
+    # --- conversations ---
+
+    def start_conversation(self, tenant: str, key_id: str, user: str | None, language: Language = "en") -> Conversation:
+        """Begin one. A named user's starts from their stored wishes, as an edit after turn 0."""
+        who = self._who(tenant, key_id, user)
+        with self._database.write() as session:
+            return conversations.start(session, tenant, key_id, who, language)
+
+    def conversation(
+        self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
+    ) -> Conversation:
+        """Look one up.
+
+        Raises:
+            NotFound: unknown, erased, of another tenant or key, or of another named user.
+        """
+        secret = self.secret(tenant)
+        with self._database.read() as session:
+            return conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
+
+    def find_by_prefix(self, tenant: str, key_id: str, user: str | None, prefix_hash: str) -> PrefixMatch | None:
+        """The latest turn, not undone, that ended with these messages; None for `user` finds unnamed ones only."""
+        who = self._who(tenant, key_id, user)
+        with self._database.read() as session:
+            return conversations.find_by_prefix(session, tenant, key_id, who, prefix_hash)
+
+    def list_conversations(
+        self, tenant: str, key_id: str, user: str | None, limit: int = 50
+    ) -> tuple[ConversationSummary, ...]:
+        """A customer's conversations that have turns, the last used first; None for `user`: those of nobody."""
+        who = self._who(tenant, key_id, user)
+        with self._database.read() as session:
+            return conversations.history(session, tenant, key_id, who, limit)
+
+    def state(self, tenant: str, session_id: str) -> ConversationState:
+        """Everything that the next turn needs, oldest first, undone turns included with their flag.
+
+        Raises:
+            NotFound: as `conversation`.
+        """
+        with self._database.read() as session:
+            return conversations.state(session, tenant, session_id)
+
+    def session_view(
+        self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
+    ) -> SessionView:
+        """A conversation with its messages, items, answers and reactions.
+
+        Raises:
+            NotFound: as `conversation`.
+        """
+        secret = self.secret(tenant)
+        with self._database.read() as session:
+            found = conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
+            return conversations.view(session, found)
+
+    def delete_session(
+        self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
+    ) -> None:
+        """Erase the words of a conversation, on disk too; ids and numbers stay. It is `NotFound` from then on.
+
+        Raises:
+            NotFound: as `conversation`.
+        """
+        secret = self.secret(tenant)
+        with self._database.write() as session:
+            found = conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
+            conversations.erase(session, found)
+        self._database.forget_deleted()
+
+    def record_edit(self, tenant: str, session_id: str, facts: Sequence[Fact]) -> str:
+        """Facts from the customer's own hand, after the turns so far; gives the event id.
+
+        Raises:
+            NotFound: as `conversation`.
+        """
+        with self._database.write() as session:
+            return conversations.record_edit(session, tenant, session_id, tuple(facts))
+
+    # --- turns ---
+
+    def record_turn(self, record: TurnRecord) -> None:
+        """Store a turn and what it showed, all or nothing; durable when this returns.
+
+        Raises:
+            TurnConflict: the conversation has a turn of this number.
+            NotFound: the conversation is unknown or erased.
+        """
+        with self._database.write() as session:
+            turns.record(session, record)
+
+    def undo_turn(self, tenant: str, turn_id: str) -> None:
+        """Mark a turn as taken back; once more changes nothing.
+
+        Raises:
+            NotFound: unknown, erased, or of another tenant.
+        """
+        with self._database.write() as session:
+            turns.undo(session, tenant, turn_id)
+
+    def trace(self, tenant: str, turn_id: str, *, key_id: str | None = None) -> LoggedTurn:
+        """A turn as it was recorded, with what was shown and why.
+
+        Raises:
+            NotFound: unknown, erased, or of another tenant or key.
+        """
+        self._check_ours(tenant, turn_id)
+        with self._database.read() as session:
+            return turns.logged(session, tenant, turn_id, key_id=key_id)
+
+    def turns_since(self, tenant: str, since: datetime) -> tuple[str, ...]:
+        """Ids of the turns of conversations that were not erased, in the order they were recorded."""
+        with self._database.read() as session:
+            return turns.since(session, tenant, since)
+
+    def turn_input(self, tenant: str, turn_id: str) -> TurnInput:
+        """A turn and its conversation as it stood before: what `replay` runs again.
+
+        Raises:
+            NotFound: unknown, erased, or of another tenant.
+        """
+        with self._database.read() as session:
+            logged = turns.logged(session, tenant, turn_id)
+            record = logged.record
+            return TurnInput(logged, conversations.state(session, tenant, record.session_id, before=record.number))
+
+    # --- reactions ---
+
+    def record_feedback(self, tenant: str, key_id: str, feedback: Feedback) -> Stored:
+        """Store a reaction once; after its withdrawal the same one may be stored again.
+
+        Raises:
+            NotFound: the turn is unknown or of another tenant or key, or the item was not shown in it.
+            BadRequest: the kind is unknown, or a withdrawal without a kind to withdraw.
+        """
+        self._check_ours(tenant, feedback.turn_id)
+        with self._database.write() as session:
+            return reactions.record_feedback(session, tenant, key_id, feedback)
+
+    def record_event(self, tenant: str, key_id: str, outside: OutsideEvent) -> str:
+        """Store what happened outside the chat; gives the event id.
+
+        Raises:
+            NotFound: the turn or the conversation is unknown or of another tenant, key or named user.
+            BadRequest: the kind is unknown, `value` is not a finite number, `at` has no time zone.
+        """
+        if outside.turn_id is not None:
+            self._check_ours(tenant, outside.turn_id)
+        who = self._who(tenant, key_id, outside.user)
+        with self._database.write() as session:
+            return reactions.record_outside(session, tenant, key_id, who, outside)
+
+    # --- named users ---
+
+    def user_facts(self, tenant: str, key_id: str, user: str) -> tuple[Fact, ...]:
+        """What the user told us outside conversations, oldest first; `()` for a user whom we do not know."""
+        who = self._who(tenant, key_id, user)
+        with self._database.read() as session:
+            return people.facts(session, tenant, who)
+
+    def record_user_edit(self, tenant: str, key_id: str, user: str, facts: Sequence[Fact]) -> str:
+        """Add to the user's wishes; gives the event id. Conversations begun before do not change."""
+        who = self._who(tenant, key_id, user)
+        with self._database.write() as session:
+            return people.record_edit(session, tenant, who, tuple(facts))
+
+    def forget_user_preferences(self, tenant: str, key_id: str, user: str) -> None:
+        """Erase the user's stored wishes, on disk too; conversations keep what was said in them."""
+        who = self._who(tenant, key_id, user)
+        with self._database.write() as session:
+            people.forget_facts(session, tenant, who)
+        self._database.forget_deleted()
+
+    # --- the server's own ---
+
+    def live_index(self, tenant: str) -> str | None:
+        """The folder activated last; None before the first one."""
+        with self._database.read() as session:
+            return system.live_index(session, tenant)
+
+    def activate_index(self, tenant: str, folder: str) -> None:
+        """Make `folder` the live index; earlier rows stay as history."""
+        with self._database.write() as session:
+            system.activate_index(session, tenant, folder)
+
+    def ping(self) -> None:
+        """Prove that the database takes writes: one that is rolled back."""
+        self._database.ping()
+
+    def backup(self, to: Path) -> None:
+        """Write a consistent copy of the SQLite database to the file `to`, while others go on writing.
+
+        Raises:
+            BadRequest: the database is not SQLite; its own tool makes the copy.
+        """
+        self._database.backup(to)
+
+    def _who(self, tenant: str, key_id: str, user: str | None) -> PersonKey | None:
+        return None if user is None else PersonKey.of(self.secret(tenant), key_id, user)
+
+    def _check_ours(self, tenant: str, turn_id: str) -> None:
+        if not is_ours(turn_id, self.secret(tenant)):
+            raise NotFound(f"The turn {turn_id!r} is unknown; use a turn_id from an answer.")

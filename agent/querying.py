@@ -1,0 +1,60 @@
+"""Wishes to a retrieval query. The only place where the conversation's words become search terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from agent.preferences import Preference
+from retrieval.query import Filter, Query, SeedItem, WeightedText
+
+ATTRIBUTE_WORDS_WEIGHT = 0.5
+"""Values of soft attribute wishes also search the texts, at half the weight of the customer's own words."""
+ACCEPTED_ATTITUDE = 1.0
+REJECTED_ATTITUDE = -1.0
+LIKED_ATTITUDE = 2.0
+
+
+def filters_of(wishes: Iterable[Preference]) -> tuple[Filter, ...]:
+    """The exact conditions of the hard wishes."""
+    return tuple(condition for wish in wishes if (condition := wish.as_filter()) is not None)
+
+
+def build_query(
+    wishes: Sequence[Preference],
+    *,
+    k: int,
+    exclude: frozenset[str] = frozenset(),
+    accepted: Sequence[str] = (),
+    rejected: frozenset[str] = frozenset(),
+    extra_text: str = "",
+) -> Query:
+    """Everything that retrieval may know of `wishes` and reactions."""
+    return Query(
+        texts=_texts(wishes, extra_text),
+        seeds=_seeds(wishes, accepted, rejected),
+        filters=filters_of(wishes),
+        exclude=exclude | rejected,
+        k=k,
+    )
+
+
+def _texts(wishes: Sequence[Preference], extra_text: str) -> tuple[WeightedText, ...]:
+    positive = [wish for wish in wishes if wish.polarity == "positive"]
+    own_words = " ".join(str(value) for wish in positive if wish.op == "about" for value in wish.values)
+    values = [str(v) for w in positive if w.kind == "soft" and w.op == "eq" and w.attribute for v in w.values]
+    texts = [WeightedText(text) for text in (own_words, extra_text) if text.strip()]
+    if values:
+        texts.append(WeightedText(" ".join(values), ATTRIBUTE_WORDS_WEIGHT))
+    return tuple(texts)
+
+
+def _seeds(wishes: Sequence[Preference], accepted: Sequence[str], rejected: frozenset[str]) -> tuple[SeedItem, ...]:
+    attitudes: dict[str, float] = dict.fromkeys(sorted(rejected), REJECTED_ATTITUDE)
+    attitudes |= dict.fromkeys(accepted, ACCEPTED_ATTITUDE)
+    for wish in wishes:
+        if wish.op == "like":
+            sign = 1.0 if wish.polarity == "positive" else -1.0
+            attitudes |= dict.fromkeys((str(value) for value in wish.values), sign * LIKED_ATTITUDE)
+    if not any(attitude > 0 for attitude in attitudes.values()):
+        return ()  # a dislike alone says nothing of what to look for
+    return tuple(SeedItem(item_id, attitude) for item_id, attitude in attitudes.items())

@@ -1,0 +1,208 @@
+"""Wishes to a slate: search, rank, and an honest answer when nothing fits.
+
+Each function takes a `Situation` and gives an `Outcome`. Knows nothing of the model and of HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.answer import Blocking, NoMatch
+from agent.preferences import Preference
+from agent.querying import build_query, filters_of
+from agent.questions import question_for
+from agent.ranking import RankingOptions, Slate, WishMasks, rank
+from agent.turn import NearMiss, Outcome, Situation
+
+NEAR_MISSES = 3
+"""Alternatives offered when nothing fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A ranked list with the time of its two steps."""
+
+    slate: Slate
+    degraded: bool
+    retrieve_ms: float
+    rank_ms: float
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Milliseconds by step."""
+        return {"retrieve": self.retrieve_ms, "rank": self.rank_ms}
+
+
+def search_and_rank(
+    view: Situation,
+    wishes: Sequence[Preference],
+    *,
+    exclude: frozenset[str] = frozenset(),
+    extra_text: str = "",
+    explore: bool = True,
+) -> Searched:
+    """Candidates for `wishes`, ranked; everything that the customer rejected is left out."""
+    started = time.perf_counter()
+    query = build_query(
+        wishes,
+        k=view.candidates,
+        exclude=exclude,
+        accepted=view.accepted,
+        rejected=view.rejected,
+        extra_text=extra_text,
+    )
+    found = view.shop.retriever.search(query)
+    retrieved = time.perf_counter()
+    options = RankingOptions(
+        size=view.size,
+        temperature=view.temperature if explore else 0.0,
+        seed=view.seed,
+        stock_last=not any(wish.attribute == "in_stock" for wish in wishes),
+    )
+    slate = rank(found.candidates, wishes, view.shop.table, options)
+    ranked = time.perf_counter()
+    return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
+
+
+def recommend(view: Situation) -> Outcome:
+    """Items for the wishes in force; a question beside them when it pays."""
+    if view.understanding.said:
+        return _not_carried(view)
+    table = view.shop.table
+    n_matching = table.count(filters_of(view.wishes))
+    if n_matching == 0:
+        return no_match(view)
+    searched = search_and_rank(view, view.wishes)
+    slate, words = searched.slate, view.wording.words
+    if not slate.entries:  # everything that fits was rejected
+        return Outcome("answer", opening=words.text("reply.more_none", wishes=_said(view)), timings=searched.timings)
+    question = None
+    if view.understanding.intent != "show_anyway" and view.context.asked is None:
+        question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
+    return Outcome(
+        "ask" if question else "recommend",
+        opening=_opening(view, n_matching),
+        closing=question.text if question else "",
+        slate=slate,
+        pitch=slate.entries[0],
+        question=question,
+        focus=_ids(slate),
+        degraded=searched.degraded,
+        timings=searched.timings,
+    )
+
+
+def more(view: Situation) -> Outcome:
+    """Other items for the same wishes."""
+    searched = search_and_rank(view, view.wishes, exclude=view.shown_before())
+    words = view.wording.words
+    if not searched.slate.entries:
+        text = words.text("reply.more_none", wishes=_said(view))
+        return Outcome("answer", opening=text, focus=view.context.focus, timings=searched.timings)
+    return Outcome(
+        "recommend",
+        opening=words.text("reply.more"),
+        slate=searched.slate,
+        pitch=searched.slate.entries[0],
+        focus=_ids(searched.slate),
+        degraded=searched.degraded,
+        timings=searched.timings,
+    )
+
+
+def no_match(view: Situation) -> Outcome:
+    """Which wish empties the set, what dropping each one gives, and the nearest misses."""
+    table, words = view.shop.table, view.wording.words
+    hard = tuple(wish for wish in view.wishes if wish.as_filter() is not None)
+    counts = table.relaxed_counts(filters_of(hard))
+    blocking = sorted((Blocking(preference_id=k, relaxed_count=n) for k, n in counts.items()), key=_most_first)
+    helpful = [entry for entry in blocking if entry.relaxed_count > 0]
+    lines = [words.text("reply.no_match", wishes=view.wording.wishes(hard))]
+    by_id = {wish.id: wish for wish in hard}
+    for entry in helpful[:NEAR_MISSES]:
+        said = view.wording.wish(by_id[entry.preference_id])
+        lines.append(words.text("reply.no_match_blocking", wish=said, n=entry.relaxed_count))
+    if not helpful:
+        lines.append(words.text("reply.no_match_conflict"))
+    near, searched = _near_misses(view, hard, helpful)
+    if near:
+        lines.append(words.text("reply.no_match_near"))
+    return Outcome(
+        "answer",
+        opening=" ".join(lines),
+        near=near,
+        no_match=NoMatch(kind="filtered_out", said=view.wording.wishes(hard), blocking=blocking),
+        focus=tuple(miss.entry.item.id for miss in near),
+        timings=searched.timings if searched else {},
+    )
+
+
+def _near_misses(
+    view: Situation, hard: tuple[Preference, ...], helpful: Sequence[Blocking]
+) -> tuple[tuple[NearMiss, ...], Searched | None]:
+    """The best items when the wish that frees most is dropped; without any such wish, when all are."""
+    dropped = {helpful[0].preference_id} if helpful else {wish.id for wish in hard}
+    kept = tuple(
+        replace(wish, kind="soft") if wish.id in dropped and wish.op != "about" else wish for wish in view.wishes
+    )
+    searched = search_and_rank(replace(view, size=NEAR_MISSES), kept, explore=False)
+    masks = WishMasks.of(hard, view.shop.table)
+    near = tuple(
+        NearMiss(entry, masks.broken(view.shop.table.row_of(entry.item.id))) for entry in searched.slate.entries
+    )
+    return near, searched
+
+
+def _most_first(entry: Blocking) -> tuple[int, str]:
+    return -entry.relaxed_count, entry.preference_id
+
+
+def _not_carried(view: Situation) -> Outcome:
+    """A name or value that the catalogue lacks: said plainly, with the nearest things as different ones."""
+    words = view.wording.words
+    unknown = view.understanding.intent == "unknown_item"
+    searched = search_and_rank(
+        replace(view, size=NEAR_MISSES), view.wishes, extra_text=view.understanding.said, explore=False
+    )
+    near = tuple(NearMiss(entry, ()) for entry in searched.slate.entries)
+    said = view.understanding.said
+    key = "reply.unknown_item" if unknown else "reply.not_carried_near"
+    return Outcome(
+        "answer",
+        opening=words.text(key if near else "reply.not_carried", said=f"“{said}”"),
+        near=near,
+        no_match=NoMatch(kind="unknown" if unknown else "not_carried", said=said),
+        focus=tuple(miss.entry.item.id for miss in near),
+        degraded=searched.degraded,
+        timings=searched.timings,
+    )
+
+
+def _opening(view: Situation, n_matching: int) -> str:
+    words, wording = view.wording.words, view.wording
+    liked = [w for w in view.wishes if w.op == "like" and w.polarity == "positive"]
+    if liked:
+        title = wording.title_of(str(liked[-1].values[0]))
+        others = [wish for wish in view.wishes if wish.op != "like"]
+        if others:
+            return words.text("reply.found_like_wishes", title=title, wishes=wording.wishes(others))
+        return words.text("reply.found_like", title=title)
+    if not view.wishes:
+        return words.text("reply.found_any")
+    if n_matching == 1:
+        return words.text("reply.found_one", wishes=_said(view))
+    hard = [wish for wish in view.wishes if wish.as_filter() is not None]
+    if not hard:
+        return words.text("reply.found_soft", wishes=_said(view))
+    key = "reply.found" if n_matching > view.size else "reply.found_few"
+    return words.text(key, n=n_matching, wishes=wording.wishes(hard))
+
+
+def _said(view: Situation) -> str:
+    return view.wording.wishes(view.wishes)
+
+
+def _ids(slate: Slate) -> tuple[str, ...]:
+    return tuple(entry.item.id for entry in slate.entries)

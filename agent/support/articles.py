@@ -1,0 +1,130 @@
+"""Help articles: Markdown files in, quoted passages out, from a Chroma collection of their own.
+
+An article is cut at its headings; each section is searched like an item, by the same index. The
+answer is always the article's own words. Not covered: HTML, PDF and other languages' articles.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.encoder import Encoder
+from retrieval.errors import CatalogueError
+from retrieval.index import Progress, build_index, open_index
+from retrieval.items import Item
+from retrieval.query import Query, WeightedText
+from retrieval.search import Retriever
+from retrieval.text import tokens
+
+MIN_SIMILARITY = 0.42
+"""Cosine of question and section below which the articles do not answer; picked on the demo's questions."""
+NEAR_BEST = 0.06
+"""A second article is cited when its section is nearly as close as the best one."""
+MAX_CITED = 2
+QUOTE_SENTENCES = 2
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“])")
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words of an article that answer a question; `similarity` is the cosine of section and question."""
+
+    title: str
+    url: str | None
+    quote: str
+    similarity: float
+
+
+class HelpArticles:
+    """The articles of one tenant, searchable."""
+
+    def __init__(self, retriever: Retriever, encoder: Encoder) -> None:
+        self._retriever = retriever
+        self._encoder = encoder
+
+    @classmethod
+    def open(cls, folder: Path, encoder: Encoder) -> HelpArticles:
+        """Open an index made by `index_articles`."""
+        return cls(open_index(folder, encoder), encoder)
+
+    def answer(self, question: str) -> tuple[Passage, ...]:
+        """The best passage of at most two articles, best first; () when the articles do not say."""
+        found = self._retriever.search(Query(texts=(WeightedText(question),), k=8))
+        sections = [self._retriever.table.get(hit.item_id) for hit in found.candidates]
+        if not sections:
+            return ()
+        vectors = self._encoder.encode([question, *(section.document() for section in sections)])
+        similarities = vectors[1:] @ vectors[0]
+        order = np.argsort(-similarities, kind="stable")
+        best = float(similarities[order[0]])
+        passages: list[Passage] = []
+        for index in order:
+            section, similarity = sections[index], float(similarities[index])
+            if similarity < max(MIN_SIMILARITY, best - NEAR_BEST) or len(passages) == MAX_CITED:
+                break
+            if all(passage.url != section.url for passage in passages):
+                quote = self._quote(section.text, question)
+                passages.append(Passage(str(section.attributes["article"]), section.url, quote, similarity))
+        return tuple(passages)
+
+    def _quote(self, text: str, question: str) -> str:
+        """The run of at most two sentences that is closest to the question."""
+        sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
+        if len(sentences) <= QUOTE_SENTENCES:
+            return " ".join(sentences)
+        runs = [" ".join(sentences[i : i + QUOTE_SENTENCES]) for i in range(len(sentences) - QUOTE_SENTENCES + 1)]
+        vectors = self._encoder.encode([question, *runs])
+        asked = set(tokens(question))
+        overlap = np.array([len(asked & set(tokens(run))) / (len(asked) or 1) for run in runs])
+        return runs[int(np.argmax(vectors[1:] @ vectors[0] + 0.2 * overlap))]
+
+
+def read_articles(folder: Path) -> tuple[Item, ...]:
+    """Cut every `*.md` of `folder` into sections.
+
+    Raises:
+        CatalogueError: the folder has no article, or one has no `# Title`.
+    """
+    files = sorted(folder.glob("*.md"))
+    if not files:
+        raise CatalogueError(f"There are no Markdown files in {str(folder)!r}; put one article in each *.md file.")
+    return tuple(section for file in files for section in _sections(file))
+
+
+def _sections(file: Path) -> Sequence[Item]:
+    text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
+    match = _FRONT_MATTER.match(text)
+    lines = match.group(1).splitlines() if match else []
+    meta = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    body = text[match.end() :] if match else text
+    title_match = re.search(r"^# (.+)$", body, re.MULTILINE)
+    if title_match is None:
+        raise CatalogueError(f"The article {file.name!r} has no title; begin it with a line '# Title'.")
+    title = title_match.group(1).strip()
+    sections = []
+    for number, part in enumerate(re.split(r"^#{1,3} ", body, flags=re.MULTILINE)):
+        heading, _, content = part.partition("\n")
+        content = _plain_markdown(content)
+        if not content:
+            continue
+        name = title if heading.strip() == title else f"{title}: {heading.strip()}"
+        attributes = {"article": title, "updated": meta.get("updated", "")}
+        sections.append(Item(f"{file.stem}#{number}", name, content, attributes, url=meta.get("url")))
+    return sections
+
+
+def _plain_markdown(text: str) -> str:
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"^\s*(?:[-*+]|\d+\.)\s+", "", text, flags=re.MULTILINE)
+    return " ".join(re.sub(r"[*_`]{1,3}", "", text).split())
+
+
+def index_articles(folder: Path, root: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
+    """Index the articles of `folder` below `root`; the new index folder."""
+    return build_index(read_articles(folder), root, encoder, progress=progress, source=str(folder))

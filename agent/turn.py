@@ -1,0 +1,71 @@
+"""What one turn works on (`Situation`) and what it decides (`Outcome`): the values between the steps.
+
+Knows nothing of how either is made or sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.answer import Action, Citation, NoMatch, Question
+from agent.preferences import Preference
+from agent.ranking import Ranked, Slate
+from agent.shop import Shop
+from agent.understand.types import DialogueContext, Understanding
+from agent.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that the decision of one turn may look at. `wishes` are those in force after this message."""
+
+    text: str
+    shop: Shop
+    context: DialogueContext
+    understanding: Understanding
+    wishes: tuple[Preference, ...]
+    wording: Wording
+    rejected: frozenset[str] = frozenset()
+    accepted: tuple[str, ...] = ()
+    size: int = 5
+    candidates: int = 200
+    temperature: float = 0.0
+    seed: int = 0
+    shop_name: str = ""
+    undone_something: bool = False
+
+    def shown_before(self) -> frozenset[str]:
+        """Every item that this conversation has listed."""
+        return frozenset(item_id for shown in self.context.shown for item_id in shown)
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """An item that breaks wishes: shown as an alternative, never as an item."""
+
+    entry: Ranked
+    breaks: tuple[Preference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the turn does, before it is put into words by the model.
+
+    `opening` and `closing` are finished text; between them stands the numbered list of the slate
+    (or of the near misses), and after it, where `pitch` is set, what the model says of that item.
+    `retrieve_ms` and `rank_ms` are None where the step did not run.
+    """
+
+    action: Action
+    opening: str = ""
+    closing: str = ""
+    slate: Slate = field(default_factory=Slate)
+    near: tuple[NearMiss, ...] = ()
+    pitch: Ranked | None = None
+    citations: tuple[Citation, ...] = ()
+    no_match: NoMatch | None = None
+    question: Question | None = None
+    focus: tuple[str, ...] = ()
+    degraded: bool = False
+    timings: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,140 @@
+"""Facts and wishes in words, from the message catalogues. Every word rests on a field.
+
+Knows nothing of conversations or of the model that may write around these words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent.messages import Messages
+from agent.preferences import Preference
+from agent.ranking import Matched, Ranked, value_of
+from retrieval.items import AttributeValue, Item
+
+MAX_WISHES_SAID = 6
+"""A sentence names at most so many wishes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of one language for one catalogue; `title_of` names an item by its id."""
+
+    words: Messages
+    title_of: Callable[[str], str]
+    currency: str | None = None
+
+    def wish(self, wish: Preference) -> str:
+        """A wish as it is said in a sentence: "under 20.00 EUR", "not horror", "like Alien"."""
+        attribute, words = wish.attribute, self.words
+        negative = wish.polarity == "negative"
+        if wish.op == "like":
+            return words.text("wish.not_like" if negative else "wish.like", value=self.title_of(str(wish.values[0])))
+        if attribute is None or wish.op == "about":
+            return words.text("wish.not_about" if negative else "wish.about", value=self._values(wish))
+        if attribute == "in_stock":
+            return words.text("wish.stock")
+        said = self._bound(wish, attribute) if wish.op != "eq" or attribute == "year" else self._values(wish)
+        return words.text("wish.not_eq", value=said) if negative else said
+
+    def _bound(self, wish: Preference, attribute: str) -> str:
+        family = {"price": "price_", "year": "year_"}.get(attribute, "minutes_" if attribute.endswith("_min") else "")
+        value = self.value(attribute, wish.values[0])
+        if attribute.endswith("_min"):
+            value = f"{float(wish.values[0]):g}"
+        return self.words.text(f"wish.{family}{wish.op}", label=self.words.label(attribute), value=value)
+
+    def _values(self, wish: Preference) -> str:
+        attribute = wish.attribute or ""
+        return self.words.text("wish.or").join(self.value(attribute, value) for value in wish.values)
+
+    def wishes(self, wishes: Sequence[Preference]) -> str:
+        """Wishes joined as a person would: "comedy, before 1990 and under 10.00 EUR"."""
+        if not wishes:
+            return self.words.text("reply.prefs_none")
+        return self.join([self.wish(wish) for wish in wishes[:MAX_WISHES_SAID]])
+
+    def join(self, parts: Sequence[str]) -> str:
+        """The parts as one list in words: "a, b and c"."""
+        if len(parts) < 2:
+            return "".join(parts)
+        return self.words.text("wish.join").join(parts[:-1]) + self.words.text("wish.last") + parts[-1]
+
+    def value(self, attribute: str, value: AttributeValue, currency: str | None = None) -> str:
+        """A value with its unit: money with currency, minutes, plain numbers without ".0"."""
+        if isinstance(value, tuple):
+            return self.join(value)
+        if attribute == "price":
+            amount = f"{float(value):.2f}"
+            return f"{amount} {currency or self.currency or ''}".strip()
+        if attribute.endswith("_min") and isinstance(value, float | int):
+            return f"{value:g} min"
+        return f"{value:g}" if isinstance(value, float | int) else str(value)
+
+    def why(self, entry: Ranked, wishes: Sequence[Preference]) -> str:
+        """One sentence that names the wish this item meets."""
+        said = list(dict.fromkeys(self._matched(entry.item, match) for match in entry.matched))
+        if said:
+            return self.words.text("why.matches", wishes=self.join(said[:MAX_WISHES_SAID]))
+        liked = [wish for wish in wishes if wish.op == "like" and wish.polarity == "positive"]
+        if liked:
+            return self.words.text("why.like", title=self.title_of(str(liked[-1].values[0])))
+        if any(wish.op == "about" for wish in wishes):
+            return self.words.text("why.words")
+        return self.words.text("why.popular") if entry.features.get("popularity", 0) > POPULAR else ""
+
+    def _matched(self, item: Item, match: Matched) -> str:
+        if match.attribute == "in_stock":
+            return self.words.text("wish.stock")
+        return self.value(match.attribute, match.value, item.currency)
+
+    def trade_off(self, entry: Ranked, slate: Sequence[Ranked], missed: Sequence[Preference]) -> str | None:
+        """One honest disadvantage, or None: out of stock, a missed wish, dearest or longest of the list."""
+        item, words = entry.item, self.words
+        if item.in_stock is False:
+            return words.text("trade_off.out_of_stock")
+        if missed:
+            return words.text("trade_off.misses", wish=self.wish(missed[0]))
+        if _is_top(item, slate, "price"):
+            return words.text("trade_off.dearest")
+        if _is_top(item, slate, "runtime_min"):
+            minutes = value_of(item, "runtime_min")
+            return words.text("trade_off.longest", value=f"{minutes:g}")
+        return None if item.text else words.text("trade_off.little_text")
+
+    def fact(self, item: Item, attribute: str) -> str:
+        """One field of an item as a sentence; says so when the catalogue does not have it."""
+        words, value = self.words, value_of(item, attribute)
+        if attribute == "text":
+            if item.text:
+                return words.text("fact.about", title=item.title, text=item.text)
+            return words.text("fact.unknown", label=words.label(attribute), title=item.title)
+        if value is None:
+            return words.text("fact.unknown", label=words.label(attribute), title=item.title)
+        if attribute == "in_stock":
+            return words.text("fact.stock_yes" if value == "yes" else "fact.stock_no", title=item.title)
+        said = self.value(attribute, value, item.currency)
+        if attribute == "price":
+            return words.text("fact.price", title=item.title, value=said)
+        return words.text("fact.text", title=item.title, label=words.label(attribute), value=said)
+
+    def superlative(self, attribute: str, *, descending: bool) -> str:
+        """The superlative in words: "cheapest", "longest", "highest in screen size"."""
+        suffix = "high" if descending else "low"
+        key = f"superlative.{attribute}_{suffix}"
+        if self.words.has(key):
+            return self.words.text(key)
+        return self.words.text(f"superlative.other_{suffix}", label=self.words.label(attribute))
+
+
+POPULAR = 0.7
+"""Log popularity, against the catalogue's maximum, from which an item is called popular."""
+
+
+def _is_top(item: Item, slate: Sequence[Ranked], attribute: str) -> bool:
+    """Strictly the highest of a slate of at least three, by a margin that a customer would notice."""
+    mine = value_of(item, attribute)
+    others = [value_of(entry.item, attribute) for entry in slate if entry.item.id != item.id]
+    numbers = [float(value) for value in others if isinstance(value, float | int)]
+    return isinstance(mine, float | int) and len(numbers) >= 2 and mine > max(numbers) * 1.1

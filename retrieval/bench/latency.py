@@ -1,0 +1,167 @@
+"""How fast and how exact search is, and what an index costs to build.
+
+    python -m retrieval.bench.latency --items movies.jsonl.gz --folder /tmp/bench
+
+Reads JSON lines in the catalogue's own format or that of the open movie set (`overview`, `year`, `genres`,
+`cast`, `director`, `n_reviews`). Prints one JSON object on stdout. Queries are first sentences of items, taken evenly
+from the catalogue, so their words are real but easy: it measures time and agreement, not quality.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.encoder import Encoder, SentenceEncoder
+from retrieval.index import build_index, open_index
+from retrieval.items import AttributeValue, Item
+from retrieval.query import Filter, Query, WeightedText
+from retrieval.search import Retriever
+
+K = 200
+WARM_UP_QUERIES = 10
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--items", type=Path, required=True, help="JSON lines, plain or gzip")
+    parser.add_argument(
+        "--folder", type=Path, help="keep the index and its embedding cache here (default: a temporary one)"
+    )
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        result = run(
+            options.items, options.folder or Path(temporary), options.queries, SentenceEncoder(dtype=options.dtype)
+        )
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, Any]:
+    """Build an index of `file` under `root`, then time `n_queries` queries on it."""
+    encoder.encode(["warm"])
+    started = time.perf_counter()
+    folder = build_index(read_items(file), root, encoder, progress=_say, source=file.name)
+    build_s = time.perf_counter() - started
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    started = time.perf_counter()
+    retriever = open_index(folder, encoder)
+    open_s = time.perf_counter() - started
+    texts = _queries(retriever, n_queries)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    result = {
+        "machine": {
+            "cores": len(os.sched_getaffinity(0)),
+            "python": platform.python_version(),
+            "load_1m": os.getloadavg()[0],
+        },
+        "encoder": encoder.name,
+        "n_items": len(retriever.table),
+        "n_embedded": manifest["embedded"],
+        "build_s": round(build_s, 1),
+        "build_peak_rss_gib": round(peak_gib, 2),
+        "open_s": round(open_s, 2),
+        "n_queries": len(texts),
+        "encode_ms": _timed(lambda text: encoder.encode([text]), texts),
+        "unfiltered_ms": _timed(lambda text: retriever.search(Query((WeightedText(text),), k=K)), texts),
+    }
+    for share, filters in _filters(retriever):
+        result[f"filtered_{share:.2%}_ms"] = _timed(
+            lambda text, filters=filters: retriever.search(Query((WeightedText(text),), filters=filters, k=K)), texts
+        )
+    result["hnsw_recall_at_200"] = round(_recall(retriever, texts), 4)
+    result["serving_peak_rss_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+    retriever.close()
+    return result
+
+
+def read_items(file: Path) -> Iterator[Item]:
+    """Items of JSON lines, in the catalogue's format or that of the open movie set."""
+    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            names = ("year", "runtime_min", "genres", "director", "cast", "language", "country")
+            raw = row.get("attributes") or {name: row[name] for name in names if row.get(name)}
+            yield Item(
+                id=str(row["id"]),
+                title=row["title"],
+                text=row.get("text") or row.get("overview") or "",
+                attributes={name: _value(value) for name, value in raw.items()},
+                popularity=float(row.get("popularity") or row.get("n_reviews") or 0),
+            )
+
+
+def _value(value: object) -> AttributeValue:
+    if isinstance(value, list):
+        return tuple(str(one) for one in value)
+    return float(value) if isinstance(value, int | float) else str(value)
+
+
+def _queries(retriever: Retriever, n: int) -> list[str]:
+    """First sentences without the title, from items spread evenly over the catalogue."""
+    step = max(1, len(retriever.table) // n)
+    texts = []
+    for item in retriever.table.items[::step][:n]:
+        sentence = re.split(r"(?<=[.!?])\s", item.text.replace(item.title, "it"), maxsplit=1)[0]
+        texts.append(sentence[:200] or item.title)
+    return texts
+
+
+def _filters(retriever: Retriever) -> Iterator[tuple[float, tuple[Filter, ...]]]:
+    """Bounds on the number attribute that most items have, leaving about 50, 10, 1 and 0.1 %."""
+    shapes = [one for one in retriever.table.shape.attributes.values() if one.kind == "number"]
+    if not shapes:
+        return
+    name = max(shapes, key=lambda one: one.count).name
+    numbers = retriever.table.numbers(name)
+    for share in (0.5, 0.1, 0.01, 0.001):
+        filters = (Filter(name, "ge", (float(np.nanquantile(numbers, 1 - share)),)),)
+        yield retriever.table.count(filters) / len(retriever.table), filters
+
+
+def _timed(call: Callable[[str], object], texts: Sequence[str]) -> dict[str, float]:
+    for text in texts[:WARM_UP_QUERIES]:
+        call(text)
+    times = []
+    for text in texts:
+        started = time.perf_counter()
+        call(text)
+        times.append((time.perf_counter() - started) * 1_000)
+    return {"p50": round(float(np.quantile(times, 0.5)), 1), "p95": round(float(np.quantile(times, 0.95)), 1)}
+
+
+def _recall(retriever: Retriever, texts: Sequence[str]) -> float:
+    """Share of the exact 200 nearest that HNSW finds."""
+    vectors = retriever.encoder.encode(texts)
+    everything = np.ones(len(retriever.table), dtype=np.bool_)
+    shares = []
+    for vector in vectors:
+        exact = retriever.dense.scan(vector, k=K, allowed=everything, id_rank=retriever.table.id_rank)
+        found = retriever.dense.nearest(vector, k=K, id_rank=retriever.table.id_rank)
+        shares.append(len({row for row, _ in exact} & {row for row, _ in found}) / max(len(exact), 1))
+    return float(np.mean(shares))
+
+
+def _say(stage: str, done: int, total: int) -> None:
+    sys.stderr.write(f"\r{stage} {done}" + (f" of {total}" if total else ""))
+    if stage == "done":
+        sys.stderr.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Reading catalogues: a file of any common format in, clean typed items out, and an account of what was left out."""
+
+from __future__ import annotations
+
+from retrieval.loading.load import CatalogueFile, LoadedCatalogue, RejectedRow, load_catalogue, open_catalogue
+from retrieval.loading.mapping import AttributeRule, Mapping, parse_mapping, read_mapping
+
+__all__ = [
+    "AttributeRule",
+    "CatalogueFile",
+    "LoadedCatalogue",
+    "Mapping",
+    "RejectedRow",
+    "load_catalogue",
+    "open_catalogue",
+    "parse_mapping",
+    "read_mapping",
+]

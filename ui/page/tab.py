@@ -1,0 +1,105 @@
+"""What one browser tab shows: the conversation as drawn. Kept in `gr.State`, rebuilt from the log when lost.
+
+Changed in place, on the event loop only: a running turn and a click that comes meanwhile see the same
+object, and neither overwrites the other. Knows nothing of HTML or Gradio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from agent.answer import Answer, PreferenceView
+from agent.understand.types import Language
+
+EntryState: TypeAlias = Literal["running", "done", "stopped", "failed", "note"]
+MarkKind: TypeAlias = Literal["thumb_up", "thumb_down", "accept", "reject"]
+MARK_KINDS: tuple[MarkKind, ...] = ("thumb_up", "thumb_down", "accept", "reject")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message and its reply, or a note of the page's own (`note`: only `reply` is set).
+
+    `answer` is None until the cards are known, and for good where a turn failed before. `ahead` is the
+    engine's queue, None where nobody waits. `problem` is the sentence that a failed turn shows.
+    """
+
+    said: str = ""
+    reply: str = ""
+    answer: Answer | None = None
+    state: EntryState = "running"
+    ahead: int | None = None
+    problem: str = ""
+
+    @property
+    def turn_id(self) -> str | None:
+        """Our id of the turn; the only key of a reaction."""
+        return self.answer.turn_id if self.answer else None
+
+    @property
+    def has_items(self) -> bool:
+        """Whether there are cards to draw: items, or near misses."""
+        return bool(self.answer and (self.answer.items or self.answer.alternatives))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A reaction in force; `reason` is a code, `text` the visitor's own words."""
+
+    kind: MarkKind
+    reason: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierChat:
+    """One line of the history."""
+
+    session_id: str
+    title: str
+    started: str
+
+
+@dataclass(slots=True)
+class Tab:
+    """One tab. `visitor` is a stand-in id for browsers that keep no cookies: their history ends with the tab.
+
+    `marks` are keyed by (turn id, item id); item id None is the whole reply. `live` is the turn now running.
+    """
+
+    user: str = ""
+    visitor: str = ""
+    language: Language = "en"
+    session_id: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    live: Entry | None = None
+    wishes: tuple[PreferenceView, ...] = ()
+    marks: dict[tuple[str, str | None], Mark] = field(default_factory=dict)
+    earlier: tuple[EarlierChat, ...] = ()
+
+    def clear(self) -> None:
+        """An empty chat of the same visitor."""
+        self.session_id, self.entries, self.live = "", [], None
+        self.wishes, self.marks = (), {}
+
+    def answers(self) -> list[Answer]:
+        """Every answer of this chat, oldest first, the running one included."""
+        entries = [*self.entries, self.live] if self.live else self.entries
+        return [entry.answer for entry in entries if entry.answer]
+
+    def shown(self) -> Answer | None:
+        """The latest answer that has items or near misses: what the panel shows."""
+        return next((a for a in reversed(self.answers()) if a.items or a.alternatives), None)
+
+    def has_turn(self, turn_id: str) -> bool:
+        """Whether this chat has that turn: reactions on others are refused."""
+        return any(answer.turn_id == turn_id for answer in self.answers())
+
+    def title_of(self, item_id: str) -> str | None:
+        """The title of an item that this chat has shown; None for others."""
+        for answer in reversed(self.answers()):
+            for item in [*answer.items, *(near.item for near in answer.alternatives)]:
+                if item.id == item_id:
+                    return item.title
+        return None
