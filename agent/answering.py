@@ -59,7 +59,7 @@ def _count(view: Situation) -> Outcome:
     hard = [wish for wish in view.wishes if wish.as_filter() is not None]
     if not hard:
         return Outcome("answer", opening=words.text("reply.count_all", n=n))
-    searched = search_and_rank(view, view.wishes)
+    searched = search_and_rank(view, view.wishes, explore=False)
     return Outcome(
         "answer",
         opening=words.text("reply.count", n=n, wishes=view.wording.wishes(hard)),
@@ -208,6 +208,11 @@ def _says(key: str) -> Callable[[Situation], Outcome]:
     return lambda view: Outcome("chat", opening=view.wording.words.text(key), focus=view.context.focus)
 
 
+def _too_long(view: Situation) -> Outcome:
+    text = view.wording.words.text("reply.too_long", n=len(view.text), limit=view.message_limit)
+    return Outcome("chat", opening=text, focus=view.context.focus)
+
+
 def _handoff(view: Situation) -> Outcome:
     return Outcome("handoff", opening=view.wording.words.text("reply.handoff_unavailable"), focus=view.context.focus)
 
@@ -240,4 +245,5 @@ _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "thanks": _says("reply.thanks"),
     "out_of_scope": _decline,
     "empty": _says("reply.empty"),
+    "too_long": _too_long,
 }

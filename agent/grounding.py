@@ -48,7 +48,8 @@ _COMMON = frozenset(
     "have had do does did can could will would may might must shall should very more much many some any all each "
     "every other another such own same just also too even still there here how why you your yours if makes make "
     "made film films movie movies story stories tale plot title item product book course one ones set sets "
-    "follows follow tells tell features feature takes take place shows show explores explore offers fits fit suits suit wish want "
+    "follows follow tells tell features feature takes take place shows show explores explore "
+    "offers fits fit suits suit wish want "
     "wants looking look find finds gives give gets get goes go comes come sees see becomes become begins begin "
     "starring stars star directed director cast runs run running minutes minute long year released release".split()
 )

@@ -15,7 +15,7 @@ from agent.preferences import Fact
 from agent.settings import Settings
 
 if TYPE_CHECKING:
-    from agent.log import EventLog
+    from agent.log.store import EventLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,12 @@ class LLMSettings(_Section):
     threads: int | None = Field(None, ge=1, description="CPU threads of the model; unset: all cores")
 
 
+class SupportSettings(_Section):
+    """The help desk."""
+
+    articles: Path | None = Field(None, description="folder of help articles (*.md) that `index` takes along")
+
+
 class ChatSettings(_Section):
     """The conversation."""
 
@@ -89,6 +95,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     llm: LLMSettings = LLMSettings()
     chat: ChatSettings = ChatSettings()
+    support: SupportSettings = SupportSettings()
 
     @classmethod
     def settings_customise_sources(

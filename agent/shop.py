@@ -18,12 +18,16 @@ from retrieval.table import ItemTable
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`index_name` is the folder that is live; `articles` is None where a tenant has none."""
+    """An open catalogue.
+
+    `index_name` is the folder that is live; `articles` is None where a tenant has none. `name` greets the customers; empty for none.
+    """
 
     index_name: str
     retriever: Retriever
     rules: Rules
     articles: HelpArticles | None = None
+    name: str = ""
 
     @property
     def table(self) -> ItemTable:
@@ -31,7 +35,7 @@ class Shop:
         return self.retriever.table
 
 
-def open_shop(folder: Path, encoder: Encoder, articles: HelpArticles | None) -> Shop:
+def open_shop(folder: Path, encoder: Encoder, articles: HelpArticles | None, name: str = "") -> Shop:
     """Open the index in `folder` (seconds for tens of thousands of items).
 
     Raises:
@@ -39,4 +43,4 @@ def open_shop(folder: Path, encoder: Encoder, articles: HelpArticles | None) -> 
     """
     retriever = open_index(folder, encoder)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
-    return Shop(folder.name, retriever, Rules(lexicon, retriever.table.get), articles)
+    return Shop(folder.name, retriever, Rules(lexicon, retriever.table.get), articles, name)

@@ -34,6 +34,7 @@ class Situation:
     seed: int = 0
     shop_name: str = ""
     undone_something: bool = False
+    message_limit: int = 0
 
     def shown_before(self) -> frozenset[str]:
         """Every item that this conversation has listed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -20,7 +21,8 @@ from retrieval.errors import IndexUnavailable
 from retrieval.fusion import RowArray, top_rows
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
+    from chromadb.api.client import Client
+    from chromadb.api.collection_configuration import CreateHNSWConfiguration
     from chromadb.api.models.Collection import Collection
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ VECTORS_FILE = "embeddings.npy"
 """float32, not float16: numpy has no fast float16 product, it would widen 34,509 rows for each query (50 ms
 against 5 ms); the file costs 1.5 kB an item and is mapped, not read."""
 
-HNSW = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
+HNSW: CreateHNSWConfiguration = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
 """Chosen for recall@200 >= 0.98 against the exact scan on 34,509 films (`python -m retrieval.bench.latency`)."""
 
 _GATHER_BELOW = 0.3
@@ -53,22 +55,22 @@ class DenseWriter:
     def __init__(self, folder: Path, dim: int) -> None:
         self.dim = dim
         self.n_rows = 0
-        self._file = (folder / VECTORS_FILE).open("wb")
-        self._write_header()
-        self._client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be created")
-        self._collection: Collection = _guarded(
-            lambda: self._client.create_collection(
-                COLLECTION, embedding_function=None, configuration={"hnsw": HNSW, "embedding_function": None}
-            ),
-            "cannot be created",
-        )
+        with ExitStack() as stack:
+            self._file = stack.enter_context((folder / VECTORS_FILE).open("wb"))
+            self._write_header()
+            client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be created")
+            stack.callback(client.close)
+            self._collection: Collection = _guarded(
+                lambda: client.create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": HNSW}),
+                "cannot be created",
+            )
+            self._open_parts = stack.pop_all()
 
     def __enter__(self) -> DenseWriter:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._file.close()
-        self._client.close()
+        self._open_parts.close()
 
     def add(self, ids: Sequence[str], documents: Sequence[str], vectors: FloatArray) -> None:
         """The next rows; `vectors` is float32, (len(ids), dim), of length 1."""
@@ -169,11 +171,12 @@ def _pairs(rows: RowArray, scores: FloatArray) -> Hits:
     return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
 
-def _client(folder: Path) -> ClientAPI:
+def _client(folder: Path) -> Client:
     import chromadb
     from chromadb.config import Settings
 
-    return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
+    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
+    return cast("Client", client)  # declared as ClientAPI, which lacks `close`
 
 
 def _guarded(call: Callable[[], T], what: str) -> T:

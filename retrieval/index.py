@@ -24,7 +24,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -202,19 +202,17 @@ class _Build:
         self._lexical = LexicalBuilder()
 
     def __enter__(self) -> _Build:
-        self._cache = EmbeddingCache(self._cache_path, self._encoder_name, self._dim)
-        try:
+        with ExitStack() as stack:
+            self._cache = EmbeddingCache(self._cache_path, self._encoder_name, self._dim)
+            stack.callback(self._cache.close)
             self._items = _ItemWriter(self._folder / ITEMS_FILE)
-            self._dense = DenseWriter(self._folder, self._dim)
-        except BaseException:
-            self._cache.close()
-            raise
+            stack.callback(self._items.close)
+            self._dense = stack.enter_context(DenseWriter(self._folder, self._dim))
+            self._open_parts = stack.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._cache.close()
-        self._items.close()
-        self._dense.__exit__(*exc_info)
+        self._open_parts.close()  # each part is closed even when closing another fails, as on a full disk
 
     @property
     def n_items(self) -> int:

@@ -41,9 +41,7 @@ class Item:
 
     def document(self) -> str:
         """The text that is embedded and indexed: title, description, then attributes in words."""
-        facts = "; ".join(
-            f"{name.replace('_', ' ')}: {_in_words(value)}" for name, value in self.attributes.items()
-        )
+        facts = "; ".join(f"{name.replace('_', ' ')}: {_in_words(value)}" for name, value in self.attributes.items())
         return "\n".join(part for part in (self.title, self.text, facts) if part)[:MAX_DOCUMENT_CHARS]
 
     def content_hash(self) -> str:

@@ -25,7 +25,7 @@ REQUEST_ID_HEADER: Final = "x-request-id"
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
-def _path(scope: Scope) -> str:
+def path_inside(scope: Scope) -> str:
     """The path inside the application: without the prefix that a reverse proxy left in it."""
     path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
@@ -79,7 +79,7 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = _path(scope)
+            path = path_inside(scope)
             if _is_api(path) or path == "/metrics":
                 key_id = self._keys.caller(Headers(scope=scope).get("authorization"))
                 if key_id is None:
@@ -104,7 +104,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_api(_path(scope)):
+        if scope["type"] != "http" or not _is_api(path_inside(scope)):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from fastapi.exceptions import RequestValidationError
@@ -30,6 +30,9 @@ from retrieval.errors import (
 
 RETRY_AFTER_S: Final = 5
 """Seconds after which a refused client may ask again; a queue of 16 short replies moves in about that."""
+
+LOGGED_FRAMES: Final = 8
+"""Innermost frames of an unforeseen error; the outer ones are always the server's."""
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Of a request under /v1; a conversation of a thousand long messages fits."""
@@ -148,7 +151,7 @@ def _place_of(error: Exception) -> list[str]:
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
         trace = trace.tb_next
-    return frames
+    return frames[-LOGGED_FRAMES:]
 
 
 def _validation_failure(errors: Sequence[Any]) -> Failure:
@@ -207,16 +210,3 @@ ERROR_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     }.items()
 }
 """For the OpenAPI document of every route under /v1."""
-
-Found = TypeVar("Found")
-
-
-def or_not_found(found: Found | None, what: str) -> Found:
-    """`found`, or the 404 that tells nothing of other people's ids.
-
-    Raises:
-        NotFound: `found` is None.
-    """
-    if found is None:
-        raise NotFound(f"There is no such {what}; use an id that this server gave out to your API key.")
-    return found

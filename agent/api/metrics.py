@@ -25,7 +25,7 @@ class Metrics:
             "chatalogue_degraded_turns", "Turns answered without the language model", registry=self.registry
         )
         self.failed = Counter(
-            "chatalogue_failed_turns", "Turns that ended in an error, by its code", ["code"], registry=self.registry
+            "chatalogue_failed_turns", "Turns that ended in an error, by its class", ["error"], registry=self.registry
         )
         self.abandoned = Counter(
             "chatalogue_abandoned_turns", "Turns whose client went away before the end", registry=self.registry

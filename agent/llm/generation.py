@@ -26,11 +26,11 @@ KEPT_PROMPTS = 4
 """Prompts whose keys and values are kept; a 135M model needs 23 KB for each token."""
 
 
-class Cancelled(Exception):  # noqa: N818 -- not an error: the caller asked for it
+class Cancelled(Exception):
     """The caller no longer wants the answer."""
 
 
-class OutOfTime(Exception):  # noqa: N818 -- each caller decides what it means
+class OutOfTime(Exception):
     """The budget of seconds is spent."""
 
 
@@ -166,7 +166,9 @@ def prompt_ids(model: LoadedModel, prompt: Prompt, max_tokens: int) -> tuple[int
     return model.renderer.fit(prompt, model.context - min(max_tokens, model.context // 2)).ids
 
 
-def stream(model: LoadedModel, reader: Reader, adapter: str | None, prompt: Prompt, limits: Limits, watch: Watch) -> Iterator[Chunk]:
+def stream(
+    model: LoadedModel, reader: Reader, adapter: str | None, prompt: Prompt, limits: Limits, watch: Watch
+) -> Iterator[Chunk]:
     """Text as it comes; the last chunk has the `finish`.
 
     Raises:

@@ -79,14 +79,16 @@ class Adapters:
         if name not in self._merged:
             folder, digest = self._sources[name]
             if _digest(name, folder) != digest:
-                raise EngineError(f"The files of adapter {name!r} have changed since it was loaded; give it a new name.")
+                raise EngineError(f"The files of adapter {name!r} have changed since it was loaded; rename it.")
             self._keep(name, self._merge(name, folder))
         self._merged.move_to_end(name)
         return self._merged[name]
 
     def _keep(self, name: str, merged: dict[str, torch.Tensor]) -> None:
         self._merged[name] = merged
-        for old in [n for n in self._merged if n not in (name, self.active)][: max(0, len(self._merged) - MAX_RESIDENT)]:
+        for old in [n for n in self._merged if n not in (name, self.active)][
+            : max(0, len(self._merged) - MAX_RESIDENT)
+        ]:
             del self._merged[old]
 
     def _merge(self, name: str, folder: Path) -> dict[str, torch.Tensor]:

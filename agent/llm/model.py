@@ -5,7 +5,7 @@ Knows nothing of prompts, queues or processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,11 @@ class LoadedModel:
         """Width of the logits; may be larger than the tokenizer's vocabulary."""
         return int(self.net.config.get_text_config().vocab_size)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         """Text of answer tokens, control tokens left out."""
-        return str(self.renderer.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.renderer.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
 
 def load_model(folder: Path, device: str = "auto", dtype: torch.dtype | None = None) -> LoadedModel:
@@ -81,7 +83,8 @@ def load_model(folder: Path, device: str = "auto", dtype: torch.dtype | None = N
 
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     dtype = dtype or _best_dtype(where)
-    net = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(where).eval()
+    net: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    net = net.to(where).eval()
     net.requires_grad_(False)
     renderer = PromptRenderer.from_folder(folder)
     with torch.inference_mode():
@@ -116,7 +119,8 @@ def _best_dtype(device: torch.device) -> torch.dtype:
 
 def _can_pack(net: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
     small = sum(parameter.numel() for parameter in net.parameters()) <= PACK_MAX_PARAMS
-    return small and device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+    fits = small and device.type == "cpu" and dtype == torch.bfloat16
+    return fits and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def _make_switchable(net: nn.Module, packed: bool) -> dict[str, SwitchLinear]:

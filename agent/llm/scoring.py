@@ -34,9 +34,9 @@ def choose(
     if not options:
         return ()
     encoded = [model.renderer.encode_text(option) for option in options]
-    for option, ids in zip(options, encoded, strict=True):
-        if not 0 < len(ids) <= model.context // 2:
-            raise EngineError(f"The option {option[:40]!r} has {len(ids)} tokens: give 1 to {model.context // 2}.")
+    for option, own in zip(options, encoded, strict=True):
+        if not 0 < len(own) <= model.context // 2:
+            raise EngineError(f"The option {option[:40]!r} has {len(own)} tokens: give 1 to {model.context // 2}.")
     ids = prompt_ids(model, prompt, max(map(len, encoded)))
     state = reader.read(ids, adapter, watch)
     if not is_plain_attention(model):

@@ -164,9 +164,6 @@ def _write_safetensors(gguf: Path, folder: Path) -> None:
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from agent.llm.quiet import quiet_transformers
-
-    quiet_transformers()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     if _pre_tokenizer_of(gguf) == "smollm":
         # transformers 5.19 keeps only the byte-level step of GGUF tokenizers; this model was trained with

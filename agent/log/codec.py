@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from agent.preferences import Added, Dropped, Fact, Preference
+from agent.understand.types import AskedQuestion
 
 Json: TypeAlias = Any
 """What `json.loads` gives."""
@@ -59,6 +60,18 @@ def facts_from_json(stored: Iterable[Mapping[str, Json]]) -> tuple[Fact, ...]:
         ValueError: a `type` that we never wrote.
     """
     return tuple(_from_json(each) for each in stored)
+
+
+def question_to_json(question: AskedQuestion | None) -> dict[str, Json] | None:
+    """The question we put, or None."""
+    if question is None:
+        return None
+    return {"attribute": clean_text(question.attribute), "options": clean_json(question.options)}
+
+
+def question_from_json(stored: Mapping[str, Json] | None) -> AskedQuestion | None:
+    """The question that `question_to_json` was given."""
+    return None if stored is None else AskedQuestion(stored["attribute"], tuple(stored["options"]))
 
 
 def _to_json(fact: Fact) -> dict[str, Json]:

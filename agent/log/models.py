@@ -1,4 +1,6 @@
-"""The tables. Skeleton rows (ids, times, item ids, numbers) are only ever added; words and the person stand in
+"""The tables.
+
+Skeleton rows (ids, times, item ids, numbers) are only ever added; words and the person stand in
 `*_payload` rows, which an erasure deletes. The exceptions are flags: `turn.undone`, `conversation.status`, and
 `conversation.erased_at`, with which the prefix hashes go.
 
@@ -15,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -25,8 +28,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from agent.log.codec import Json
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -63,10 +64,10 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own declaration
+    type_annotation_map = {  # SQLAlchemy's own declaration
         str: Text(),
+        float: Double(),
         datetime: UtcDateTime(),
-        Json: _Json,
         dict[str, Any]: _Json,
         list[Any]: _Json,
     }

@@ -240,19 +240,19 @@ class EventLog:
 
     def user_facts(self, tenant: str, key_id: str, user: str) -> tuple[Fact, ...]:
         """What the user told us outside conversations, oldest first; `()` for a user whom we do not know."""
-        who = self._who(tenant, key_id, user)
+        who = self._named(tenant, key_id, user)
         with self._database.read() as session:
             return people.facts(session, tenant, who)
 
     def record_user_edit(self, tenant: str, key_id: str, user: str, facts: Sequence[Fact]) -> str:
         """Add to the user's wishes; gives the event id. Conversations begun before do not change."""
-        who = self._who(tenant, key_id, user)
+        who = self._named(tenant, key_id, user)
         with self._database.write() as session:
             return people.record_edit(session, tenant, who, tuple(facts))
 
     def forget_user_preferences(self, tenant: str, key_id: str, user: str) -> None:
         """Erase the user's stored wishes, on disk too; conversations keep what was said in them."""
-        who = self._who(tenant, key_id, user)
+        who = self._named(tenant, key_id, user)
         with self._database.write() as session:
             people.forget_facts(session, tenant, who)
         self._database.forget_deleted()
@@ -282,7 +282,10 @@ class EventLog:
         self._database.backup(to)
 
     def _who(self, tenant: str, key_id: str, user: str | None) -> PersonKey | None:
-        return None if user is None else PersonKey.of(self.secret(tenant), key_id, user)
+        return None if user is None else self._named(tenant, key_id, user)
+
+    def _named(self, tenant: str, key_id: str, user: str) -> PersonKey:
+        return PersonKey.of(self.secret(tenant), key_id, user)
 
     def _check_ours(self, tenant: str, turn_id: str) -> None:
         if not is_ours(turn_id, self.secret(tenant)):

@@ -30,6 +30,7 @@ Intent: TypeAlias = Literal[
     "thanks",
     "out_of_scope",  # outside what a shop does
     "empty",  # nothing that could be read
+    "too_long",  # more characters than are read
 ]
 
 

@@ -86,7 +86,10 @@ def build_films(wikidata_path: Path, open_path: Path) -> list[dict[str, Any]]:
         key = (text["imdb"], text["wp"])
         if text["imdb"] not in wikidata or key not in open_rows:
             raise CatalogueError(f"{key!r} of editorial.jsonl is not in both data files; remove it or fix its ids")
-        films.append(_film(Source(wikidata[text["imdb"]], open_rows[key], text), fame))
+        row = wikidata[text["imdb"]]
+        # The list has some films twice; the row whose year is nearest Wikidata's is the film's own.
+        open_row = _nearest(open_rows[key], int(row["Year"]))
+        films.append(_film(Source(row, open_row, text), fame))
     films.sort(key=lambda film: (-film["popularity"], film["id"]))
     repeated = [film_id for film_id, count in Counter(film["id"] for film in films).items() if count > 1]
     if repeated:
@@ -137,6 +140,10 @@ def _film(source: Source, fame: Mapping[str, int]) -> dict[str, Any]:
             "format": disc,
         },
     }
+
+
+def _nearest(rows: Sequence[dict[str, Any]], year: int) -> dict[str, Any]:
+    return min(rows, key=lambda row: abs(int(row["year"]) - year))
 
 
 def _cast(source: Source, fame: Mapping[str, int]) -> list[str]:
@@ -202,9 +209,14 @@ def _read_wikidata(path: Path) -> tuple[dict[str, dict[str, str]], Counter[str]]
     return rows, fame
 
 
-def _read_open(path: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+def _read_open(path: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Rows by (IMDb id, article). The article alone is no key: re-releases and remakes point to one article."""
-    return {key: row for row in _gzip_jsonl(path) if (key := (row.get("imdb_id"), row["id"])) in wanted}
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in _gzip_jsonl(path):
+        key = (row.get("imdb_id", ""), row["id"])
+        if key in wanted:
+            rows.setdefault(key, []).append(row)
+    return rows
 
 
 def _gzip_jsonl(path: Path) -> Iterator[dict[str, Any]]:

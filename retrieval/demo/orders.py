@@ -99,11 +99,10 @@ def add_working_days(day: date, count: int) -> date:
     return day
 
 
-def _order(
-    order_id: str, key: str, status: OrderStatus, ordered: date, offers: Sequence[FilmOffer]
-) -> dict[str, Any]:
+def _order(order_id: str, key: str, status: OrderStatus, ordered: date, offers: Sequence[FilmOffer]) -> dict[str, Any]:
     country = _country(key)
-    express = country == "DE" and share_of(key, "express") < 0.3
+    # An express parcel arrives the next day: none is still on its way.
+    express = country == "DE" and status != "shipped" and share_of(key, "express") < 0.3
     delivery = "express" if express else "standard"
     items = _items(key, offers)
     subtotal = sum((Decimal(item["price"]) * item["quantity"] for item in items), Decimal("0.00"))
@@ -130,7 +129,7 @@ _HANDLES = ("filmfan", "matinee", "popcorn", "nightowl", "cinephile", "backrow",
 
 def _ordered_on(key: str, status: OrderStatus) -> date:
     """Recent enough for the status to be plausible on LAST_DAY."""
-    ages = {"placed": (0, 0), "packed": (1, 2), "shipped": (4, 6), "cancelled": (5, 200), "returned": (50, 230)}
+    ages = {"placed": (0, 0), "packed": (1, 2), "shipped": (2, 5), "cancelled": (5, 200), "returned": (50, 230)}
     low, high = ages.get(status, (18, 280))
     return LAST_DAY - timedelta(days=between(key, "age", low, high))
 

@@ -50,7 +50,7 @@ FIELD_NAMES: Final[MappingOf[str, tuple[str, ...]]] = {
 """Normalised column names for each field, the surest first."""
 TEXT_NAMES: Final = tuple(
     "description overview text plot synopsis summary body long_description full_description product_description"
-    " abstract content about blurb details body_html".split()
+    " abstract content about blurb details body_html instructions".split()
 )
 TEXT_ALSO: Final = ("tagline", "subtitle", "short_description")
 """Joined to the text where there is one."""
@@ -65,6 +65,8 @@ CODE_PRICE: Final = {"price_usd": "USD", "price_eur": "EUR", "price_gbp": "GBP"}
 
 LONG_TEXT_CHARS: Final = 80.0
 """Mean length from which texts are prose rather than values."""
+LONG_VALUE_CHARS: Final = 40.0
+"""The same for the values of a list."""
 CODE_CELLS: Final = 50
 """Fewer texts than this may all differ and still be values that people ask for."""
 CODE_SHARE: Final = 0.9
@@ -158,10 +160,11 @@ class _Guesser:
         return bool(plain and not column.lists)
 
     def _guess_text(self) -> None:
-        readable = [name for name in self._named(TEXT_NAMES) if self._columns[name].texts]
+        readable = [c for c in self._named(TEXT_NAMES) if self._columns[c].texts or self._columns[c].lists]
         if not readable:  # no telling name: prose shows itself
             prose = [c for c in self._columns.values() if c.name not in self._taken and c.texts == c.count]
             prose = [c for c in prose if c.mean_chars >= _MIN_TEXT_CHARS and c.distinct_share > _HALF]
+            prose = [c for c in prose if c.rule().kind == "text"]  # a cast is long too
             readable = [max(prose, key=lambda c: c.mean_chars).name] if prose else []
         if readable:
             also = [name for name in self._named(TEXT_ALSO) if self._columns[name].texts]
@@ -221,12 +224,12 @@ class _Guesser:
             return "stock is told by in_stock, and counts change too often"
         if ID_NAME.fullmatch(snake):
             return "it holds ids"
-        if column.mean_chars > LONG_TEXT_CHARS:
+        if column.rule().separator:
+            return None
+        if column.mean_chars > (LONG_VALUE_CHARS if column.lists else LONG_TEXT_CHARS):
             return "its texts are long"
         codes = column.texts > CODE_CELLS and column.distinct_share > CODE_SHARE
-        if codes and not column.lists and column.rule().kind == "text":
-            return "nearly all of its texts differ"
-        return None
+        return "nearly all of its texts differ" if codes and not column.lists else None
 
 
 def _mostly_prices(column: ColumnProfile) -> bool:

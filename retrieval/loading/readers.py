@@ -8,6 +8,7 @@ line of a Parquet row is its number, from 1.
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import json
@@ -330,6 +331,13 @@ def _csv_row(line: int, header: list[str], cells: list[str]) -> RawRow:
     return RawRow(line, dict(zip(header, cells, strict=True)))
 
 
+def _plain(value: object) -> object:
+    """Dates as JSON and CSV write them, also inside an object."""
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return {name: _plain(entry) for name, entry in value.items()} if isinstance(value, dict) else value
+
+
 def _parquet_rows(source: Source) -> Iterator[RawRow]:
     try:
         import pyarrow as pa  # type: ignore[import-untyped]
@@ -345,7 +353,7 @@ def _parquet_rows(source: Source) -> Iterator[RawRow]:
             for batch in pq.ParquetFile(unzipped if source.gzipped else file).iter_batches(PARQUET_BATCH_ROWS):
                 for fields in batch.to_pylist():
                     number += 1
-                    yield RawRow(number, fields)
+                    yield RawRow(number, {name: _plain(value) for name, value in fields.items()})
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise CatalogueError(

@@ -11,10 +11,9 @@ from typing import Literal, TypeAlias
 
 from agent.answer import Answer, PreferenceView
 from agent.understand.types import Language
+from ui.cards import Mark
 
 EntryState: TypeAlias = Literal["running", "done", "stopped", "failed", "note"]
-MarkKind: TypeAlias = Literal["thumb_up", "thumb_down", "accept", "reject"]
-MARK_KINDS: tuple[MarkKind, ...] = ("thumb_up", "thumb_down", "accept", "reject")
 
 
 @dataclass(slots=True)
@@ -41,15 +40,6 @@ class Entry:
     def has_items(self) -> bool:
         """Whether there are cards to draw: items, or near misses."""
         return bool(self.answer and (self.answer.items or self.answer.alternatives))
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A reaction in force; `reason` is a code, `text` the visitor's own words."""
-
-    kind: MarkKind
-    reason: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

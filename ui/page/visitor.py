@@ -86,10 +86,9 @@ class PageHeaders:
             # A proxy that speaks TLS for us says so in this header; a wrong one only adds the attribute.
             secure = scope["scheme"] == "https" or request.get("x-forwarded-proto") == "https"
             cookie: SimpleCookie = SimpleCookie({COOKIE: new_visitor_id()})
-            cookie[COOKIE].update(
-                {"path": self._cookie_path, "max-age": COOKIE_SECONDS, "httponly": True, "samesite": "Lax"}
-            )
-            cookie[COOKIE]["secure"] = secure
+            for name, value in {"path": self._cookie_path, "max-age": COOKIE_SECONDS, "samesite": "Lax"}.items():
+                cookie[COOKIE][name] = value
+            cookie[COOKIE]["httponly"], cookie[COOKIE]["secure"] = True, secure
             answer.append("Set-Cookie", cookie[COOKIE].OutputString())
             # The answer now belongs to one person: no shared cache may keep it.
             answer["Cache-Control"] = "private, no-store"

@@ -39,7 +39,9 @@ class Words:
 def words_in(language: Language) -> Words:
     """The catalogue of `language`, read once."""
     raw = tomllib.loads(files("ui.words").joinpath(f"{language}.toml").read_text(encoding="utf-8"))
-    return Words(language, {f"{section}.{name}": text for section, entries in raw.items() for name, text in entries.items()})
+    return Words(
+        language, {f"{section}.{name}": text for section, entries in raw.items() for name, text in entries.items()}
+    )
 
 
 def choose_language(setting: Literal["auto", "en", "zh"], accept_language: str) -> Language:

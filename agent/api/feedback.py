@@ -1,0 +1,72 @@
+"""`POST /v1/feedback` and `POST /v1/events`: what customers did with an answer, and outside of the chat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from agent.api.context import CallerApi
+from agent.api.errors import ERROR_RESPONSES
+from agent.api.schemas import MAX_ID_CHARS, Words
+from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind
+
+MAX_COMMENT_CHARS = 8_000
+
+router = APIRouter(tags=["feedback"], responses=ERROR_RESPONSES)
+
+
+class FeedbackRequest(BaseModel):
+    """A reaction to a turn, or to one item of it. `withdraw` takes the kind named by `of` back."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    turn_id: Words = Field(max_length=MAX_ID_CHARS)
+    kind: FeedbackKind
+    item_id: Words | None = Field(None, max_length=MAX_ID_CHARS, description="left out: the whole reply")
+    of: FeedbackKind | None = None
+    reason: Words | None = Field(None, max_length=MAX_ID_CHARS)
+    text: Words | None = Field(None, max_length=MAX_COMMENT_CHARS)
+
+
+class StoredResponse(BaseModel):
+    """`stored` is false for what was there already; `event_id` is null when there was nothing to withdraw."""
+
+    stored: bool
+    event_id: str | None
+
+
+class EventRequest(BaseModel):
+    """Something seen outside of the chat; `value` is seconds for `dwell` and an amount for `buy`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: OutsideKind
+    item_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
+    turn_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
+    session_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
+    user: Words | None = Field(None, max_length=MAX_ID_CHARS)
+    value: float | None = Field(None, allow_inf_nan=False)
+    at: AwareDatetime | None = Field(None, description="when it happened, with a time zone; left out: now")
+    data: dict[str, Any] | None = None
+
+
+@router.post("/v1/feedback")
+async def record_feedback(body: FeedbackRequest, api: CallerApi) -> StoredResponse:
+    """Store a reaction; the same (turn, item, kind) again is stored once."""
+    feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text)
+    stored = await api.in_thread(api.services.log.record_feedback, api.tenant, api.key_id, feedback)
+    if stored.stored:
+        api.metrics.feedback.labels(body.kind).inc()
+    return StoredResponse(stored=stored.stored, event_id=stored.event_id)
+
+
+@router.post("/v1/events")
+async def record_event(body: EventRequest, api: CallerApi) -> StoredResponse:
+    """Store a view, click, purchase or dwell time of the shop's own pages."""
+    event = OutsideEvent(
+        body.kind, body.item_id, body.turn_id, body.session_id, body.user or None, body.value, body.at, body.data
+    )
+    event_id = await api.in_thread(api.services.log.record_event, api.tenant, api.key_id, event)
+    return StoredResponse(stored=True, event_id=event_id)

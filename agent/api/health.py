@@ -1,0 +1,78 @@
+"""`/healthz`, `/readyz` and `/metrics`: for probes and for Prometheus, outside of /v1."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from agent.services import PartHealth, Services
+
+router = APIRouter(tags=["operations"])
+
+
+class Alive(BaseModel):
+    """The process answers; nothing else was asked."""
+
+    status: Literal["ok"] = "ok"
+
+
+class PartBody(BaseModel):
+    """`detail` is one sentence when `state` is not "ok"."""
+
+    name: Literal["index", "database", "engine"]
+    state: Literal["ok", "starting", "failed", "off"]
+    detail: str
+
+
+class Readiness(BaseModel):
+    """`degraded`: answers come from rules and templates, because only the language model is missing."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    parts: list[PartBody]
+    model: str
+    adapter: str | None
+
+
+def readiness(parts: tuple[PartHealth, ...], *, strict: bool) -> Literal["ok", "degraded", "unavailable"]:
+    """The whole's state; `strict` takes a missing engine as seriously as a missing index."""
+    broken = {part.name for part in parts if part.state != "ok"}
+    if broken - {"engine"}:
+        return "unavailable"
+    if broken or not any(part.name == "engine" for part in parts):
+        return "unavailable" if strict else "degraded"
+    return "ok"
+
+
+@router.head("/healthz", include_in_schema=False)  # uptime probes; the page would answer with an error
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """Whether the process is alive."""
+    return Alive()
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+async def readyz(request: Request, engine: bool = False) -> Response:
+    """Whether chats can be answered; `engine=1` asks for a token of the language model, and is strict."""
+    services: Services = request.app.state.services
+    parts = await services.health.check(prove_token=engine)
+    status = readiness(parts, strict=engine)
+    engine_now = services.engine.status()
+    body = Readiness(
+        status=status,
+        parts=[PartBody(name=part.name, state=part.state, detail=part.detail) for part in parts],
+        model=engine_now.model,
+        adapter=engine_now.adapter,
+    )
+    return JSONResponse(body.model_dump(), 503 if status == "unavailable" else 200)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """The counters in the text format of Prometheus; needs the key where the server has keys."""
+    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)

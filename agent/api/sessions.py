@@ -1,0 +1,114 @@
+"""`/v1/sessions` and `/v1/turns`: conversations read again, erased, and explained."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from agent.answer import Action
+from agent.api.context import CallerApi
+from agent.api.errors import ERROR_RESPONSES
+from agent.log.records import ConversationStatus, Reaction, ShownRow
+from agent.preferences import Fact
+from agent.understand.types import AskedQuestion, Intent, Language
+
+router = APIRouter(tags=["conversations"], responses=ERROR_RESPONSES)
+
+
+class _FromLog(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class TurnBody(_FromLog):
+    """One turn: `items` and `alternatives` are item ids in order, `answer` is the object as it was sent."""
+
+    turn_id: str
+    number: int
+    created_at: datetime
+    message: str
+    reply: str
+    action: Action
+    items: list[str]
+    alternatives: list[str]
+    reactions: list[Reaction]
+    answer: dict[str, Any]
+    undone: bool
+
+
+class SessionBody(BaseModel):
+    """A conversation, oldest turn first."""
+
+    id: str
+    object: Literal["session"] = "session"
+    created_at: datetime
+    language: Language
+    status: ConversationStatus
+    turns: list[TurnBody]
+
+
+class SessionDeleted(BaseModel):
+    """The words are erased; ids and numbers stay in the log."""
+
+    id: str
+    object: Literal["session"] = "session"
+    deleted: Literal[True] = True
+
+
+class TraceBody(_FromLog):
+    """Everything that was recorded of a turn: what was understood, shown, with which scores, and why."""
+
+    turn_id: str
+    session_id: str
+    number: int
+    created_at: datetime | None
+    undone: bool = False
+    message: str
+    reply: str
+    intent: Intent
+    action: Action
+    language: Language
+    model: str
+    adapter: str | None
+    degraded: bool
+    timings: dict[str, float | None]
+    prompt_tokens: int
+    completion_tokens: int
+    seed: int
+    exploration: float
+    index_name: str | None
+    facts: list[Fact]
+    shown: list[ShownRow]
+    focus: list[str]
+    question: AskedQuestion | None
+    trace: dict[str, Any]
+    answer: dict[str, Any]
+
+
+@router.get("/v1/sessions/{session_id}")
+async def show_session(session_id: str, api: CallerApi) -> SessionBody:
+    """The turns of a conversation with their items and the reactions in force."""
+    view = await api.in_thread(api.services.log.session_view, api.tenant, session_id, key_id=api.key_id)
+    return SessionBody(
+        id=view.conversation.id,
+        created_at=view.conversation.created_at,
+        language=view.conversation.language,
+        status=view.conversation.status,
+        turns=[TurnBody.model_validate(turn) for turn in view.turns],
+    )
+
+
+@router.delete("/v1/sessions/{session_id}")
+async def delete_session(session_id: str, api: CallerApi) -> SessionDeleted:
+    """Erase the words of a conversation."""
+    await api.in_thread(api.services.log.delete_session, api.tenant, session_id, key_id=api.key_id)
+    return SessionDeleted(id=session_id)
+
+
+@router.get("/v1/turns/{turn_id}/trace")
+async def show_trace(turn_id: str, api: CallerApi) -> TraceBody:
+    """Why a turn was answered as it was."""
+    logged = await api.in_thread(api.services.log.trace, api.tenant, turn_id, key_id=api.key_id)
+    return TraceBody.model_validate(logged.record).model_copy(update={"undone": logged.undone})

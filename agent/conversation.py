@@ -1,0 +1,269 @@
+"""One turn, top to bottom: message -> understand -> retrieve -> rank -> reply -> log.
+
+Each step is one call into one module. Items are decided before a word is written, so a reply can
+name only items of the catalogue. Knows nothing of HTTP and of pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
+
+from agent.answer import Answer, Cards, Finished, Text, Timings, Update
+from agent.answering import decide
+from agent.history import (
+    context_of,
+    facts_in_force,
+    messages_of,
+    next_number,
+    prefix_hash,
+    reactions_of,
+    read_by_rules,
+    turn_that_showed,
+)
+from agent.llm.protocol import Engine, Limits
+from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput
+from agent.log.store import EventLog
+from agent.messages import messages
+from agent.preferences import Fact, fold
+from agent.presenting import answer_of, trace_of, turn_record
+from agent.replying import Replier, ReplyState
+from agent.services import PastMessage, TurnRequest
+from agent.settings import Settings
+from agent.shop import Shop
+from agent.shopkeeper import ShopKeeper
+from agent.turn import Outcome, Situation
+from agent.understand.types import DialogueContext, Intent, Language, Understanding
+from agent.wording import Wording
+
+RECORD_ATTEMPTS = 5
+"""Another process may take a turn's number; so many numbers are tried."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One turn under way; filled step by step, logged at the end whatever happened."""
+
+    request: TurnRequest
+    shop: Shop
+    state: ConversationState
+    context: DialogueContext
+    imported: tuple[Fact, ...] = ()
+    started: float = field(default_factory=time.perf_counter)
+    turn_id: str = ""
+    temperature: float | None = None
+    seed: int = field(default_factory=lambda: secrets.randbits(32))
+    timings: dict[str, float] = field(default_factory=dict)
+    reply: ReplyState = field(default_factory=ReplyState)
+
+    def mark(self, step: str) -> None:
+        self.timings[step] = round((time.perf_counter() - self.started) * 1e3, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a stored turn gives now."""
+
+    answer: Answer
+    reply: str
+    intent: Intent
+
+
+class Conversations:
+    """All conversations of one process; implements `agent.services.Chat`."""
+
+    def __init__(self, settings: Settings, log: EventLog, shops: ShopKeeper, engine: Engine) -> None:
+        self._settings = settings
+        self._log = log
+        self._shops = shops
+        self._engine = engine
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
+        """See `agent.services.Chat.turn`."""
+        shop = self._shops.current(request.tenant)
+        session_id = await self._find_session(request)
+        lock = self._locks.setdefault(session_id, asyncio.Lock())
+        async with lock, aclosing(self._serialised(request, shop, session_id)) as updates:
+            async for update in updates:
+                yield update
+
+    async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
+        """See `agent.services.Chat.edit`."""
+        await asyncio.to_thread(self._log.record_edit, tenant, session_id, facts)
+
+    async def _find_session(self, request: TurnRequest) -> str:
+        """The conversation that the caller names, the one its messages continue, or a new one."""
+        tenant, key, user = request.tenant, request.key_id, request.user
+        if request.session_id is not None:
+            known = await asyncio.to_thread(self._log.conversation, tenant, request.session_id, key_id=key, user=user)
+            return known.id
+        if request.history:
+            match = await asyncio.to_thread(self._log.find_by_prefix, tenant, key, user, prefix_hash(request.history))
+            if match is not None:
+                await self._undo_after(tenant, match.session_id, match.turn_number)
+                return match.session_id
+        started = await asyncio.to_thread(self._log.start_conversation, tenant, key, user)
+        return started.id
+
+    async def _undo_after(self, tenant: str, session_id: str, number: int) -> None:
+        """The client went back to an earlier message: what followed it no longer counts."""
+        state = await asyncio.to_thread(self._log.state, tenant, session_id)
+        for turn in state.turns:
+            if turn.number > number and not turn.undone:
+                await asyncio.to_thread(self._log.undo_turn, tenant, turn.turn_id)
+
+    async def _serialised(self, request: TurnRequest, shop: Shop, session_id: str) -> AsyncGenerator[Update, None]:
+        state = await asyncio.to_thread(self._log.state, request.tenant, session_id)
+        turn = _Turn(request, shop, state, context_of(state))
+        turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
+        if request.history and not state.turns:
+            turn.context, turn.imported = await asyncio.to_thread(read_by_rules, request.history, shop)
+        understanding = await self._understand(turn)
+        turn.mark("understand")
+        undone = await self._undo_last(turn) if understanding.intent == "undo" else False
+        await self._note_reactions(turn, understanding)
+        situation = self._situation(turn, understanding, undone)
+        outcome = await asyncio.to_thread(decide, situation)
+        async with aclosing(self._speak(turn, situation, outcome)) as updates:
+            async for update in updates:
+                yield update
+
+    async def again(self, stored: TurnInput) -> Replay:
+        """Run a stored turn through what is live now, with its seed; nothing is stored."""
+        record = stored.logged.record
+        shop = self._shops.current(record.tenant)
+        request = TurnRequest(record.message, tenant=record.tenant)
+        turn = _Turn(request, shop, stored.before, context_of(stored.before))
+        turn.turn_id, turn.seed, turn.temperature = record.turn_id, record.seed, record.exploration
+        understanding = await self._understand(turn)
+        situation = self._situation(turn, understanding, undone=understanding.intent == "undo")
+        outcome = await asyncio.to_thread(decide, situation)
+        answer = self._answer(turn, situation, outcome)
+        async with aclosing(self._replier(turn, situation).reply(outcome, situation.wishes, turn.reply)) as updates:
+            async for _ in updates:
+                pass
+        return Replay(answer, turn.reply.text, understanding.intent)
+
+    async def _understand(self, turn: _Turn) -> Understanding:
+        text, limit = turn.request.text, self._settings.chat.max_message_chars
+        if len(text) > limit:
+            return Understanding("too_long", language=self._language(None, turn))
+        understood = await asyncio.to_thread(turn.shop.rules.understand, text, turn.context)
+        return replace(understood, language=self._language(understood.language, turn))
+
+    def _language(self, read: Language | None, turn: _Turn) -> Language:
+        """The setting decides; else the message's language; else the one of the turn before."""
+        if self._settings.language != "auto":
+            return self._settings.language
+        return read or (turn.state.turns[-1].language if turn.state.turns else "en")
+
+    async def _undo_last(self, turn: _Turn) -> bool:
+        last = next((t for t in reversed(turn.state.turns) if not t.undone and t.intent != "undo"), None)
+        if last is None:
+            return False
+        await asyncio.to_thread(self._log.undo_turn, turn.request.tenant, last.turn_id)
+        turn.state = await asyncio.to_thread(self._log.state, turn.request.tenant, turn.state.conversation.id)
+        turn.context = context_of(turn.state)
+        return True
+
+    async def _note_reactions(self, turn: _Turn, understanding: Understanding) -> None:
+        """Said in words ("not that one"), stored like a tap on the card of the turn that showed it."""
+        if understanding.intent not in ("accept", "reject"):
+            return
+        tenant, key = turn.request.tenant, turn.request.key_id
+        for item_id in understanding.item_ids:
+            shown_by = turn_that_showed(turn.state, item_id)
+            if shown_by is not None:
+                feedback = Feedback(shown_by, understanding.intent, item_id)
+                await asyncio.to_thread(self._log.record_feedback, tenant, key, feedback)
+
+    def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
+        wishes = fold((*turn.imported, *facts_in_force(turn.state), *understanding.facts))
+        table, chat = turn.shop.table, self._settings.chat
+        rejected = {*reactions_of(turn.state, "reject")}
+        accepted = [*reactions_of(turn.state, "accept")]
+        if understanding.intent == "reject":
+            rejected.update(understanding.item_ids)
+        known = tuple(w for w in wishes if w.op != "like" or str(w.values[0]) in table)
+        return Situation(
+            text=turn.request.text,
+            shop=turn.shop,
+            context=turn.context,
+            understanding=understanding,
+            wishes=known,
+            wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
+            rejected=frozenset(i for i in rejected if i in table),
+            accepted=tuple(i for i in accepted if i in table and i not in rejected),
+            size=chat.items,
+            candidates=self._settings.retrieval.candidates,
+            temperature=chat.exploration if turn.temperature is None else turn.temperature,
+            seed=turn.seed,
+            shop_name=chat.shop_name or turn.shop.name,
+            undone_something=undone,
+            message_limit=chat.max_message_chars,
+        )
+
+    def _answer(self, turn: _Turn, situation: Situation, outcome: Outcome) -> Answer:
+        status = self._engine.status()
+        turn.timings |= {name: round(ms, 1) for name, ms in outcome.timings.items()}
+        turn.reply.degraded = status.state != "ready"
+        session_id = turn.state.conversation.id
+        answer = answer_of(session_id, turn.turn_id, situation, outcome, status, turn.reply.degraded)
+        turn.mark("cards")
+        return answer.model_copy(update={"timings_ms": Timings(**turn.timings)})
+
+    def _replier(self, turn: _Turn, situation: Situation) -> Replier:
+        llm = self._settings.llm
+        writes = self._settings.chat.rewrite_pitch and self._engine.status().state == "ready"
+        limits = Limits(max_tokens=llm.reply_tokens, seconds=llm.reply_timeout_s)
+        return Replier(situation.wording, turn.shop.table.shape, self._engine if writes else None, limits)
+
+    async def _speak(self, turn: _Turn, situation: Situation, outcome: Outcome) -> AsyncGenerator[Update, None]:
+        """Cards, then the reply as it comes, then the log: also when the listener has gone."""
+        answer = self._answer(turn, situation, outcome)
+        replier = self._replier(turn, situation)
+        recorded = False
+        try:
+            yield Cards(answer)
+            async with aclosing(replier.reply(outcome, situation.wishes, turn.reply)) as updates:
+                async for update in updates:
+                    if isinstance(update, Text) and "first_token" not in turn.timings:
+                        turn.mark("first_token")
+                    yield update
+            turn.mark("total")
+            answer = answer.model_copy(update={"timings_ms": Timings(**turn.timings), "degraded": turn.reply.degraded})
+            recorded = True
+            await self._record(turn, situation, outcome, answer)
+            yield Finished(turn.reply.text, answer, turn.reply.usage)
+        finally:
+            if not recorded:  # the listener left or something broke: what was said still counts
+                await asyncio.shield(self._record(turn, situation, outcome, answer))
+
+    async def _record(self, turn: _Turn, situation: Situation, outcome: Outcome, answer: Answer) -> None:
+        request = turn.request
+        if turn.imported:
+            await asyncio.to_thread(self._log.record_edit, request.tenant, turn.state.conversation.id, turn.imported)
+        past = request.history or messages_of(turn.state)
+        said = (*past, PastMessage("user", request.text), PastMessage("assistant", turn.reply.text))
+        record = turn_record(situation, outcome, answer, turn.reply, trace_of(situation, outcome, turn.reply))
+        record = replace(
+            record,
+            tenant=request.tenant,
+            number=next_number(turn.state),
+            message=request.text,
+            seed=turn.seed,
+            prefix_hash=prefix_hash(said),
+        )
+        for attempt in range(RECORD_ATTEMPTS):
+            try:
+                await asyncio.to_thread(self._log.record_turn, replace(record, number=record.number + attempt))
+                return
+            except TurnConflict:
+                if attempt == RECORD_ATTEMPTS - 1:
+                    raise

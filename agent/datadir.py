@@ -1,0 +1,84 @@
+"""The data directory: where everything lies, and the lock that keeps a second server out.
+
+<data_dir>/chatalogue.db                 the event log (unless a database URL is set)
+          /index/<tenant>/000012/        immutable search indexes
+          /articles/<tenant>/000012/     the help articles that belong to index 000012
+          /models/                       weights as the engines read them
+          /server.lock                   held by the one server of this directory
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.errors import DataDirectoryError
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """Paths below one data directory; nothing is created by asking for them."""
+
+    root: Path
+
+    def index(self, tenant: str) -> Path:
+        """The folder of a tenant's indexes."""
+        return self.root / "index" / tenant
+
+    def articles(self, tenant: str, index_name: str) -> Path:
+        """The folder of the help articles that went with an index."""
+        return self.root / "articles" / tenant / index_name
+
+    @property
+    def models(self) -> Path:
+        """Converted and downloaded weights."""
+        return self.root / "models"
+
+    def create(self) -> None:
+        """Make the directory if need be and prove that it can be written.
+
+        Raises:
+            DataDirectoryError: it is a file, read-only, or the disk is full.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{os.getpid()}"
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()
+        except OSError as error:
+            raise DataDirectoryError(_reason(self.root, error)) from None
+
+    @contextmanager
+    def server_lock(self) -> Iterator[None]:
+        """Hold the directory for one server; Chroma's embedded store belongs to one process.
+
+        Raises:
+            DataDirectoryError: another server holds it.
+        """
+        with (self.root / "server.lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise DataDirectoryError(
+                    f"Another server (process {file.read().strip() or 'unknown'}) is using the data directory "
+                    f"{str(self.root)!r}; stop it, or set CHATALOGUE_DATA_DIR to another folder."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def _reason(root: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk that holds {str(root)!r} is full; free some space or set CHATALOGUE_DATA_DIR elsewhere."
+    return (
+        f"The data directory {str(root)!r} cannot be written ({os.strerror(error.errno or 0)}); "
+        "give this user the right to write there, or set CHATALOGUE_DATA_DIR to another folder."
+    )

@@ -1,0 +1,122 @@
+"""What a turn may know of the turns before it: the fold, the context, and how a stateless call is found again.
+
+Reads stored facts; never runs a model. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.log.records import ConversationState, TurnState
+from agent.preferences import Added, Fact, fold
+from agent.services import PastMessage
+from agent.shop import Shop
+from agent.understand.types import DialogueContext
+from retrieval.text import fold as plain_fold
+
+MAX_HISTORY = 40
+"""Earlier messages of a stateless call that are read; older ones no longer matter to a shopper."""
+_LISTING = frozenset({"recommend", "more", "show_anyway", "reject", "unknown_item", "count", "superlative"})
+_NUMBERED = re.compile(r"^\s*\d{1,2}\.\s+(.+)$", re.MULTILINE)
+
+
+def facts_in_force(state: ConversationState) -> tuple[Fact, ...]:
+    """All facts that count, in order: edits before the first turn, then each turn and the edits after it."""
+    facts: list[Fact] = [fact for edit in state.edits if edit.after_turn == 0 for fact in edit.facts]
+    for turn in state.turns:
+        if not turn.undone:
+            facts += turn.facts
+        facts += [fact for edit in state.edits if edit.after_turn == turn.number for fact in edit.facts]
+    return tuple(facts)
+
+
+def context_of(state: ConversationState) -> DialogueContext:
+    """What understanding may know before the next message."""
+    live = [turn for turn in state.turns if not turn.undone]
+    return DialogueContext(
+        turn=next_number(state),
+        preferences=fold(facts_in_force(state)),
+        shown=tuple(shown for turn in live if (shown := _list_of(turn))),
+        focus=live[-1].focus if live else (),
+        asked=live[-1].question if live else None,
+    )
+
+
+def _list_of(turn: TurnState) -> tuple[str, ...]:
+    """The ids that stood numbered on screen: the slate, or the near misses where there was none."""
+    return turn.shown or (turn.focus if turn.intent in _LISTING else ())
+
+
+def next_number(state: ConversationState) -> int:
+    """The number of the next turn; numbers are never used twice, undone turns included."""
+    return max((turn.number for turn in state.turns), default=0) + 1
+
+
+def reactions_of(state: ConversationState, kind: str) -> tuple[str, ...]:
+    """Item ids with a reaction of `kind` in force, oldest first."""
+    return tuple(r.item_id for turn in state.turns for r in turn.reactions if r.kind == kind and r.item_id)
+
+
+def turn_that_showed(state: ConversationState, item_id: str) -> str | None:
+    """The latest turn whose list had the item."""
+    return next((turn.turn_id for turn in reversed(state.turns) if item_id in (*turn.shown, *turn.focus)), None)
+
+
+def messages_of(state: ConversationState) -> tuple[PastMessage, ...]:
+    """The conversation as a client would send it back."""
+    return tuple(
+        message
+        for turn in state.turns
+        if not turn.undone
+        for message in (PastMessage("user", turn.message), PastMessage("assistant", turn.reply))
+    )
+
+
+def prefix_hash(messages: Sequence[PastMessage]) -> str:
+    """SHA-256 (hex) of who said what; system messages and outer white space do not count."""
+    said = [(message.role, message.text.strip()) for message in messages if message.role != "system"]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode(errors="replace")).hexdigest()
+
+
+def read_by_rules(history: Sequence[PastMessage], shop: Shop) -> tuple[DialogueContext, tuple[Fact, ...]]:
+    """A conversation that is not ours: its wishes by rules alone, its lists by their numbered lines."""
+    facts: list[Fact] = []
+    shown: list[tuple[str, ...]] = []
+    for message in history[-MAX_HISTORY:]:
+        if message.role == "assistant":
+            if ids := _ids_in_list(message.text, shop):
+                shown.append(ids)
+        elif message.role == "user":
+            context = DialogueContext(turn=0, preferences=fold(facts), shown=tuple(shown), focus=_last(shown))
+            understood = shop.rules.understand(message.text, context).facts
+            facts += [_renumbered(fact, len(facts) + n) for n, fact in enumerate(understood)]
+    context = DialogueContext(turn=1, preferences=fold(facts), shown=tuple(shown), focus=_last(shown))
+    return context, tuple(facts)
+
+
+def _last(shown: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return shown[-1] if shown else ()
+
+
+def _renumbered(fact: Fact, n: int) -> Fact:
+    """Ids are by turn; all imported turns are turn 0, so each wish gets a number of its own."""
+    if isinstance(fact, Added):
+        return Added(replace(fact.preference, id=f"t0-{n + 1}", turn=0))
+    return fact
+
+
+def _ids_in_list(text: str, shop: Shop) -> tuple[str, ...]:
+    """Items whose title begins a numbered line: the longest title that fits."""
+    titles = shop.rules.ids_by_title
+    found = []
+    for line in _NUMBERED.findall(text):
+        words = plain_fold(line).split()
+        for length in range(len(words), 0, -1):
+            if ids := titles.get(" ".join(words[:length]).rstrip(" ·-,:")):
+                found.append(ids[0])
+                break
+    return tuple(found)

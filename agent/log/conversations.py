@@ -1,0 +1,282 @@
+"""Conversations: beginning, finding, reading, editing and erasing them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import cast
+
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from agent.answer import Action
+from agent.log import events, people, reactions
+from agent.log.codec import facts_from_json, facts_to_json, question_from_json
+from agent.log.events import NewEvent
+from agent.log.ids import looks_like_session_id, new_session_id
+from agent.log.models import ConversationRow, Event, EventPayload, Shown, Turn, TurnPayload
+from agent.log.people import PersonKey
+from agent.log.records import (
+    Conversation,
+    ConversationState,
+    ConversationStatus,
+    ConversationSummary,
+    EditState,
+    PrefixMatch,
+    Reaction,
+    SessionView,
+    ShownList,
+    TurnState,
+    TurnView,
+)
+from agent.preferences import Added, Fact, fold
+from agent.understand.types import Intent, Language
+from retrieval.errors import NotFound
+
+EARLIER = 0
+"""The turn that wishes from earlier conversations carry."""
+
+
+def start(session: Session, tenant: str, key_id: str, who: PersonKey | None, language: Language) -> Conversation:
+    """Add a conversation; what a named customer wishes is copied into it, so that later changes do not reach back."""
+    person_id = None if who is None else people.find_or_add(session, tenant, who)
+    row = ConversationRow(
+        id=new_session_id(),
+        tenant=tenant,
+        key_id=key_id,
+        person_id=person_id,
+        created_at=events.now(),
+        language=language,
+        status="bot",
+        erased_at=None,
+    )
+    session.add(row)
+    session.flush()
+    wishes = [Added(replace(wish, turn=EARLIER)) for wish in fold(people.facts(session, tenant, who))]
+    if wishes:
+        events.add(session, _edit(row, None, tuple(wishes)))
+    return _conversation(row)
+
+
+def get(
+    session: Session, tenant: str, session_id: str, *, key_id: str | None, user: str | None, secret: bytes
+) -> Conversation:
+    """Find one and check who asks, where that is given."""
+    row = _row(session, tenant, session_id)
+    if key_id is not None and row.key_id != key_id:
+        raise _unknown(session_id)
+    if user is not None and row.person_id is not None:
+        asking = people.find(session, tenant, PersonKey.of(secret, row.key_id, user))
+        if asking != row.person_id:
+            raise _unknown(session_id)
+    return _conversation(row)
+
+
+def find_by_prefix(
+    session: Session, tenant: str, key_id: str, who: PersonKey | None, prefix_hash: str
+) -> PrefixMatch | None:
+    """Find the turn recorded last that ended with these messages."""
+    person_id = people.find(session, tenant, who)
+    if who is not None and person_id is None:
+        return None
+    found = session.execute(
+        select(Turn.conversation_id, Turn.number)
+        .join(ConversationRow, ConversationRow.id == Turn.conversation_id)
+        .where(
+            Turn.tenant == tenant,
+            Turn.prefix_hash == prefix_hash,
+            Turn.undone.is_(False),
+            ConversationRow.key_id == key_id,
+            ConversationRow.person_id == person_id,  # None compiles to IS NULL
+            ConversationRow.erased_at.is_(None),
+        )
+        .order_by(Turn.seq.desc())
+        .limit(1)
+    ).first()
+    return None if found is None else PrefixMatch(found[0], found[1])
+
+
+def history(
+    session: Session, tenant: str, key_id: str, who: PersonKey | None, limit: int
+) -> tuple[ConversationSummary, ...]:
+    """List a customer's conversations, the one with the newest turn first."""
+    person_id = people.find(session, tenant, who)
+    if who is not None and person_id is None:
+        return ()
+    spans = (
+        select(
+            Turn.conversation_id,
+            func.count().label("turns"),
+            func.min(Turn.number).label("first"),
+            func.max(Turn.seq).label("last"),
+            func.max(Turn.created_at).label("last_at"),
+        )
+        .where(Turn.tenant == tenant)
+        .group_by(Turn.conversation_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(ConversationRow, TurnPayload.message, spans.c.last_at, spans.c.turns)
+        .join(spans, spans.c.conversation_id == ConversationRow.id)
+        .join(Turn, and_(Turn.conversation_id == ConversationRow.id, Turn.number == spans.c.first))
+        .join(TurnPayload, TurnPayload.turn_id == Turn.id)
+        .where(
+            ConversationRow.tenant == tenant,
+            ConversationRow.key_id == key_id,
+            ConversationRow.person_id == person_id,
+            ConversationRow.erased_at.is_(None),
+        )
+        .order_by(spans.c.last.desc())
+        .limit(limit)
+    )
+    return tuple(
+        ConversationSummary(row.id, title, row.created_at, last_at, count) for row, title, last_at, count in rows
+    )
+
+
+def state(session: Session, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
+    """Read turns and edits, those before turn number `before` where it is given."""
+    row = _row(session, tenant, session_id)
+    shown = _shown(session, session_id)
+    reacted = reactions.in_force(session, session_id)
+    turns = tuple(
+        _turn_state(turn, words, shown.get((turn.id, "slate"), ()), reacted.get(turn.id, ()))
+        for turn, words in _turns(session, session_id)
+        if before is None or turn.number < before
+    )
+    edits = tuple(edit for edit in _edits(session, session_id) if before is None or edit.after_turn < before)
+    return ConversationState(_conversation(row), turns, edits)
+
+
+def view(session: Session, conversation: Conversation) -> SessionView:
+    """Read a conversation as it is shown to people."""
+    shown = _shown(session, conversation.id)
+    reacted = reactions.in_force(session, conversation.id)
+    turns = tuple(
+        TurnView(
+            turn_id=turn.id,
+            number=turn.number,
+            created_at=turn.created_at,
+            message=words.message,
+            reply=words.reply,
+            action=cast("Action", turn.action),
+            items=shown.get((turn.id, "slate"), ()),
+            alternatives=shown.get((turn.id, "alternative"), ()),
+            reactions=reacted.get(turn.id, ()),
+            answer=words.answer,
+            undone=turn.undone,
+        )
+        for turn, words in _turns(session, conversation.id)
+    )
+    return SessionView(conversation, turns)
+
+
+def record_edit(session: Session, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> str:
+    """Add the customer's own change after the turns so far."""
+    row = _row(session, tenant, session_id)
+    last = session.scalar(
+        select(Turn.id).where(Turn.conversation_id == session_id).order_by(Turn.number.desc()).limit(1)
+    )
+    return events.add(session, _edit(row, last, facts))
+
+
+def erase(session: Session, conversation: Conversation) -> None:
+    """Delete the words; keep ids, times and numbers; the hashes of the words go too, for they can be guessed."""
+    turn_ids = select(Turn.id).where(Turn.conversation_id == conversation.id)
+    event_ids = select(Event.id).where(Event.conversation_id == conversation.id)
+    here = Turn.conversation_id == conversation.id
+    for statement in (
+        update(ConversationRow).where(ConversationRow.id == conversation.id).values(erased_at=events.now()),
+        delete(TurnPayload).where(TurnPayload.turn_id.in_(turn_ids)),
+        delete(EventPayload).where(EventPayload.event_id.in_(event_ids)),
+        update(Turn).where(here).values(prefix_hash=None),
+    ):
+        session.execute(statement.execution_options(synchronize_session=False))
+    events.add(session, NewEvent(conversation.tenant, "erasure", conversation_id=conversation.id))
+
+
+def _row(session: Session, tenant: str, session_id: str) -> ConversationRow:
+    row = session.get(ConversationRow, session_id) if looks_like_session_id(session_id) else None
+    if row is None or row.tenant != tenant or row.erased_at is not None:
+        raise _unknown(session_id)
+    return row
+
+
+def _unknown(session_id: str) -> NotFound:
+    return NotFound(f"The session {session_id!r} is unknown; use a session_id from an answer, or none to begin anew.")
+
+
+def _conversation(row: ConversationRow) -> Conversation:
+    return Conversation(
+        id=row.id,
+        tenant=row.tenant,
+        key_id=row.key_id,
+        person_id=row.person_id,
+        created_at=row.created_at,
+        language=cast("Language", row.language),
+        status=cast("ConversationStatus", row.status),
+    )
+
+
+def _edit(row: ConversationRow, last_turn_id: str | None, facts: tuple[Fact, ...]) -> NewEvent:
+    return NewEvent(
+        row.tenant,
+        "edit",
+        turn_id=last_turn_id,
+        conversation_id=row.id,
+        person_id=row.person_id,
+        data={"facts": facts_to_json(facts)},
+    )
+
+
+def _turns(session: Session, session_id: str) -> list[tuple[Turn, TurnPayload]]:
+    rows = session.execute(
+        select(Turn, TurnPayload)
+        .join(TurnPayload, TurnPayload.turn_id == Turn.id)
+        .where(Turn.conversation_id == session_id)
+        .order_by(Turn.number)
+    )
+    return [(turn, words) for turn, words in rows]
+
+
+def _shown(session: Session, session_id: str) -> dict[tuple[str, ShownList], tuple[str, ...]]:
+    rows = session.execute(
+        select(Shown.turn_id, Shown.list, Shown.item_id)
+        .join(Turn, Turn.id == Shown.turn_id)
+        .where(Turn.conversation_id == session_id)
+        .order_by(Shown.position)
+    )
+    lists: dict[tuple[str, ShownList], list[str]] = defaultdict(list)
+    for turn_id, name, item_id in rows:
+        lists[turn_id, cast("ShownList", name)].append(item_id)
+    return {key: tuple(items) for key, items in lists.items()}
+
+
+def _edits(session: Session, session_id: str) -> list[EditState]:
+    rows = session.execute(
+        select(Turn.number, EventPayload.data)
+        .select_from(Event)
+        .join(EventPayload, EventPayload.event_id == Event.id)
+        .outerjoin(Turn, Turn.id == Event.turn_id)
+        .where(Event.conversation_id == session_id, Event.kind == "edit")
+        .order_by(Event.seq)
+    )
+    return [EditState(number or EARLIER, facts_from_json(data["facts"])) for number, data in rows if data]
+
+
+def _turn_state(turn: Turn, words: TurnPayload, shown: tuple[str, ...], reacted: tuple[Reaction, ...]) -> TurnState:
+    return TurnState(
+        turn_id=turn.id,
+        number=turn.number,
+        message=words.message,
+        reply=words.reply,
+        language=cast("Language", turn.language),
+        intent=cast("Intent", turn.intent),
+        action=cast("Action", turn.action),
+        facts=facts_from_json(words.facts),
+        shown=shown,
+        focus=tuple(words.focus),
+        question=question_from_json(words.question),
+        undone=turn.undone,
+        reactions=reacted,
+    )

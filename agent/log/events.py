@@ -1,0 +1,78 @@
+"""Rows of `event`: how one is added. Knows nothing of when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from agent.log.codec import clean_json, clean_or_none
+from agent.log.ids import new_event_id
+from agent.log.models import Event, EventPayload
+from agent.log.records import FeedbackKind, OutsideKind
+
+OwnKind: TypeAlias = Literal["edit", "undo", "user_edit", "user_forget", "erasure"]
+"""What the log itself writes down, beside feedback and outside events."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event to be stored; `reason`, `text` and `data` are its payload. `at` None is now."""
+
+    tenant: str
+    kind: FeedbackKind | OutsideKind | OwnKind
+    turn_id: str | None = None
+    conversation_id: str | None = None
+    person_id: str | None = None
+    item_id: str | None = None
+    value: float | None = None
+    of: str | None = None
+    once: str | None = None
+    at: datetime | None = None
+    reason: str | None = None
+    text: str | None = None
+    data: Mapping[str, Any] | None = None
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def add(session: Session, new: NewEvent) -> str:
+    """Insert the skeleton, and a payload where there are words; gives the event id.
+
+    Raises:
+        IntegrityError: `once` is taken.
+    """
+    event_id = new_event_id()
+    session.execute(
+        insert(Event).values(
+            id=event_id,
+            tenant=new.tenant,
+            at=new.at or now(),
+            kind=new.kind,
+            turn_id=new.turn_id,
+            conversation_id=new.conversation_id,
+            person_id=new.person_id,
+            item_id=clean_or_none(new.item_id),
+            value=new.value,
+            of=new.of,
+            once=new.once,
+        )
+    )
+    if (new.reason, new.text, new.data) != (None, None, None):
+        session.execute(
+            insert(EventPayload).values(
+                event_id=event_id,
+                tenant=new.tenant,
+                reason=clean_or_none(new.reason),
+                text=clean_or_none(new.text),
+                data=clean_json(new.data),
+            )
+        )
+    return event_id

@@ -1,0 +1,98 @@
+"""Named users: the row that stands for one, and the wishes they keep across conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from agent.log import events
+from agent.log.codec import clean_text, facts_from_json, facts_to_json
+from agent.log.events import NewEvent
+from agent.log.ids import keyed_hash, new_person_id
+from agent.log.models import Event, EventPayload, Person, PersonPayload
+from agent.preferences import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """What finds a person: the name as the client of `key_id` gave it, and its keyed hash."""
+
+    key_id: str
+    name_hash: str
+    name: str
+
+    @classmethod
+    def of(cls, secret: bytes, key_id: str, name: str) -> PersonKey:
+        """The hash covers the key too: the same name under two keys is two people."""
+        return cls(key_id, keyed_hash(secret, key_id, name), name)
+
+
+def find(session: Session, tenant: str, who: PersonKey | None) -> str | None:
+    """The person's id, or None for one whom we do not know."""
+    if who is None:
+        return None
+    return session.scalar(
+        select(Person.id).where(Person.tenant == tenant, Person.key_id == who.key_id, Person.name_hash == who.name_hash)
+    )
+
+
+def find_or_add(session: Session, tenant: str, who: PersonKey) -> str:
+    """The person's id; two processes that meet a new name at once agree on one row."""
+    found = find(session, tenant, who)
+    if found is not None:
+        return found
+    person_id = new_person_id()
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(Person).values(
+                    id=person_id,
+                    tenant=tenant,
+                    key_id=who.key_id,
+                    name_hash=who.name_hash,
+                    created_at=events.now(),
+                    consent=None,
+                )
+            )
+            session.execute(insert(PersonPayload).values(person_id=person_id, tenant=tenant, name=clean_text(who.name)))
+    except IntegrityError:
+        found = find(session, tenant, who)
+        if found is None:
+            raise
+        return found
+    return person_id
+
+
+def facts(session: Session, tenant: str, who: PersonKey | None) -> tuple[Fact, ...]:
+    """The stored wishes, oldest first; those that were forgotten have no payload any more."""
+    person_id = find(session, tenant, who)
+    if person_id is None:
+        return ()
+    rows = session.scalars(
+        select(EventPayload.data)
+        .join(Event, Event.id == EventPayload.event_id)
+        .where(Event.tenant == tenant, Event.person_id == person_id, Event.kind == "user_edit")
+        .order_by(Event.seq)
+    )
+    return tuple(fact for data in rows if data for fact in facts_from_json(data["facts"]))
+
+
+def record_edit(session: Session, tenant: str, who: PersonKey, new: tuple[Fact, ...]) -> str:
+    """Add wishes to those of the person, who is made where unknown."""
+    person_id = find_or_add(session, tenant, who)
+    return events.add(session, NewEvent(tenant, "user_edit", person_id=person_id, data={"facts": facts_to_json(new)}))
+
+
+def forget_facts(session: Session, tenant: str, who: PersonKey) -> None:
+    """Delete the words of every stored wish; nothing to do for a person whom we do not know."""
+    person_id = find(session, tenant, who)
+    if person_id is None:
+        return
+    theirs = select(Event.id).where(Event.tenant == tenant, Event.person_id == person_id, Event.kind == "user_edit")
+    session.execute(
+        delete(EventPayload).where(EventPayload.event_id.in_(theirs)).execution_options(synchronize_session=False)
+    )
+    events.add(session, NewEvent(tenant, "user_forget", person_id=person_id))

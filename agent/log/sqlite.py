@@ -1,0 +1,88 @@
+"""Everything that is said to SQLite and to no other database.
+
+Transactions: the driver's own BEGIN is switched off (it does not cover reads and DDL), so that a write
+transaction begins with BEGIN IMMEDIATE. One that first reads and then writes would otherwise fail at once,
+without waiting, when another process wrote in between.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 10.0
+"""How long a transaction waits for another one, in seconds; ours take milliseconds."""
+
+READ_ONLY = "chatalogue_read_only"
+"""Execution option of engines whose transactions only read: they take a snapshot and no lock."""
+
+
+def prepare(engine: Engine) -> None:
+    """Set up every connection that `engine` will open, and how its transactions begin."""
+    event.listen(engine, "connect", _pragmas)
+    event.listen(engine, "begin", _begin)
+
+
+def _pragmas(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000:.0f}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # FULL, not the usual NORMAL of WAL mode: NORMAL may lose the last transactions when the power goes, and
+        # a turn that the customer has seen must not vanish. It costs one fsync for a turn that takes far longer.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA secure_delete = ON")  # what an erasure deletes is overwritten with zeros
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def use_wal(engine: Engine) -> None:
+    """Switch the file to a write-ahead log (it stays so): readers and the writer do not wait for each other."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    with closing(engine.raw_connection()) as connection:
+        driver: Any = connection.driver_connection
+        while True:
+            try:
+                driver.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait by itself here, and two first starts meet on a new file.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
+
+
+def truncate_wal(engine: Engine) -> None:
+    """Move the write-ahead log into the file and empty it: old versions of deleted rows stand in it."""
+    with closing(engine.raw_connection()) as connection:
+        driver: Any = connection.driver_connection
+        busy, _pages, _moved = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        log.warning("The write-ahead log is in use: what was erased leaves the disk at the next checkpoint.")
+
+
+def backup(engine: Engine, to: Path) -> None:
+    """Copy the database to the file `to` while others write; `to` is complete or as it was before."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    partial = to.with_name(f"{to.name}.{os.getpid()}.partial")
+    try:
+        with closing(engine.raw_connection()) as connection, closing(sqlite3.connect(partial)) as copy:
+            driver: Any = connection.driver_connection
+            driver.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
+        partial.replace(to)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,41 @@
+"""What the server keeps in the database for itself: keys and the name of the live index."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from agent.log import events
+from agent.log.codec import clean_text
+from agent.log.ids import SECRET_BYTES
+from agent.log.models import LiveIndex, Secret
+
+
+def secret(session: Session, tenant: str, name: str) -> bytes:
+    """The key of this name, made at first use; processes that make it at once agree on one."""
+    stored = select(Secret.value).where(Secret.tenant == tenant, Secret.name == name)
+    found = session.scalar(stored)
+    if found is not None:
+        return found
+    value = secrets.token_bytes(SECRET_BYTES)
+    try:
+        with session.begin_nested():
+            session.execute(insert(Secret).values(tenant=tenant, name=name, value=value))
+    except IntegrityError:
+        return session.scalars(stored).one()
+    return value
+
+
+def live_index(session: Session, tenant: str) -> str | None:
+    """The newest row's folder."""
+    return session.scalar(
+        select(LiveIndex.folder).where(LiveIndex.tenant == tenant).order_by(LiveIndex.seq.desc()).limit(1)
+    )
+
+
+def activate_index(session: Session, tenant: str, folder: str) -> None:
+    """Add a row that is newer than the others."""
+    session.execute(insert(LiveIndex).values(tenant=tenant, folder=clean_text(folder), at=events.now()))

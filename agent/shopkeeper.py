@@ -1,0 +1,85 @@
+"""Keeps the live catalogue of each tenant open and moves over when another index goes live.
+
+The database names the live folder (`live_index`); this process looks every few seconds and opens a
+new `Shop` beside the old one, so queries under way never miss an index. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from agent.datadir import DataDirectory
+from agent.log.store import EventLog
+from agent.shop import Shop, open_shop
+from agent.support.articles import HelpArticles
+from retrieval.encoder import Encoder
+from retrieval.errors import ChatalogueError, IndexUnavailable
+from retrieval.index import latest_complete, read_manifest
+
+POLL_SECONDS = 2.0
+DEMO_SOURCE = "demo"
+"""The `source` in the manifest of the demo shop's index."""
+
+log = structlog.get_logger(__name__)
+
+
+class ShopKeeper:
+    """The open shops of one process. Only this process opens the index folders' Chroma stores."""
+
+    def __init__(self, data: DataDirectory, events: EventLog, encoder: Encoder, demo_name: str = "") -> None:
+        self._data = data
+        self._events = events
+        self._encoder = encoder
+        self._demo_name = demo_name
+        self._shops: dict[str, Shop] = {}
+        self._problems: dict[str, str] = {}
+
+    def current(self, tenant: str) -> Shop:
+        """The live shop.
+
+        Raises:
+            IndexUnavailable: none is open; the message says why.
+        """
+        shop = self._shops.get(tenant)
+        if shop is None:
+            raise IndexUnavailable(self._problems.get(tenant, "The catalogue is being opened; try again in a moment."))
+        return shop
+
+    def refresh(self, tenant: str) -> None:
+        """Open the live index if it is not open yet; blocks for as long as that takes.
+
+        A live index that cannot be opened leaves the old one in use.
+        """
+        name = self._events.live_index(tenant)
+        if name is None:
+            self._problems[tenant] = "There is no catalogue yet; run `chatalogue index FILE` to add one."
+            return
+        if tenant in self._shops and self._shops[tenant].index_name == name:
+            return
+        try:
+            self._shops[tenant] = self._open(tenant, name)
+        except ChatalogueError as error:
+            if self._problems.get(tenant) != str(error):
+                log.error("index_not_opened", tenant=tenant, index=name, reason=str(error))
+            self._problems[tenant] = str(error)
+        else:
+            log.info("index_opened", tenant=tenant, index=name, items=len(self._shops[tenant].table))
+
+    def _open(self, tenant: str, name: str) -> Shop:
+        folder = self._data.index(tenant) / name
+        articles_folder: Path | None = latest_complete(self._data.articles(tenant, name))
+        articles = HelpArticles.open(articles_folder, self._encoder) if articles_folder else None
+        shop_name = self._demo_name if read_manifest(folder).source == DEMO_SOURCE else ""
+        return open_shop(folder, self._encoder, articles, shop_name)
+
+    async def watch(self, tenant: str) -> None:
+        """Refresh for ever; run as a task of the server."""
+        while True:
+            try:
+                await asyncio.to_thread(self.refresh, tenant)
+            except ChatalogueError as error:  # the database is away: keep serving what is open
+                log.error("live_index_unknown", tenant=tenant, reason=str(error))
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,213 @@
+"""Names in a message: every value, person and title of the catalogue that it speaks of, with places.
+
+The longest name wins; a title must be meant as one (`titles.py`); a surname must stand where a name
+stands. Misspelt words are tried by their nearest neighbour. Knows nothing of wishes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.understand.lexicon import Entry, Lexicon
+from agent.understand.message import Message, Token, is_cjk, stem
+from agent.understand.titles import Certainty, best_of, certainty, quoted, year_after
+from agent.understand.words import common_words, frequent_words, function_words
+
+MAX_CORRECTIONS = 12
+"""Misspelt words that are looked up in one message."""
+
+_BY = re.compile(r"(?:\bby|\bdirected by|\bdirector|\bfrom director|\bdirect(?:s|ed)?|\bwritten by|导演(?:的)?)\s+(?:the\s+)?$|导演$")
+_WITH = re.compile(
+    r"(?:\bwith|\bstarring|\bstars?|\bfeaturing|\bfeatures?|\bactors?|\bactress|\bhas|\bhaving|主演|演员)\s*(?:like\s+)?$"
+)
+_NAME_CUE = re.compile(
+    r"(?:\bby|\bwith|\bwithout|\bstarring|\bfeaturing|\bdirector|\bdirected|\blike|\blove|\band|\bor|\bnot|\bno|\bfrom|,|\bactors?|\bactress)\s*$"
+)
+_WORK_AFTER = re.compile(r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b")
+_IN_LANGUAGE = re.compile(r"\b(?:in|speak(?:s|ing)?|dubbed in|language)\s*$")
+_LANGUAGE_AFTER = re.compile(r"[\s-]*(?:language|speaking|audio|subtitles?|dub(?:bed)?)\b|语|对白")
+_OWNER = re.compile(r"\b(?:my|our|your|his|their|her)\s*$")
+_NOT_THIS_SENSE = re.compile(
+    r"^(?:my|our|your|his|her|their) family|^short (?:on|notice)|^(?:of|the) action|^war(?:ning)|^music (?:is|was|in)|^light(?:s|er)?\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name that was found: where, which entry, and how sure it is."""
+
+    start: int
+    end: int
+    entry: Entry
+    certainty: Certainty = "sure"
+    misspelt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    tokens: list[Token]
+    entries: list[Entry]
+    slips: int
+
+
+def mentions(message: Message, lexicon: Lexicon, free: Callable[[int, int], bool]) -> list[Mention]:
+    """Every name in the free places of a message, in the order of the words, without overlaps."""
+    tokens, slips = _corrected(message, lexicon)
+    candidates = _candidates(tokens, slips, lexicon)
+    candidates.sort(key=lambda found: (-_width(found), found.slips, found.tokens[0].start))
+    accepted: list[Mention] = []
+    for candidate in candidates:
+        start, end = candidate.tokens[0].start, candidate.tokens[-1].end
+        if not free(start, end) or any(start < other.end and other.start < end for other in accepted):
+            continue
+        if mention := _accept(message, lexicon, candidate):
+            accepted.append(mention)
+    return sorted(accepted, key=lambda mention: mention.start)
+
+
+def _width(candidate: _Candidate) -> int:
+    """Letters, so that "Science Fiction" beats "Fiction"; Chinese characters count for several."""
+    return sum(3 if is_cjk(token.norm) else len(token.norm) for token in candidate.tokens)
+
+
+def _corrected(message: Message, lexicon: Lexicon) -> tuple[list[Token], list[int]]:
+    """The message's words with misspelt ones replaced, and the slips of each."""
+    tokens, slips, looked_up = [], [], 0
+    for token in message.tokens:
+        correction = None
+        if len(token.base) >= 5 and looked_up < MAX_CORRECTIONS and not is_cjk(token.norm):
+            correction = lexicon.correct(token.base)
+            looked_up += correction is not None
+        if correction:
+            word = correction[0]
+            tokens.append(replace(token, norm=word, base=word, stem=stem(word)))
+        else:
+            tokens.append(token)
+        slips.append(correction[1] if correction else 0)
+    return tokens, slips
+
+
+def _candidates(tokens: list[Token], slips: list[int], lexicon: Lexicon) -> list[_Candidate]:
+    found = []
+    for first, token in enumerate(tokens):
+        forms = {token.norm, token.base, token.stem, stem(token.base)}
+        longest = max((lexicon.starts.get(form, 0) for form in forms), default=0)
+        longest = max(longest, 2 if first + 1 < len(tokens) else 1)  # "block buster" for "blockbuster"
+        for n in range(min(longest, len(tokens) - first), 0, -1):
+            window = tokens[first : first + n]
+            norms, stems = [t.norm for t in window], [t.stem for t in window]
+            entries = lexicon.find(norms, stems)
+            if not entries and window[-1].base != window[-1].norm:
+                entries = lexicon.find([*norms[:-1], window[-1].base], [*stems[:-1], stem(window[-1].base)])
+            if entries:
+                found.append(_Candidate(window, entries, sum(slips[first : first + n])))
+    return found
+
+
+def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mention | None:
+    start, end = candidate.tokens[0].start, candidate.tokens[-1].end
+    titles = [entry for entry in candidate.entries if entry.kind == "title"]
+    values = [entry for entry in candidate.entries if entry.kind == "value"]
+    people = [entry for entry in candidate.entries if entry.kind in ("person", "surname")]
+    as_title: Certainty = certainty(message, candidate.tokens, titles, lexicon) if titles else "no"
+    year, year_end = year_after(message, end)
+    dated = year is not None and any(entry.year is not None and abs(entry.year - year) <= 1 for entry in titles)
+    if titles and as_title == "sure" and (dated or quoted(message, start, end) or not (values or people)):
+        return _title(message, candidate, titles, as_title, year if dated else None, year_end if dated else end)
+    if values and not _other_sense(message, start, end, candidate):
+        entry = _value(message, values, start, end, lexicon)
+        return Mention(start, end, entry, "doubtful" if candidate.slips > 1 else "sure", candidate.slips > 0)
+    if people and (person := _person(message, people, candidate)):
+        return person
+    if titles and as_title != "no":
+        return _title(message, candidate, titles, as_title, None, end)
+    return None
+
+
+def _title(
+    message: Message, candidate: _Candidate, titles: list[Entry], sure: Certainty, year: float | None, end: int
+) -> Mention | None:
+    if candidate.slips and (len(candidate.tokens) == 1 or candidate.slips > 2):
+        if len(candidate.tokens[0].norm) < 6:
+            return None
+        sure = "doubtful" if not message.cased and len(candidate.tokens[0].norm) < 9 else sure
+    return Mention(candidate.tokens[0].start, end, best_of(titles, year), sure, candidate.slips > 0)
+
+
+def _value(message: Message, values: list[Entry], start: int, end: int, lexicon: Lexicon) -> Entry:
+    """Of several attributes with that value the one that the words around it call."""
+    if len(values) == 1:
+        return values[0]
+    roles = lexicon.attributes.roles
+    named = {name for _, _, name in lexicon.attributes.named(message.low[max(0, start - 16) : end + 16])}
+    for entry in values:
+        if entry.attribute in named:
+            return entry
+    if _IN_LANGUAGE.search(message.left(start)) or _LANGUAGE_AFTER.match(message.low, end):
+        for entry in values:
+            if roles[entry.attribute] == "language":
+                return entry
+    every = [entry for entry in values if entry.every]
+    return every[0] if every else values[0]
+
+
+def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) -> bool:
+    """A value that is an everyday word, used as the everyday word: "my family", "at war"."""
+    if len(candidate.tokens) > 1:
+        return False
+    left, word = message.left(start), candidate.tokens[0].norm
+    if _OWNER.search(left):
+        return not re.search(r"\bfor (?:my|our|the)\s*$", left)
+    if word in ("light", "classic", "new", "short", "good", "independent", "black", "white") and re.match(
+        r"\s*(?:of|on|at|time|year|and white)\b", message.low[end:]
+    ):
+        return True
+    return word in function_words()
+
+
+def _person(message: Message, people: list[Entry], candidate: _Candidate) -> Mention | None:
+    start, end = candidate.tokens[0].start, candidate.tokens[-1].end
+    left, right = message.left(start), message.low[end:]
+    people = _by_role(people, left, right)
+    entry = people[0]
+    misspelt = candidate.slips > 0
+    if len(candidate.tokens) > 1 and not all(token.norm in frequent_words() for token in candidate.tokens):
+        return Mention(start, end, entry, "sure", misspelt)
+    if is_cjk(candidate.tokens[0].norm):
+        return Mention(start, end, entry)
+    word = candidate.tokens[0]
+    capital = message.cased and all(token.capital for token in candidate.tokens)
+    cue = bool(_NAME_CUE.search(left) or _WORK_AFTER.match(right))
+    if word.norm in common_words():
+        if capital and cue and not message.starts_sentence(start):
+            return Mention(start, end, entry, "sure" if len(candidate.tokens) > 1 else "doubtful", misspelt)
+        return None
+    if len(word.norm) < 4 and not (capital and cue):
+        return None
+    sure: Certainty = "sure" if cue or (capital and not misspelt) or len(message.tokens) <= 2 else "doubtful"
+    if entry.kind == "person" and len(candidate.tokens) == 1 and not cue:
+        sure = "doubtful"  # people of one name: "Common", "Ice", "Divine"
+    return Mention(start, end, entry, sure, misspelt)
+
+
+def _by_role(people: list[Entry], left: str, right: str) -> list[Entry]:
+    """Those whose attribute fits "by" or "starring", else all, the weightiest first; full names first."""
+    makers = [entry for entry in people if _is_maker(entry.attribute)]
+    actors = [entry for entry in people if not _is_maker(entry.attribute)]
+    full = [entry for entry in people if entry.kind == "person"]
+    if makers and (_BY.search(left) or re.match(r"'s\b", right)):
+        return makers
+    if actors and _WITH.search(left):
+        return actors
+    if makers and _WORK_AFTER.match(right) and not full:
+        return makers
+    pool = full or people
+    return sorted(pool, key=lambda entry: (-entry.weight, len(entry.values)))
+
+
+def _is_maker(attribute: str) -> bool:
+    from agent.understand.roles import role_of
+
+    return role_of(attribute, number=False) == "maker"

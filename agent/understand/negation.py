@@ -1,0 +1,122 @@
+"""Where a message says no, where it only says perhaps, and where it tells a taste rather than a wish.
+
+Knows nothing of catalogues. Rough by design: a scope of a negation runs from its word to the next
+comma, "but" or turn to the positive.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.understand.message import Message
+
+MAX_SCOPE_CHARS = 70
+
+_CUE = re.compile(
+    r"""
+    \bnothing\s+(?:that(?:'s|\s+is)\s+|with\s+|too\s+|but\s+not\s+)?(?!like\b|better\b|but\b|beats\b|wrong\b)
+  | \b(?:any|every)thing\s+but\s+(?!i\b|not\b)
+  | \b(?:not|no|never)\s+(?:a\s+)?(?:(?:big|huge|much\s+of\s+a)\s+)?fan\s+of\b
+  | \bno\s+more\b(?!\s+than\b)
+  | \bno\s+(?!problem|one\b|idea|worries|doubt|matter|preference|thanks|thank|way\b|limit|need|i\s|it\b|that\b|this\b|the\b
+        |make\b|sorry|rush|longer\b|not\b|actually\b|clue\b|more\b|less\b|later\b|earlier\b|just\b|but\b|you\b|we\b|instead\b)
+  | (?<!why\ )(?<!if\ )(?<!or\ )(?<!whether\ )\bnot\s+(?!only\b|just\b|sure\b|necessarily\b|bad\b|really\b|at\s+all|yet\b|long\s+ago
+        |interested\s+in\s+(?:it|that)\b|that\s+(?:one|i)\b|to\s+mention|know|mind|matter|picky|fussy)
+        (?:a\b|an\b|interested\s+in\b|into\b|in\s+the\s+mood\s+for\b|looking\s+for\b|keen\s+on\b|any\b|the\b|in\b|by\b|with\b|from\b)?
+  | \b(?:without|excluding|exclude|except(?:\s+for)?|other\s+than|apart\s+from|aside\s+from|besides|minus|avoid(?:ing)?|skip(?:ping)?)\b
+  | \bfree\s+of\b | \bstay\s+away\s+from\b | \b(?:leave|leaving)\s+out\b | \binstead\s+of\b | \brather\s+than\b
+  | \b(?:tired|sick|bored|fed\s+up)\s+(?:of|with)\b | \brather\s+not\b | \bunlike\b
+  | \b(?:do\s+not|don'?t|doesn'?t|does\s+not|didn'?t|did\s+not|wouldn'?t|won'?t|never)\s+(?:really\s+|particularly\s+|usually\s+|much\s+)?
+        (?:want|wanna|like|love|enjoy|care\s+for|feel\s+like|watch|show|recommend|suggest|give|do|include|fancy|need|go\s+for|tend\s+to)\b
+        (?!\s+it\b|\s+to\s+(?:pay|spend))
+  | \b(?:hate[ds]?|dislike[ds]?|detest(?:ed)?|loathe[d]?|despise[d]?|(?:can'?t|cannot|can\s+not|couldn'?t)\s+(?:stand|bear|take|handle))\b
+  | (?<!^)\b(?:isn'?t|aren'?t|wasn'?t|weren'?t)\s+(?:a\b|an\b|too\b|very\b|so\b)?
+  | 除了|(?<![特区类性级个])别(?![的人名墅])(?:给我|再|看|推荐|放)?(?!超过)|不要(?!超过)|不想看?要?|不看|不喜欢|不爱看?|讨厌|不含|不带|没有(?!了|吗|货)|不能有|避免|不是|不太
+    """,
+    re.VERBOSE,
+)
+_MILD = re.compile(r"\b(?:too|very|so|that|overly|super|particularly|really|quite)\b|不太|太|这么|那么")
+_SCOPE_END = re.compile(
+    r"[.!?;\n()。]|\s-\s|,?\s\b(?:but|however|although|though|because|since|as long as|so|just|then|please)\b"
+    r"|\band\s+(?=(?:i|we|my|maybe|preferably|ideally|something|anything|with|under|below|over|from|make|more|less|please|rather"
+    r"|just|only|show|give|find|if|it|that|love|like|prefer|want|in|on|by|around|about|starring|set|a|an|the|some|not|no|recommend)\b)"
+    r"|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead|or something)\b"
+    r"|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
+)
+_LIST_GOES_ON = re.compile(r",\s*(?:[\w'-]+\s){0,1}[\w'-]+\s*(?:,\s*(?:[\w'-]+\s){0,1}[\w'-]+)*,?\s+(?:or|nor)\s")
+_SOFTENER = re.compile(
+    r"\b(?:preferabl[ey]|ideally|maybe|perhaps|a (?:bit|little|touch)|kind of|kinda|sort of|sorta|somewhat|slightly|if possible"
+    r"|possibly|would be (?:nice|great|good|a (?:plus|bonus))|bonus|i(?:'d)? prefer|we(?:'d)? prefer|prefer(?:red|ence)?|leaning|rather (?!than|not)"
+    r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
+    r"|[a-z]-?ish\b|最好|尽量|可能的话|也许|偏|有点|稍微"
+)
+_TASTE = re.compile(
+    r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|always|kids?|wife|husband)\s+"
+    r"(?:really\s+|do\s+|also\s+|usually\s+|absolutely\s+|both\s+|all\s+|generally\s+|mostly\s+|just\s+|always\s+)?"
+    r"(?:like[sd]?|love[sd]?|enjoy(?:s|ed)?|adore[sd]?|am into|'?m into|are into)"
+    r"|(?:big|huge|a) fan of|favou?rite|my type|(?:but|and|also) (?:really )?(?:like|love|enjoy)|(?:^|[.!,] ?)(?:love|enjoy)"
+    r"|(?:i|we)(?:'ve| have)? (?:just |already |recently )?(?:saw|seen|watched|bought|finished)|last (?:night|week|time)|yesterday"
+    r"|(?:did|have) you (?:ever )?(?:like|see|seen|watch)|do you like|what about you)\b"
+    r"|我(?:也|很|比较|最|都)?(?:喜欢|爱看|爱)"
+)
+_TASTE_IS_ASK = re.compile(r"\b(?:would|'d|id) (?:really )?(?:like|love)|like to (?:see|watch|buy|get|find)")
+
+
+_SOFTENED_AFTER = re.compile(
+    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|maybe|perhaps|would be (?:nice|great|good))|-?ish\b|更好|最好"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A negation: its cue from `start` to `cue_end`, what it denies up to `end`; `mild` for "not too"."""
+
+    start: int
+    cue_end: int
+    end: int
+    mild: bool
+
+
+class Stances:
+    """How the writer stands to what is said at a place of the message."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self.scopes = [
+            _scope(message.low, match) for match in _CUE.finditer(message.low) if message.free(match.start(), match.start() + 2)
+        ]
+
+    def denied(self, start: int) -> Scope | None:
+        """The innermost negation over the place, or None."""
+        found = [scope for scope in self.scopes if scope.cue_end <= start < scope.end]
+        return found[-1] if found else None
+
+    def taste(self, start: int) -> bool:
+        """Whether the clause tells what the writer likes in general or has seen, which is no order."""
+        low, (left, _) = self._message.low, self._message.clause(start)
+        before = low[left:start]
+        return bool(_TASTE.search(before)) and not _TASTE_IS_ASK.search(before)
+
+
+def hedged(message: Message, start: int, end: int) -> bool:
+    """Whether the wish at the place is one that may be left open."""
+    left, right = message.clause(start)
+    before = message.low[max(left, start - 30) : start].rpartition(",")[2]
+    after = message.low[end : min(right, end + 30)]
+    return bool(_SOFTENER.search(before) or _SOFTENED_AFTER.match(after))
+
+
+def _scope(low: str, cue: re.Match[str]) -> Scope:
+    position, limit = cue.end(), min(len(low), cue.end() + MAX_SCOPE_CHARS)
+    while position < limit:
+        end = _SCOPE_END.search(low, position, limit)
+        if end is None:
+            position = limit
+        elif end.group().startswith(",") and (more := _LIST_GOES_ON.match(low, end.start())):
+            position = more.end()
+        else:
+            position = end.start()
+            break
+    mild = bool(_MILD.search(low[cue.start() : cue.end() + 6]))
+    return Scope(cue.start(), cue.end(), max(position, cue.end()), mild)

@@ -1,0 +1,81 @@
+"""One uvicorn on a free loopback port for the whole session; a fresh application where state matters."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from scripted_chat import FixedHealth, ScriptedChat, Server, StatusOnly, as_engine
+from starlette.responses import PlainTextResponse
+
+from agent.api.app import create_api
+from agent.log.store import EventLog
+from agent.services import PartHealth, Services
+from agent.settings import ServerSettings, Settings
+
+
+@pytest.fixture(scope="session")
+def event_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
+    log = EventLog.open(None, tmp_path_factory.mktemp("log"))
+    yield log
+    log.close()
+
+
+def _services(log: EventLog, chat: ScriptedChat, health: FixedHealth, server: ServerSettings) -> Services:
+    settings = Settings(data_dir=Path("var"), server=server)
+    return Services(settings, chat, health, log, as_engine(StatusOnly()))
+
+
+@pytest.fixture(scope="session")
+def server(event_log: EventLog) -> Iterator[Server]:
+    chat = ScriptedChat(event_log)
+    app = create_api(_services(event_log, chat, FixedHealth(), ServerSettings()))
+    app.mount("/", PlainTextResponse("the page"))  # as ui/ mounts the real one, which answers every path
+    running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not running.started:
+        assert time.monotonic() < deadline, "uvicorn did not start"
+        time.sleep(0.02)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield Server(f"http://127.0.0.1:{port}", chat, event_log)
+    running.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(event_log: EventLog) -> Callable[..., object]:
+    """`async with fresh(keys=..., health=...) as http`: an application of its own, without a socket."""
+
+    @asynccontextmanager
+    async def opened(
+        *keys: str, parts: tuple[PartHealth, ...] = (), root_path: str = ""
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        settings = ServerSettings(api_keys=tuple(SecretStr(key) for key in keys))
+        app = create_api(_services(event_log, ScriptedChat(event_log), FixedHealth(*parts), settings))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
+            yield made
+
+    return opened

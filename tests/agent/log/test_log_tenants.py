@@ -1,0 +1,67 @@
+"""Two tenants with the same keys and names never see each other, whichever method is asked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from log_samples import MakeTurn, wish
+
+from agent.log.records import Feedback, OutsideEvent
+from agent.log.store import EventLog
+from retrieval.errors import NotFound
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+REFUSED: dict[str, Callable[[EventLog, str, str], Any]] = {
+    "conversation": lambda log, session, _: log.conversation("b", session),
+    "state": lambda log, session, _: log.state("b", session),
+    "session_view": lambda log, session, _: log.session_view("b", session),
+    "delete_session": lambda log, session, _: log.delete_session("b", session),
+    "record_edit": lambda log, session, _: log.record_edit("b", session, (wish(),)),
+    "undo_turn": lambda log, _, turn: log.undo_turn("b", turn),
+    "trace": lambda log, _, turn: log.trace("b", turn),
+    "turn_input": lambda log, _, turn: log.turn_input("b", turn),
+    "record_feedback": lambda log, _, turn: log.record_feedback("b", "key", Feedback(turn, "thumb_up")),
+    "record_event": lambda log, session, _: log.record_event("b", "key", OutsideEvent("view", session_id=session)),
+}
+EMPTY: dict[str, Callable[[EventLog], Any]] = {
+    "find_by_prefix": lambda log: log.find_by_prefix("b", "key", "ann", "h"),
+    "list_conversations": lambda log: log.list_conversations("b", "key", "ann"),
+    "turns_since": lambda log: log.turns_since("b", LONG_AGO),
+    "user_facts": lambda log: log.user_facts("b", "key", "ann"),
+    "live_index": lambda log: log.live_index("b"),
+}
+ELSEWHERE = {
+    "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",  # in the test's body
+    "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup",
+}  # fmt: skip
+
+
+def test_every_method_is_covered() -> None:
+    public = {name for name, _ in inspect.getmembers(EventLog, callable) if not name.startswith("_")}
+    assert public == REFUSED.keys() | EMPTY.keys() | ELSEWHERE
+
+
+def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
+    log.record_user_edit("a", "key", "ann", (wish(),))
+    log.activate_index("a", "index/000001")
+    conversation = log.start_conversation("a", "key", "ann")
+    record = make_turn(conversation, 1, prefix_hash="h")
+    log.record_turn(record)
+    assert log.secret("a") != log.secret("b")
+    with pytest.raises(NotFound):
+        log.record_turn(make_turn(conversation, 2, tenant="b"))
+    for name, ask in REFUSED.items():
+        with pytest.raises(NotFound):
+            pytest.fail(f"{name} gave {ask(log, conversation.id, record.turn_id)!r}")
+    for name, look in EMPTY.items():
+        assert look(log) in (None, ()), name
+    log.forget_user_preferences("b", "key", "ann")
+    log.activate_index("b", "index/000009")
+    assert log.start_conversation("b", "key", "ann").person_id != conversation.person_id
+    assert log.user_facts("a", "key", "ann") == (wish(),)
+    assert log.live_index("a") == "index/000001"
+    assert len(log.state("a", conversation.id).turns) == 1

@@ -1,0 +1,103 @@
+"""Chroma beside the exact scan: agreement, independence of a score from the rows around it, damage."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.dense import CHROMA_FOLDER, VECTORS_FILE, DenseIndex, DenseWriter
+from retrieval.errors import IndexUnavailable
+
+N, DIM = 1_500, 24
+ID_RANK = np.arange(N, dtype=np.int32)
+
+
+def vectors() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    made = rng.standard_normal((N, DIM)).astype(np.float32)
+    made[100:110] = made[5]  # ties
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def write(folder: Path, rows: np.ndarray) -> None:
+    with DenseWriter(folder, DIM) as writer:
+        for start in range(0, len(rows), 400):
+            part = rows[start : start + 400]
+            ids = [f"wp:{i}" for i in range(start, start + len(part))]
+            writer.add(ids, [f"document {one}" for one in ids], part)
+        writer.finish()
+
+
+def open_dense(folder: Path) -> DenseIndex:
+    return DenseIndex(folder, n_rows=N, dim=DIM, row_of=lambda item_id: int(item_id.removeprefix("wp:")))
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DenseIndex]:
+    folder = tmp_path_factory.mktemp("dense")
+    write(folder, vectors())
+    opened = open_dense(folder)
+    yield opened
+    opened.close()
+
+
+def test_the_vector_file_holds_what_was_written(index: DenseIndex) -> None:
+    assert np.array_equal(index.vectors, vectors())
+    assert not index.vectors.flags.writeable
+
+
+def test_hnsw_finds_what_the_scan_finds(index: DenseIndex) -> None:
+    everything = np.ones(N, dtype=np.bool_)
+    rng = np.random.default_rng(4)
+    shares = []
+    for probe in rng.standard_normal((20, DIM)).astype(np.float32):
+        exact = index.scan(probe, k=200, allowed=everything, id_rank=ID_RANK)
+        near = index.nearest(probe, k=200, id_rank=ID_RANK)
+        assert len(near) == 200
+        assert [score for _, score in near] == sorted((score for _, score in near), reverse=True)
+        shares.append(len(dict(exact).keys() & dict(near).keys()) / 200)
+    assert np.mean(shares) >= 0.98
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
+def test_a_partial_scan_equals_the_full_scan_filtered_to_the_bit(index: DenseIndex, share: float) -> None:
+    allowed = np.random.default_rng(5).random(N) < share
+    allowed[[5, 101, 104]] = True
+    probe = vectors()[7]
+    full = index.scan(probe, k=N, allowed=np.ones(N, dtype=np.bool_), id_rank=ID_RANK)
+    expected = [(row, score) for row, score in full if allowed[row]]
+    assert index.scan(probe, k=200, allowed=allowed, id_rank=ID_RANK) == expected[:200]
+
+
+def test_equal_vectors_come_by_id(index: DenseIndex) -> None:
+    hits = index.scan(vectors()[5], k=6, allowed=np.ones(N, dtype=np.bool_), id_rank=ID_RANK)
+    assert [row for row, _ in hits] == [5, 100, 101, 102, 103, 104]
+
+
+def test_nothing_allowed_and_k_beyond_the_catalogue(index: DenseIndex) -> None:
+    assert index.scan(vectors()[0], k=5, allowed=np.zeros(N, dtype=np.bool_), id_rank=ID_RANK) == []
+    assert index.nearest(vectors()[0], k=0, id_rank=ID_RANK) == []
+    assert len(index.nearest(vectors()[0], k=N + 50, id_rank=ID_RANK)) <= N
+
+
+def test_one_row(tmp_path: Path) -> None:
+    write(tmp_path, vectors()[:1])
+    opened = DenseIndex(tmp_path, n_rows=1, dim=DIM, row_of=lambda _: 0)
+    assert [row for row, _ in opened.nearest(vectors()[0], k=200, id_rank=ID_RANK)] == [0]
+    opened.close()
+
+
+def test_damage_is_one_sentence(tmp_path: Path) -> None:
+    write(tmp_path, vectors()[:400])
+    with pytest.raises(IndexUnavailable, match=r"shape \(400, 24\), the catalogue needs \(1500, 24\)"):
+        open_dense(tmp_path)
+    (tmp_path / CHROMA_FOLDER / "chroma.sqlite3").write_bytes(b"junk" * 500)
+    with pytest.raises(IndexUnavailable, match="Chroma store cannot be opened"):
+        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)
+    (tmp_path / CHROMA_FOLDER / "chroma.sqlite3").unlink()
+    with pytest.raises(IndexUnavailable, match="no Chroma store"):
+        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)
+    (tmp_path / VECTORS_FILE).write_bytes(b"junk")
+    with pytest.raises(IndexUnavailable, match="cannot be read"):
+        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)

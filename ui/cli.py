@@ -1,0 +1,145 @@
+"""The command line. Results on stdout (`--json` for machines), progress and logs on stderr.
+
+    chatalogue serve
+    chatalogue index films.csv.gz --show-mapping
+    chatalogue chat
+    chatalogue recommend "a quiet heist film from the seventies, nothing violent"
+
+Only light imports here: `chatalogue --help` answers at once; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from retrieval.errors import ChatalogueError
+
+app = typer.Typer(
+    help="Talk to a catalogue: a conversational recommender and customer-service bot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default: chatalogue.toml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+
+
+def main() -> NoReturn:
+    """Entry point: an error that is meant for a person ends as one sentence and exit code 1."""
+    try:
+        app()
+    except ChatalogueError as error:
+        typer.secho(f"chatalogue: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        typer.secho(
+            f"chatalogue: the package {error.name!r} is missing; install with `pip install 'chatalogue[serve]'`.",
+            err=True,
+            fg=typer.colors.RED,
+        )
+        sys.exit(1)
+    sys.exit(0)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address; other than loopback needs an API key.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default 7860.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve the page and the chat API."""
+    from agent.settings import load_settings
+    from ui.serve import serve as run
+
+    settings = load_settings(config).settings
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    run(settings.model_copy(update={"server": settings.server.model_copy(update=changes)}))
+
+
+@app.command()
+def index(
+    file: Annotated[Path, typer.Argument(help="JSON lines, CSV or Parquet, also gzipped.")],
+    mapping: Annotated[Path | None, typer.Option(help="TOML file that maps columns to fields.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the file when a row is bad.")] = False,
+    articles: Annotated[Path | None, typer.Option(help="Folder of help articles (Markdown).")] = None,
+    keep_first: Annotated[bool, typer.Option("--keep-first", help="Of rows with one id keep the first.")] = False,
+    show_mapping: Annotated[bool, typer.Option("--show-mapping", help="Print the mapping and stop.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Replace the catalogue; a running server moves over by itself."""
+    from ui.commands.index import IndexCall, run
+
+    run(IndexCall(file, mapping, strict, keep_first, articles, show_mapping, as_json, config))
+
+
+@app.command()
+def chat(config: ConfigOption = None) -> None:
+    """Talk in the terminal."""
+    from ui.commands.chat import run
+
+    run(config)
+
+
+@app.command()
+def recommend(
+    text: Annotated[str, typer.Argument(help="What you are looking for, in your own words.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Recommend items for one sentence, without exploration and without the language model."""
+    from ui.commands.recommend import run
+
+    run(text, as_json, config)
+
+
+@app.command()
+def replay(
+    turn: Annotated[str | None, typer.Argument(help="Turn id.")] = None,
+    since: Annotated[str | None, typer.Option(help="All turns of the last 7d, 12h or 30m.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run stored turns again and compare what they offer."""
+    from ui.commands.replay import run
+
+    run(turn, since, as_json, config)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copy the data directory consistently, also while the server runs."""
+    from ui.commands.backup import run
+
+    run(folder, config)
+
+
+@app.command()
+def doctor(
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Find what would go wrong before a customer does."""
+    from ui.commands.doctor import run
+
+    run(as_json, config)
+
+
+@config_app.command("show")
+def config_show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Print each setting with its value and origin; secrets are masked."""
+    from ui.commands.config import run
+
+    run(as_json, config)

@@ -1,0 +1,42 @@
+"""`chatalogue backup DIR`: a consistent copy of the data directory, while the server runs or not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from agent.datadir import DataDirectory
+from agent.log.store import EventLog
+from agent.settings import load_settings
+from retrieval.errors import BadRequest, DataDirectoryError
+from retrieval.index import MANIFEST
+from ui.commands.output import print_result
+
+
+def run(folder: Path, config: Path | None) -> None:
+    """Copy the database through its own backup, then the complete index folders, which never change.
+
+    The database comes first: every index that it names is complete by then.
+    """
+    settings = load_settings(config).settings
+    data = DataDirectory(settings.data_dir)
+    if not data.root.is_dir():
+        raise DataDirectoryError(f"There is no data directory at {str(data.root)!r}; set CHATALOGUE_DATA_DIR to yours.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadRequest(f"The folder {str(folder)!r} is not empty; name a new one, a backup never overwrites.")
+    DataDirectory(folder).create()
+    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    try:
+        log.backup(folder)
+    finally:
+        log.close()
+    n_folders = sum(_copy_indexes(data.root, folder, kind) for kind in ("index", "articles"))
+    print_result(f"The event log and {n_folders} index folders are in {folder}.")
+
+
+def _copy_indexes(source: Path, target: Path, kind: str) -> int:
+    """Only folders with a manifest: one without it is a build under way, or a crashed one."""
+    complete = [manifest.parent for manifest in (source / kind).rglob(MANIFEST)]
+    for one in complete:
+        shutil.copytree(one, target / one.relative_to(source))
+    return len(complete)

@@ -1,0 +1,180 @@
+"""`chatalogue doctor`: finds what would go wrong before a customer does; each finding says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.console import Console
+
+from agent.settings import LoadedSettings, Settings, load_settings
+from retrieval.errors import ChatalogueError
+from ui.commands.output import print_result
+
+FREE_GIB = 2.0
+"""Less free space than this is worth a warning: an index is built beside the old one."""
+ENGINE_SECONDS = 120.0
+
+Level = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check; `detail` is a sentence, with the next step where something is wrong."""
+
+    check: str
+    level: Level
+    detail: str
+
+
+def run(as_json: bool, config: Path | None) -> None:
+    """Run every check; exit code 1 when there is a problem."""
+    findings = []
+    for finding in examine(config):
+        findings.append(finding)
+        if not as_json:
+            colour = {"ok": "green", "warning": "yellow", "problem": "red"}[finding.level]
+            Console().print(f"[{colour}]{finding.level:8}[/] {finding.check}: ", end="")
+            Console().print(finding.detail, markup=False, highlight=False)
+    if as_json:
+        print_result(json.dumps([asdict(finding) for finding in findings], indent=2))
+    if any(finding.level == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(config: Path | None) -> Iterator[Finding]:
+    """All checks, cheap ones first; settings that cannot be read end the list."""
+    yield _python()
+    yield _packages()
+    try:
+        loaded = load_settings(config)
+    except ChatalogueError as error:
+        yield Finding("settings", "problem", str(error))
+        return
+    yield _settings(loaded)
+    settings = loaded.settings
+    for check, examine_one in _CHECKS:
+        try:
+            yield Finding(check, *examine_one(settings))
+        except ChatalogueError as error:
+            yield Finding(check, "problem", str(error))
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.prefix == sys.base_prefix:
+        detail = f"Python {version} outside a virtual environment: other programs' packages may hide ours."
+        return Finding("python", "warning", detail)
+    return Finding("python", "ok", f"Python {version} in an environment of its own.")
+
+
+def _packages() -> Finding:
+    """Ours must be ours, and the traps of this stack must not be there (a torchvision of another build)."""
+    package = import_module("agent")
+    if not hasattr(package, "__path__") or not (Path(package.__path__[0]) / "conversation.py").exists():
+        return Finding(
+            "packages", "problem", "Another package named 'agent' hides ours; use an environment of its own."
+        )
+    missing = [name for name in ("torch", "transformers", "chromadb", "gradio", "peft") if not _importable(name)]
+    if missing:
+        return Finding("packages", "problem", f"{', '.join(missing)} missing; run `make serve` or install the extra.")
+    if _importable("torchvision"):
+        import torch
+
+        if torch.version.cuda is None:
+            detail = "torchvision stands beside the CPU build of torch and may break imports; uninstall it."
+            return Finding("packages", "warning", detail)
+    return Finding("packages", "ok", "all there.")
+
+
+def _importable(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def _settings(loaded: LoadedSettings) -> Finding:
+    changed = [key for key, origin in loaded.origins.items() if origin != "default"]
+    return Finding("settings", "ok", f"{len(changed)} set: {', '.join(changed)}." if changed else "all defaults.")
+
+
+def _disk(settings: Settings) -> tuple[Level, str]:
+    from agent.datadir import DataDirectory
+
+    DataDirectory(settings.data_dir).create()
+    free = shutil.disk_usage(settings.data_dir).free / 2**30
+    if free < FREE_GIB:
+        return "warning", f"{free:.1f} GiB free where the data lies; free some space before the next index."
+    return "ok", f"{str(settings.data_dir)!r} can be written, {free:.0f} GiB free."
+
+
+def _address(settings: Settings) -> tuple[Level, str]:
+    from ui.serve import check_address
+
+    check_address(settings.server)
+    return "ok", f"{settings.server.host}:{settings.server.port} is free."
+
+
+def _database(settings: Settings) -> tuple[Level, str]:
+    from agent.log.store import EventLog
+
+    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    try:
+        log.ping()
+        live = log.live_index(settings.tenant)
+    finally:
+        log.close()
+    if live is None:
+        return "ok", "can be written; no catalogue yet, `serve` will build the demo shop."
+    return "ok", f"can be written; index {live} is live."
+
+
+def _encoder(settings: Settings) -> tuple[Level, str]:
+    from retrieval.encoder import SentenceEncoder
+
+    encoder = SentenceEncoder(settings.retrieval.encoder, dtype=settings.retrieval.dtype)
+    vector = encoder.encode(["a test"])[0]
+    return "ok", f"{encoder.name} gives {len(vector)} numbers a text."
+
+
+def _engine(settings: Settings) -> tuple[Level, str]:
+    from agent.llm.protocol import Limits, Message, Prompt
+    from ui.wiring import make_engine, started
+
+    if settings.llm.engine == "off":
+        return "warning", "switched off: answers come from rules and templates."
+
+    async def probe() -> str:
+        async with started(make_engine(settings)) as engine, asyncio.timeout(ENGINE_SECONDS):
+            while engine.status().state == "starting":
+                await asyncio.sleep(0.1)
+            status = engine.status()
+            if status.state != "ready":
+                raise ChatalogueError(status.detail)
+            prompt = Prompt((Message("user", "Say hello."),))
+            async for chunk in engine.stream(prompt, Limits(max_tokens=4)):
+                if chunk.finish:
+                    return f"{status.model} answers."
+            return f"{status.model} is ready but said nothing."
+
+    try:
+        return "ok", asyncio.run(probe())
+    except TimeoutError:
+        return "problem", f"{settings.llm.model!r} did not answer in {ENGINE_SECONDS:.0f} s; set CHATALOGUE_LLM__MODEL."
+
+
+_CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
+    ("data directory", _disk),
+    ("address", _address),
+    ("database", _database),
+    ("encoder", _encoder),
+    ("language model", _engine),
+)

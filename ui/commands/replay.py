@@ -1,0 +1,92 @@
+"""`chatalogue replay`: stored turns run again through what is live now, to see what would change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import track
+
+from agent.settings import Settings, load_settings
+from retrieval.errors import BadRequest
+from ui.commands.output import print_result
+
+if TYPE_CHECKING:
+    from agent.conversation import Conversations
+    from ui.wiring import Parts
+
+_SPAN = re.compile(r"(\d+)([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One stored turn and what it gives now; `same_items` compares ids in order."""
+
+    turn_id: str
+    message: str
+    then: tuple[str, ...]
+    now: tuple[str, ...]
+    same_items: bool
+    same_intent: bool
+    reply: str
+
+
+def run(turn: str | None, since: str | None, as_json: bool, config: Path | None) -> None:
+    """Replay one turn or all of a span; nothing is stored."""
+    if (turn is None) == (since is None):
+        raise BadRequest("Name either one turn id or --since with a span such as 7d, 12h or 30m.")
+    settings = load_settings(config).settings
+    results = asyncio.run(_replay(settings, turn, _start_of(since) if since else None))
+    if as_json:
+        print_result("\n".join(json.dumps(asdict(result), ensure_ascii=False) for result in results))
+        return
+    for result in results:
+        print_result(f"{result.turn_id}  {'same items' if result.same_items else 'OTHER ITEMS'}  {result.message!r}")
+        if not result.same_items:
+            print_result(f"  then: {', '.join(result.then) or '-'}\n  now:  {', '.join(result.now) or '-'}")
+        if turn is not None:
+            print_result(result.reply)
+    same = sum(result.same_items for result in results)
+    print_result(f"{same} of {len(results)} turns offer the same items in the same order.")
+
+
+def _start_of(span: str) -> datetime:
+    match = _SPAN.fullmatch(span)
+    if match is None:
+        raise BadRequest(f"The span {span!r} cannot be read; give days, hours or minutes, such as 7d, 12h or 30m.")
+    return datetime.now(UTC) - timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+
+
+async def _replay(settings: Settings, turn: str | None, since: datetime | None) -> list[Replayed]:
+    from ui.wiring import make_parts, started
+
+    parts = make_parts(settings)
+    try:
+        ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
+        async with started(parts.engine):
+            await asyncio.to_thread(parts.shops.refresh, settings.tenant)
+            while parts.engine.status().state == "starting":
+                await asyncio.sleep(0.1)
+            chat = parts.conversations
+            return [
+                await _one(parts, chat, turn_id)
+                for turn_id in track(ids, "Replaying", console=Console(stderr=True), disable=len(ids) < 2)
+            ]
+    finally:
+        parts.log.close()
+
+
+async def _one(parts: Parts, chat: Conversations, turn_id: str) -> Replayed:
+    stored = parts.log.turn_input(parts.settings.tenant, turn_id)
+    replayed = await chat.again(stored)
+    record = stored.logged.record
+    then = tuple(row.item_id for row in record.shown if row.list == "slate")
+    now = tuple(item.id for item in replayed.answer.items)
+    return Replayed(turn_id, record.message, then, now, then == now, replayed.intent == record.intent, replayed.reply)

@@ -1,0 +1,105 @@
+"""A tab rebuilt from the event log, and reactions written to it. Every read asks for the visitor's own.
+
+The log is synchronous: its calls run in threads. Knows nothing of HTML.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import ValidationError
+
+from agent.answer import Answer, PreferenceView
+from agent.log.records import ConversationState, Feedback, SessionView, TurnView
+from agent.preferences import Fact, fold
+from agent.services import Services
+from retrieval.errors import NotFound
+from ui.cards import Mark
+from ui.page.tab import EarlierChat, Entry, Tab
+
+PAGE_KEY = ""
+"""`key_id` of the page: it has no API key."""
+
+EARLIER_CHATS = 30
+"""Listed at most."""
+
+
+async def list_earlier(services: Services, tab: Tab) -> None:
+    """Read the visitor's conversations, the last used first."""
+    found = await asyncio.to_thread(
+        services.log.list_conversations, services.settings.tenant, PAGE_KEY, tab.user, EARLIER_CHATS
+    )
+    tab.earlier = tuple(EarlierChat(chat.session_id, chat.title, chat.last_at.strftime("%Y-%m-%d")) for chat in found)
+
+
+async def open_chat(services: Services, tab: Tab, session_id: str) -> bool:
+    """Fill the tab with a stored conversation; False where this visitor has none of that id."""
+
+    def read() -> tuple[SessionView, ConversationState]:
+        tenant = services.settings.tenant
+        view = services.log.session_view(tenant, session_id, key_id=PAGE_KEY, user=tab.user)
+        return view, services.log.state(tenant, session_id)
+
+    try:
+        view, state = await asyncio.to_thread(read)
+    except NotFound:
+        return False
+    tab.clear()
+    tab.session_id = session_id
+    for turn in view.turns:
+        if not turn.undone:
+            tab.entries.append(_entry(turn))
+            _restore_marks(tab, turn)
+    tab.wishes = tuple(PreferenceView.of(wish) for wish in fold(_facts(state)))
+    return True
+
+
+def _entry(turn: TurnView) -> Entry:
+    try:
+        answer = Answer.model_validate(turn.answer)
+    except ValidationError:
+        # Written by another version: the words are still worth showing, the cards cannot be.
+        answer = None
+    return Entry(said=turn.message, reply=turn.reply, answer=answer, state="done")
+
+
+def _restore_marks(tab: Tab, turn: TurnView) -> None:
+    for reaction in turn.reactions:
+        if reaction.kind in ("thumb_up", "thumb_down", "accept", "reject"):
+            tab.marks[(turn.turn_id, reaction.item_id)] = Mark(reaction.kind, reaction.reason)
+
+
+def _facts(state: ConversationState) -> list[Fact]:
+    """Facts in the order they took force: a turn's own, then the edits made after it."""
+    facts = [fact for edit in state.edits if edit.after_turn == 0 for fact in edit.facts]
+    for turn in state.turns:
+        if not turn.undone:
+            facts += turn.facts
+        facts += [fact for edit in state.edits if edit.after_turn == turn.number for fact in edit.facts]
+    return facts
+
+
+async def react(services: Services, feedback: Feedback) -> None:
+    """Store one reaction.
+
+    Raises:
+        NotFound, BadRequest: as `EventLog.record_feedback`.
+    """
+    await asyncio.to_thread(services.log.record_feedback, services.settings.tenant, PAGE_KEY, feedback)
+
+
+async def set_mark(
+    services: Services, tab: Tab, key: tuple[str, str | None], mark: Mark | None, text: str | None = None
+) -> None:
+    """Make `mark` the visitor's reaction on a reply or an item; None takes back what was there.
+
+    The log keeps one reaction of a kind, so a reason given later is a withdrawal and a new reaction.
+    """
+    turn_id, item_id = key
+    old = tab.marks.get(key)
+    if old:
+        await react(services, Feedback(turn_id, "withdraw", item_id, of=old.kind))
+        tab.marks.pop(key, None)
+    if mark:
+        await react(services, Feedback(turn_id, mark.kind, item_id, reason=mark.reason, text=text))
+        tab.marks[key] = mark
