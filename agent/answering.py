@@ -62,7 +62,7 @@ def _count(view: Situation) -> Outcome:
     searched = search_and_rank(view, view.wishes, explore=False)
     return Outcome(
         "answer",
-        opening=words.text("reply.count", n=n, wishes=view.wording.wishes(hard)),
+        opening=words.text("reply.count_one" if n == 1 else "reply.count", n=n, wishes=view.wording.wishes(hard)),
         slate=searched.slate,
         focus=tuple(entry.item.id for entry in searched.slate.entries),
         timings=searched.timings,

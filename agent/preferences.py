@@ -7,7 +7,7 @@ of how facts were found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,9 @@ from retrieval.query import Filter, FilterOperator
 PreferenceKind: TypeAlias = Literal["hard", "soft"]
 PreferenceOperator: TypeAlias = Literal["eq", "lt", "le", "gt", "ge", "about", "like"]
 Polarity: TypeAlias = Literal["positive", "negative"]
+
+
+_OPPOSITE: Mapping[FilterOperator, FilterOperator] = {"eq": "ne", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,7 @@ class Preference:
             return None
         op: FilterOperator = self.op  # type: ignore[assignment]  # narrowed above: about and like are gone
         if self.polarity == "negative":
-            opposite: dict[str, FilterOperator] = {"eq": "ne", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
-            op = opposite[op]
+            op = _OPPOSITE[op]
         return Filter(self.attribute, op, self.values, key=self.id)
 
 
@@ -78,8 +80,9 @@ def fold(facts: Iterable[Fact]) -> tuple[Preference, ...]:
     """The wishes in force after `facts` (oldest first), oldest first.
 
     A new bound on a number replaces an older bound of the same direction, and one that contradicts
-    it; a wish identical in meaning replaces the older one; a wish that says the opposite of an older
-    one on the same value replaces it.
+    it; a new exact number replaces an older one, and a bound that it breaks; a wish identical in
+    meaning replaces the older one; a wish that says the opposite of an older one on the same value
+    replaces it.
     """
     state: dict[str, Preference] = {}
     for fact in facts:
@@ -104,16 +107,45 @@ def _supersedes(new: Preference, old: Preference) -> bool:
         return True
     if new.attribute != old.attribute:
         return False
-    if new.op in _LOWER + _UPPER and new.attribute is not None:
+    if new.attribute is not None and _bound_of(new) is not None:
         return _bound_supersedes(new, old)
+    if _is_exact_number(new) and (_is_exact_number(old) or _bound_of(old) is not None):
+        return _number_supersedes(new, old)
     same_values = {str(v).casefold() for v in new.values} & {str(v).casefold() for v in old.values}
     return old.op == new.op and bool(same_values)
 
 
+def _bound_of(wish: Preference) -> tuple[FilterOperator, float] | None:
+    """The bound that `wish` sets ("not under 90" is "at least 90"); None for other wishes."""
+    if wish.op in _LOWER + _UPPER:
+        op: FilterOperator = wish.op  # type: ignore[assignment]  # narrowed above
+        return (_OPPOSITE[op] if wish.polarity == "negative" else op), float(wish.values[0])
+    return None
+
+
+def _is_exact_number(wish: Preference) -> bool:
+    """A number that an item must have ("from 1994"); "not from 1994" rules nothing else out."""
+    return wish.op == "eq" and wish.polarity == "positive" and all(isinstance(v, float | int) for v in wish.values)
+
+
 def _bound_supersedes(new: Preference, old: Preference) -> bool:
-    if (old.op in _LOWER) == (new.op in _LOWER) and old.op in _LOWER + _UPPER:
+    new_bound, old_bound = _bound_of(new), _bound_of(old)
+    if new_bound is None or old_bound is None:
+        return _is_exact_number(old)  # an exact number given before, a bound now: the bound is the newer wish
+    if (new_bound[0] in _LOWER) == (old_bound[0] in _LOWER):
         return True
-    if old.op == "eq":  # an exact number given before, a bound now: the bound is the newer wish
-        return all(isinstance(value, float | int) for value in old.values)
-    low, high = (new, old) if new.op in _LOWER else (old, new)
-    return float(low.values[0]) > float(high.values[0])
+    low, high = (new_bound, old_bound) if new_bound[0] in _LOWER else (old_bound, new_bound)
+    return low[1] > high[1] or (low[1] == high[1] and (low[0], high[0]) != ("ge", "le"))
+
+
+def _number_supersedes(new: Preference, old: Preference) -> bool:
+    bound = _bound_of(old)
+    return bound is None or not any(_within(float(value), *bound) for value in new.values)
+
+
+def _within(value: float, op: FilterOperator, bound: float) -> bool:
+    return (
+        (value < bound or (op == "le" and value == bound))
+        if op in _UPPER
+        else (value > bound or (op == "ge" and value == bound))
+    )

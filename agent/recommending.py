@@ -191,11 +191,11 @@ def _opening(view: Situation, n_matching: int) -> str:
         return words.text("reply.found_like", title=title)
     if not view.wishes:
         return words.text("reply.found_any")
-    if n_matching == 1:
-        return words.text("reply.found_one", wishes=_said(view))
     hard = [wish for wish in view.wishes if wish.as_filter() is not None]
     if not hard:
         return words.text("reply.found_soft", wishes=_said(view))
+    if n_matching == 1:
+        return words.text("reply.found_one", wishes=wording.wishes(hard))
     key = "reply.found" if n_matching > view.size else "reply.found_few"
     return words.text(key, n=n_matching, wishes=wording.wishes(hard))
 

@@ -188,7 +188,9 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    origin = origins.get(key, "the settings file")
+    parts = key.split(".")
+    heads = (".".join(parts[:n]) for n in range(len(parts), 0, -1))  # of "api_keys.0" the origin of "api_keys"
+    origin = next((origins[head] for head in heads if head in origins), "the settings file")
     if first["type"] == "extra_forbidden":
         return f"The setting {key!r} (from {origin}) does not exist; `chatalogue config show` lists them all."
     return f"The setting {key!r} (from {origin}) does not fit: {first['msg']}."

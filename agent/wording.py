@@ -6,7 +6,7 @@ Knows nothing of conversations or of the model that may write around these words
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.messages import Messages
 from agent.preferences import Preference
@@ -40,9 +40,7 @@ class Wording:
 
     def _bound(self, wish: Preference, attribute: str) -> str:
         family = {"price": "price_", "year": "year_"}.get(attribute, "minutes_" if attribute.endswith("_min") else "")
-        value = self.value(attribute, wish.values[0])
-        if attribute.endswith("_min"):
-            value = f"{float(wish.values[0]):g}"
+        value = plain_number(float(wish.values[0])) if family == "minutes_" else self._values(wish)
         return self.words.text(f"wish.{family}{wish.op}", label=self.words.label(attribute), value=value)
 
     def _values(self, wish: Preference) -> str:
@@ -54,6 +52,13 @@ class Wording:
         if not wishes:
             return self.words.text("reply.prefs_none")
         return self.join([self.wish(wish) for wish in wishes[:MAX_WISHES_SAID]])
+
+    def broken(self, wishes: Sequence[Preference]) -> str:
+        """What an item is that breaks `wishes`: "horror and not under 10.00 EUR"; the unwanted ones come first."""
+        unwanted = [replace(wish, polarity="positive") for wish in wishes if wish.polarity == "negative"]
+        missing = [wish for wish in wishes if wish.polarity == "positive"]
+        said = [self.words.text("reply.breaks_not", wish=self.wish(wish)) for wish in unwanted]
+        return self.join(said + [self.words.text("reply.breaks", wish=self.wish(wish)) for wish in missing])
 
     def join(self, parts: Sequence[str]) -> str:
         """The parts as one list in words: "a, b and c"."""
@@ -69,8 +74,8 @@ class Wording:
             amount = f"{float(value):.2f}"
             return f"{amount} {currency or self.currency or ''}".strip()
         if attribute.endswith("_min") and isinstance(value, float | int):
-            return f"{value:g} min"
-        return f"{value:g}" if isinstance(value, float | int) else str(value)
+            return self.words.text("unit.minutes", value=plain_number(value))
+        return plain_number(value) if isinstance(value, float | int) else str(value)
 
     def why(self, entry: Ranked, wishes: Sequence[Preference]) -> str:
         """One sentence that names the wish this item meets."""
@@ -87,6 +92,8 @@ class Wording:
     def _matched(self, item: Item, match: Matched) -> str:
         if match.attribute == "in_stock":
             return self.words.text("wish.stock")
+        if match.attribute == "year":
+            return self.words.text("wish.year_eq", value=self.value("year", match.value))
         return self.value(match.attribute, match.value, item.currency)
 
     def trade_off(self, entry: Ranked, slate: Sequence[Ranked], missed: Sequence[Preference]) -> str | None:
@@ -100,7 +107,7 @@ class Wording:
             return words.text("trade_off.dearest")
         if _is_top(item, slate, "runtime_min"):
             minutes = value_of(item, "runtime_min")
-            return words.text("trade_off.longest", value=f"{minutes:g}")
+            return words.text("trade_off.longest", value=self.value("runtime_min", minutes or 0.0))
         return None if item.text else words.text("trade_off.little_text")
 
     def fact(self, item: Item, attribute: str) -> str:
@@ -130,6 +137,11 @@ class Wording:
 
 POPULAR = 0.7
 """Log popularity, against the catalogue's maximum, from which an item is called popular."""
+
+
+def plain_number(value: float) -> str:
+    """A number for people: no ".0", no exponent (as ":g" would write 237000000)."""
+    return str(int(value)) if float(value).is_integer() else f"{value:.10g}"
 
 
 def _is_top(item: Item, slate: Sequence[Ranked], attribute: str) -> bool:

@@ -88,6 +88,7 @@ async def _serve(parts: Parts) -> None:
             host=server_settings.host,
             port=server_settings.port,
             log_level="warning",
+            root_path=server_settings.root_path,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         watching = asyncio.create_task(parts.shops.watch(parts.settings.tenant))

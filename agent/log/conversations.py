@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import and_, delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 
 from agent.answer import Action
 from agent.log import events, people, reactions
@@ -35,6 +35,9 @@ from retrieval.errors import NotFound
 
 EARLIER = 0
 """The turn that wishes from earlier conversations carry."""
+
+_FOR_STATE = (TurnPayload.message, TurnPayload.reply, TurnPayload.facts, TurnPayload.question, TurnPayload.focus)
+_FOR_VIEW = (TurnPayload.message, TurnPayload.reply, TurnPayload.answer)
 
 
 def start(session: Session, tenant: str, key_id: str, who: PersonKey | None, language: Language) -> Conversation:
@@ -141,7 +144,7 @@ def state(session: Session, tenant: str, session_id: str, *, before: int | None 
     reacted = reactions.in_force(session, session_id)
     turns = tuple(
         _turn_state(turn, words, shown.get((turn.id, "slate"), ()), reacted.get(turn.id, ()))
-        for turn, words in _turns(session, session_id)
+        for turn, words in _turns(session, session_id, *_FOR_STATE)
         if before is None or turn.number < before
     )
     edits = tuple(edit for edit in _edits(session, session_id) if before is None or edit.after_turn < before)
@@ -166,7 +169,7 @@ def view(session: Session, conversation: Conversation) -> SessionView:
             answer=words.answer,
             undone=turn.undone,
         )
-        for turn, words in _turns(session, conversation.id)
+        for turn, words in _turns(session, conversation.id, *_FOR_VIEW)
     )
     return SessionView(conversation, turns)
 
@@ -229,12 +232,14 @@ def _edit(row: ConversationRow, last_turn_id: str | None, facts: tuple[Fact, ...
     )
 
 
-def _turns(session: Session, session_id: str) -> list[tuple[Turn, TurnPayload]]:
+def _turns(session: Session, session_id: str, *columns: InstrumentedAttribute[Any]) -> list[tuple[Turn, TurnPayload]]:
+    """By number, with these columns of the payload: traces are long, and parsing all of them takes longest."""
     rows = session.execute(
         select(Turn, TurnPayload)
         .join(TurnPayload, TurnPayload.turn_id == Turn.id)
         .where(Turn.conversation_id == session_id)
         .order_by(Turn.number)
+        .options(load_only(*columns, raiseload=True))
     )
     return [(turn, words) for turn, words in rows]
 

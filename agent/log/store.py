@@ -61,6 +61,7 @@ class EventLog:
         database = Database.open(url, data_dir)
         try:
             database.upgrade()
+            database.ping()  # a read-only folder is found now and not with the first customer
         except BaseException:
             database.close()
             raise
@@ -118,14 +119,16 @@ class EventLog:
         with self._database.read() as session:
             return conversations.history(session, tenant, key_id, who, limit)
 
-    def state(self, tenant: str, session_id: str) -> ConversationState:
+    def state(self, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
         """Everything that the next turn needs, oldest first, undone turns included with their flag.
+
+        `before` leaves out the turn of that number and what came after it: a call that branches off earlier.
 
         Raises:
             NotFound: as `conversation`.
         """
         with self._database.read() as session:
-            return conversations.state(session, tenant, session_id)
+            return conversations.state(session, tenant, session_id, before=before)
 
     def session_view(
         self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None

@@ -288,7 +288,7 @@ def _surnames(words: list[str]) -> list[str]:
     """The forms by which a person is called without the first name; none for people of one name."""
     while len(words) > 2 and words[-1] in _SUFFIXES:
         words = words[:-1]
-    if len(words) < 2 or len(words[-1]) < 3:
+    if len(words) < 2 or len(words[-1]) < 3 or words[-1].isdigit():
         return []
     found = [words[-1]]
     if len(words) > 2 and words[-2] in _PARTICLES:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.understand.lexicon import Entry, Lexicon
-from agent.understand.message import Message, stem, unaccented, words_of
+from agent.understand.message import Message, Token, stem, unaccented, words_of
 from agent.understand.types import DialogueContext
 from agent.understand.words import common_words, function_words
 from retrieval.items import Item
@@ -35,8 +35,8 @@ _NOUN = (
 )
 _ENGLISH_ORDINAL = "|".join(word for word in _ORDINALS if word.isascii())
 _ORDINAL = re.compile(
-    rf"\b(?:the\s+)?(?P<ordinal>{_ENGLISH_ORDINAL})(?:\s+{_NOUN}\b(?!\s+(?:i|we|you|that i|by|of|from|in the)\b)"
-    r"|(?<=the\s(?:first|third))?(?=\s*(?:$|[,.!?;]|(?:and|or|is|was|looks?|sounds?|please|one)\b)))"
+    rf"\b(?:the\s+)?(?P<ordinal>{_ENGLISH_ORDINAL})\s+{_NOUN}\b(?!\s+(?:i|we|you|that i|by|of|from|in the)\b)"
+    rf"|\bthe\s+(?P<bare>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]|(?:and|or|is|was|looks?|sounds?|please)\b))"
 )
 _LAST = re.compile(
     rf"\b(?:the\s+)?(?:very\s+)?(?:last|final|bottom)\s+{_NOUN}\b(?!\s+(?:i|we|you|that|was|by|of|from|in)\b)|最后一?(?:个|部|款|件|本)"
@@ -111,7 +111,8 @@ class References:
                 found.append(Reference(match.start("list"), match.end("list"), ids))
         for pattern in (_ORDINAL, _NUMBER, _HAN_ORDINAL):
             for match in pattern.finditer(low):
-                word = match.groupdict().get("ordinal") or match["n"]
+                groups = match.groupdict()
+                word = groups.get("ordinal") or groups.get("bare") or groups["n"]
                 found += self._at(match.start(), match.end(), _place(word))
         found += [Reference(m.start(), m.end(), self.shown[-1:]) for m in _LAST.finditer(low)]
         return _without_overlaps(found)
@@ -175,7 +176,7 @@ class References:
         for first in range(len(tokens) - len(words) + 1):
             window = tokens[first : first + len(words)]
             if words and all(word in (token.norm, token.base) for word, token in zip(words, window, strict=True)):
-                if self._meant(window, first):
+                if self._meant(window):
                     start = first - 1 if first and tokens[first - 1].norm in ("the", "a") else first
                     return tokens[start].start, window[-1].end
         rare = {word for word in words if len(word) >= 4 and word not in common_words() and not word.isdigit()}
@@ -184,7 +185,7 @@ class References:
                 return token.start, token.end
         return None
 
-    def _meant(self, window: list, first: int) -> bool:  # type: ignore[type-arg]
+    def _meant(self, window: list[Token]) -> bool:
         content = [token for token in window if token.norm not in function_words()]
         if len(content) > 1 or any(token.norm not in common_words() for token in content):
             return True

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.demo import demo_films_path, demo_orders_path
-from retrieval.demo.orders import FilmOffer, make_orders
+from retrieval.demo.orders import PRICE_RANGE_EUR, FilmOffer, make_orders
 from retrieval.demo.seeded import share_of
 from retrieval.errors import CatalogueError
 
@@ -42,9 +42,6 @@ LANGUAGE_NAMES = {
 """Wikidata's names that a shopper would not say; the customer who asks for English wants Mad Max too."""
 
 COUNTRY_NAMES = {"People's Republic of China": "China", "The Bahamas": "Bahamas"}
-
-PRICE_RANGE_EUR = {"DVD": (4.90, 12.90), "Blu-ray": (8.90, 19.90), "4K Ultra HD": (19.90, 34.90)}
-"""What a disc costs, lowest and highest; the help article on formats quotes these numbers."""
 
 IN_STOCK_SHARE = 0.9
 
@@ -174,10 +171,9 @@ def _price(film_id: str, disc: str, year: int) -> Decimal:
     low, high = PRICE_RANGE_EUR[disc]
     newness = min(max((year - 1940) / 74, 0.0), 1.0)
     place = 0.35 * newness + 0.65 * share_of(film_id, "price")
-    price = low + (high - low) * place
-    whole = int(price)
-    ending = Decimal("0.90") if price - whole >= 0.5 else Decimal("0.50")
-    return min(max(Decimal(whole) + ending, Decimal(f"{low:.2f}")), Decimal(f"{high:.2f}"))
+    price = float(low) + float(high - low) * place
+    ending = Decimal("0.90") if price % 1 >= 0.5 else Decimal("0.50")
+    return min(max(Decimal(int(price)) + ending, low), high)
 
 
 def _offer(film: Mapping[str, Any]) -> FilmOffer:

@@ -23,6 +23,13 @@ LAST_DAY = date(2026, 11, 13)
 FREE_DELIVERY_FROM = Decimal("40.00")
 EXPRESS_COST = Decimal("9.90")
 
+PRICE_RANGE_EUR = {
+    "DVD": (Decimal("4.90"), Decimal("12.90")),
+    "Blu-ray": (Decimal("8.90"), Decimal("19.90")),
+    "4K Ultra HD": (Decimal("19.90"), Decimal("34.90")),
+}
+"""What a disc costs, lowest and highest; the help article on formats quotes these numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:
@@ -149,7 +156,8 @@ def _items(key: str, offers: Sequence[FilmOffer]) -> list[dict[str, Any]]:
     items = []
     for offer in chosen.values():
         change = Decimal(pick(key + offer.film_id, "price then", (0, 0, 0, 0, 0, 0, 0, 0, 1, -1)))
-        price = offer.price + change if offer.price > Decimal(6) else offer.price
+        low, high = PRICE_RANGE_EUR[offer.disc_format]
+        price = offer.price + change if low <= offer.price + change <= high else offer.price
         quantity = 2 if share_of(key + offer.film_id, "quantity") < 0.08 else 1
         items.append(
             {"id": offer.film_id, "format": offer.disc_format, "price": str(price), "quantity": quantity},

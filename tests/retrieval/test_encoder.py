@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def minilm() -> SentenceEncoder:
 def films(minilm: SentenceEncoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
     """300 items embedded by the real model, three of them known to the test."""
     items = read_films(297) if SHARED_MOVIES.is_file() else made_up_films(297)
+    items = [replace(item, text=item.text[:200]) for item in items]  # long texts cost seconds and prove nothing here
     items += [
         Item("t:heist", "The Velvet Vault", "A retired safecracker assembles a crew to rob a bank vault."),
         Item("t:whale", "Salt and Song", "A marine biologist follows humpback whales across the ocean."),
@@ -101,7 +103,7 @@ def test_a_model_that_cannot_be_had_says_what_to_set(tmp_path: Path, monkeypatch
     [
         ("robbers planning to break into a bank", "t:heist"),
         ("documentary feeling, big sea mammals", "t:whale"),
-        ("romance in a pastry shop", "t:bake"),
+        ("competing pastry cooks who become a couple", "t:bake"),
     ],
 )
 def test_a_wish_in_other_words_finds_the_item(films: Retriever, wish: str, item_id: str) -> None:

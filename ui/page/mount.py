@@ -5,7 +5,6 @@ Knows nothing of how answers are made; every change goes through `Services`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -31,9 +30,6 @@ log = logging.getLogger(__name__)
 CHATS_AT_ONCE = 8
 """Turns that run beside each other; Gradio's own default of 1 would let one visitor stop all others.
 The engine queues what it cannot batch and tells how many are ahead."""
-
-STOP_SECONDS = 5.0
-"""How long the stop button waits for the turn to end before it draws."""
 
 NEW_CHAT = "new"
 """What the browser tab remembers instead of a conversation's id when the visitor asked for an empty one."""
@@ -146,7 +142,7 @@ class Page:
         panels = (self.top, self.log, self.live, self.wishes, self.items)
         # `gr.on` takes only events that Gradio knows: our panels send "submit" for words to post, "click" for
         # the rest; events.js decides which. One dependency for all keeps a second turn of a tab from starting.
-        said = gr.on(
+        gr.on(
             [self.box.submit, self.send.click, *(panel.submit for panel in panels)],
             self.on_say,
             [self.box, self.session, self.tab],
@@ -155,7 +151,7 @@ class Page:
             concurrency_limit=CHATS_AT_ONCE,
             **common,
         )
-        self.stop.click(self.on_stop, [self.tab], drawn, cancels=[said], **common)
+        self.stop.click(self.on_stop, [self.tab], None, **common)
         gr.on(
             [panel.click for panel in panels],
             self.on_act,
@@ -227,13 +223,10 @@ class Page:
                 else:
                     yield {self.live: draw_live(tab)}
 
-    async def on_stop(self, tab: Tab) -> Drawing:
-        """Draw what was said before the stop, as soon as the cancelled turn has ended."""
-        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
-        while tab.live and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
-        await self._refresh_earlier(tab)
-        return self._everything(tab)
+    async def on_stop(self, tab: Tab) -> None:
+        """End the running turn; its own handler draws what was said so far."""
+        if tab.live and tab.live.stop:
+            tab.live.stop()
 
     async def on_act(self, session_id: str, tab: Tab, event: gr.EventData, request: gr.Request) -> Drawing:
         """Everything that needs no turn: reactions, removed chips, another chat, clicked links."""

@@ -6,6 +6,7 @@ object, and neither overwrites the other. Knows nothing of HTML or Gradio.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,7 +22,8 @@ class Entry:
     """One message and its reply, or a note of the page's own (`note`: only `reply` is set).
 
     `answer` is None until the cards are known, and for good where a turn failed before. `ahead` is the
-    engine's queue, None where nobody waits. `problem` is the sentence that a failed turn shows.
+    engine's queue, None where nobody waits. `problem` is the sentence that a failed turn shows. `stop` ends a
+    running turn early.
     """
 
     said: str = ""
@@ -30,6 +32,7 @@ class Entry:
     state: EntryState = "running"
     ahead: int | None = None
     problem: str = ""
+    stop: Callable[[], object] | None = None
 
     @property
     def turn_id(self) -> str | None:

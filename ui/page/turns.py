@@ -5,6 +5,7 @@ Knows nothing of Gradio or HTML.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -31,37 +32,57 @@ Changed: TypeAlias = Literal["text", "cards", "end"]
 async def run_turn(services: Services, tab: Tab, text: str) -> AsyncGenerator[Changed, None]:
     """Say `text` in the tab's conversation, and tell after each change what to draw again.
 
-    Closing it early (the stop button, a closed tab) closes the conversation's own iterator, which logs what
-    was said so far; the entry stays, marked as stopped. A failed turn stays too, with a sentence.
+    The stop button (`entry.stop`), closing this generator and another chat opened in the tab all close the
+    conversation's own iterator, which logs what was said so far. The entry stays, marked as stopped; that
+    of a failed turn stays too, with a sentence.
     """
     entry = Entry(said=text)
     tab.live = entry
     request = TurnRequest(text, tenant=services.settings.tenant, user=tab.user, session_id=tab.session_id or None)
     yield "text"
+    updates: asyncio.Queue[Update | None] = asyncio.Queue()
+    # A task of its own, so that a stop reaches a turn that waits for the engine. Gradio's `cancels` would not
+    # do: the page sends it only after the handlers of the same button have returned.
+    task = asyncio.create_task(_read(services.chat.turn(request), updates))
+    entry.stop = task.cancel
+    drawn_at = 0.0
     try:
-        drawn_at = 0.0
-        async with aclosing(services.chat.turn(request)) as updates:
-            async for update in updates:
-                if tab.live is not entry:
-                    break  # the visitor has opened another chat
-                changed = _take(tab, entry, update)
-                now = time.monotonic()
-                if changed == "cards" or (changed == "text" and now - drawn_at >= REDRAW_SECONDS):
-                    drawn_at = now
-                    yield changed
-        entry.state = "done"
-    except Exception as error:
-        # The visitor hears one friendly sentence, whatever broke; the operator finds the cause in the log.
-        log.exception("A turn of the page failed")
-        _fail(tab, entry, error)
+        while (update := await updates.get()) is not None and tab.live is entry:
+            changed = _take(tab, entry, update)
+            now = time.monotonic()
+            if changed == "cards" or (changed == "text" and now - drawn_at >= REDRAW_SECONDS):
+                drawn_at = now
+                yield changed
     finally:
-        if entry.state == "running":
-            entry.state = "stopped"
-        # Not so where the visitor has opened another chat: then this entry is in the log only.
-        if tab.live is entry:
-            tab.live = None
-            tab.entries.append(entry)
+        task.cancel()  # changes nothing where it has come to its end
+        await asyncio.wait({task})
+        _finish(tab, entry, task)
     yield "end"
+
+
+async def _read(turn: AsyncGenerator[Update, None], updates: asyncio.Queue[Update | None]) -> None:
+    try:
+        async with aclosing(turn) as coming:
+            async for update in coming:
+                updates.put_nowait(update)
+    finally:
+        updates.put_nowait(None)
+
+
+def _finish(tab: Tab, entry: Entry, task: asyncio.Task[None]) -> None:
+    entry.stop, entry.ahead = None, None
+    if task.cancelled():
+        entry.state = "stopped"
+    elif error := task.exception():
+        # The visitor hears one friendly sentence, whatever broke; the operator finds the cause here.
+        log.error("A turn of the page failed", exc_info=error)
+        _fail(tab, entry, error)
+    else:
+        entry.state = "done"
+    # Not so where the visitor has opened another chat: then this entry is in the log only.
+    if tab.live is entry:
+        tab.live = None
+        tab.entries.append(entry)
 
 
 def _take(tab: Tab, entry: Entry, update: Update) -> Changed | None:
@@ -83,13 +104,14 @@ def _take(tab: Tab, entry: Entry, update: Update) -> Changed | None:
     return None
 
 
-def _fail(tab: Tab, entry: Entry, error: Exception) -> None:
+def _fail(tab: Tab, entry: Entry, error: BaseException) -> None:
     words = words_in(tab.language)
-    entry.state, entry.ahead = "failed", None
+    entry.state = "failed"
     if isinstance(error, EngineBusy):
         entry.problem = words("log.too_busy")
     elif isinstance(error, NotFound):
-        tab.session_id = ""
+        if tab.live is entry:
+            tab.session_id = ""
         entry.problem = words("log.gone")
     else:
         entry.problem = words("log.failed")

@@ -244,3 +244,9 @@ def test_every_message_is_one_sentence_with_the_place(data_dir: Path) -> None:
         EventLog.open(None, other)
     assert str(other / SQLITE_FILE) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_database_that_may_only_be_read(data_dir: Path) -> None:
+    EventLog.open(None, data_dir).close()
+    with pytest.raises(DataDirectoryError, match="it is read-only; give this user the right"):
+        EventLog.open(f"sqlite:///file:{data_dir / SQLITE_FILE}?mode=ro&uri=true", data_dir)

@@ -173,6 +173,7 @@ def test_replay_gets_the_turn_and_the_conversation_before_it(log: EventLog, make
     assert given.logged.record.message == "message 2"
     assert [turn.number for turn in given.before.turns] == [1]
     assert [edit.after_turn for edit in given.before.edits] == [1]
+    assert log.state("default", conversation.id, before=2) == given.before
 
 
 def test_turns_since_looks_at_the_time(log: EventLog, make_turn: MakeTurn) -> None:

@@ -1,0 +1,70 @@
+"""Names that the catalogue does not have: "do you have Frobnicator 3000?", "films by Miyazaki".
+
+Only where a name must stand: after "by", "starring", "like", "do you have", or in quotation marks.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.understand.lexicon import Lexicon
+from agent.understand.message import Message, Token
+from agent.understand.words import common_words, function_words
+
+_BEFORE_NAME = re.compile(
+    r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand)\s+(?:the\s+)?$"
+)
+_BEFORE_THING = re.compile(
+    r"\b(?:do you (?:have|sell|carry|stock|know)|have you got|got any|looking for|like|similar to|find me|show me|search for|where is|is|any|i want|i need|called|named|titled)"
+    r"\s+(?:(?:a|an|the|any|some|copy of|film|movie|something|by|from|new|watch|see|buy|to)\s+)*$"
+)
+_QUOTED = re.compile(r"[\"“«《「]([^\"“”«»《》「」]{2,60})[\"”»》」]")
+_INNER = frozenset("of the and a an in on for to from at de la le von van no".split())
+_NOT_A_NAME = frozenset(
+    "i monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november "
+    "december christmas halloween easter english french netflix amazon hulu disney imdb dvd tv ok usa uk blu ray hd uhd".split()
+)
+MIN_LETTERS = 3
+
+
+def unknown_name(message: Message, lexicon: Lexicon) -> tuple[int, int] | None:
+    """The span of a name that nothing in the catalogue answers to, or None."""
+    for match in _QUOTED.finditer(message.text):
+        if message.free(match.start(1), match.end(1)) and not message.low[match.start(1) : match.end(1)].isspace():
+            return match.span(1)
+    tokens = message.tokens
+    for first, token in enumerate(tokens):
+        left = message.left(token.start)
+        by = bool(_BEFORE_NAME.search(left))
+        if not message.free(token.start, token.end) or not (by or _BEFORE_THING.search(left)):
+            continue
+        if span := _name_from(message, lexicon, tokens[first:], by=by):
+            return span
+    return None
+
+
+def _name_from(message: Message, lexicon: Lexicon, tokens: list[Token], *, by: bool) -> tuple[int, int] | None:
+    """The run of capitals that begins here; after "by" also small letters, of a word that is no word."""
+    run: list[Token] = []
+    for token in tokens:
+        if not message.free(token.start, token.end) or (run and message.low[run[-1].end : token.start].strip(" -.'")):
+            break
+        named = (message.cased and token.capital) or (bool(run) and token.norm.isdigit())
+        inner = bool(run) and token.norm in _INNER
+        if not (named or inner):
+            break
+        run.append(token)
+    while run and run[-1].norm in _INNER:
+        run.pop()
+    letters = [token for token in run if token.norm not in _NOT_A_NAME and not token.norm.isdigit()]
+    odd = [token for token in letters if token.norm not in common_words()]
+    if letters and (odd or (len(letters) >= 2 and not by) or by):
+        if not all(token.norm in function_words() for token in letters):
+            return run[0].start, run[-1].end
+    first = tokens[0]
+    small = by and first.norm.isalpha() and len(first.norm) > MIN_LETTERS and first.norm not in common_words()
+    if small and not lexicon.knows(first.norm):
+        second = tokens[1] if len(tokens) > 1 else None
+        both = second is not None and second.norm not in common_words() and second.norm.isalpha() and message.free(second.start, second.end)
+        return first.start, (second.end if both and second else first.end)
+    return None

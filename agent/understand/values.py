@@ -1,0 +1,148 @@
+"""From names to wishes: which are conditions, which only tastes, which are alternatives, which are denied.
+
+Knows where names stand and how the writer stands to them; not how they were found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.understand.entities import Mention
+from agent.understand.lexicon import Lexicon
+from agent.understand.message import Message
+from agent.understand.negation import Stances, hedged
+from agent.understand.titles import LIKE
+from agent.understand.wishes import Wish
+
+_OR = re.compile(r"\s*(?:,?\s*\bor\b|/|,?\s*\beither\b|或者?|还是|,\s*(?=.{0,30}\bor\b))\s*(?:(?:a|an|the|by|with|some|maybe|even|from|in)\s+)*", re.ASCII)
+_AND = re.compile(r"\s*(?:,|&|,?\s*\band\b|和|跟|与)\s*(?:(?:a|an|the|by|with|some|from|in)\s+)*")
+_FILM_NOUN = re.compile(r"\s*(?:films?|movies?|flicks?|ones?|stuff|items?|products?)\b")
+_DESCRIBES = re.compile(r"\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really |such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$")
+_PAST = re.compile(r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently|would you|do you|have you|did you|are you|you like)\b")
+_IS_PRAISED = re.compile(r"\s*(?:is|was|are|were)\b(?!\s*(?:fine|ok|okay|good|what))|\s*'s\s+(?:great|good|the best|my)")
+_GOOD = re.compile(
+    r"\b(?:love[ds]?|liked?|likes|enjoy(?:ed|s)?|adore[ds]?|favou?rites?|great|fantastic|amazing|excellent|awesome|brilliant|masterpiece|best)\b|喜欢|爱|好看|最爱"
+)
+_BAD = re.compile(
+    r"\b(?:hate[ds]?|dislike[ds]?|terrible|awful|boring|worst|bad|horrible|disappointing|disappointed|sucks?|sucked|crap|overrated|stupid)\b|讨厌|难看|无聊|不喜欢"
+)
+_NOT_GOOD = re.compile(r"\b(?:not|n'?t|never|didn'?t|don'?t|wasn'?t|isn'?t|cannot|can'?t)\s+(?:\w+\s+){0,2}(?:love|like|enjoy|good|great|stand|care|my|a fan)\b|不(?:太)?(?:喜欢|爱|好看)")
+_JOINED = re.compile(r"[\"'*]?\s*(?:,|and|or|&|,\s*and|meets|crossed with|和|跟|与|或者?|\+|/)+\s*(?:also\s+|the (?:film|movie)\s+)?[\"'*]?")
+
+
+def value_wishes(
+    message: Message, lexicon: Lexicon, stances: Stances, found: Sequence[Mention], *, taste: bool = False
+) -> list[Wish]:
+    """Wishes for the values and people of `found`; alternatives become one wish with several values."""
+    mentions = [mention for mention in found if mention.entry.kind != "title"]
+    wishes: list[Wish] = []
+    quoted: set[int] = set()
+    position = 0
+    while position < len(mentions):
+        group = _alternatives(message, lexicon, stances, mentions[position:])
+        wishes += _wishes(message, lexicon, stances, group, quoted, taste=taste)
+        position += len(group)
+    return wishes
+
+
+def _alternatives(message: Message, lexicon: Lexicon, stances: Stances, mentions: Sequence[Mention]) -> list[Mention]:
+    group = [mentions[0]]
+    if mentions[0].entry.every or stances.denied(mentions[0].start):
+        return group
+    for mention in mentions[1:]:
+        last = group[-1]
+        if mention.entry.attribute != last.entry.attribute or mention.entry.every or stances.denied(mention.start):
+            break
+        between = message.low[last.end : mention.start]
+        between = _FILM_NOUN.sub("", between, count=1) if _FILM_NOUN.match(between) else between
+        shape = lexicon.shape.attributes.get(mention.entry.attribute)
+        one_valued = shape is not None and shape.kind == "text"
+        rest = message.low[mention.start : mention.start + 40]
+        if _OR.fullmatch(between) or (_AND.fullmatch(between) and (one_valued or _listed_with_or(between, rest))):
+            group.append(mention)
+        else:
+            break
+    return group
+
+
+def _listed_with_or(between: str, rest: str) -> bool:
+    """"comedy, drama or horror": the comma stands for the "or" to come."""
+    return between.strip() == "," and bool(re.match(r"[\w\s'-]{2,25}(?:,[\w\s'-]{2,25})*,?\s+or\s", rest))
+
+
+def _wishes(
+    message: Message, lexicon: Lexicon, stances: Stances, group: Sequence[Mention], quoted: set[int], *, taste: bool
+) -> list[Wish]:
+    first, last = group[0], group[-1]
+    entry = first.entry
+    scope = stances.denied(first.start)
+    start = scope.start if scope and scope.start not in quoted else first.start
+    if scope:
+        quoted.add(scope.start)
+    doubtful = any(mention.certainty == "doubtful" for mention in group)
+    if scope:
+        kind = "soft" if scope.mild else "hard"
+        values = entry.values
+        return [Wish(entry.attribute, "eq", values, start, last.end, kind, "negative", doubtful)]  # type: ignore[arg-type]
+    soft = entry.soft or taste or _is_soft(message, stances, group)
+    kind = "soft" if soft else "hard"
+    if entry.every:
+        return [Wish(entry.attribute, "eq", (v,), start, last.end, kind, "positive", doubtful) for v in entry.values]  # type: ignore[arg-type]
+    merged = tuple(dict.fromkeys(value for mention in group for value in mention.entry.values))
+    return [Wish(entry.attribute, "eq", merged, start, last.end, kind, "positive", doubtful)]  # type: ignore[arg-type]
+
+
+def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bool:
+    """Whether the words tell a taste, a memory or a leaning instead of a condition."""
+    start, end = group[0].start, group[-1].end
+    left = message.low[message.clause(start)[0] : start]
+    if hedged(message, start, end) or stances.taste(start):
+        return True
+    if _DESCRIBES.search(left) or _PAST.search(left):
+        return True
+    if group[0].entry.kind in ("person", "surname") and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
+        return True
+    return bool(re.search(r"\b(?:like|kind of like|similar to)\s+(?:a|an)\s*$", left))
+
+
+def title_wishes(
+    message: Message, stances: Stances, found: Sequence[Mention], shown: frozenset[str], *, ask: bool
+) -> tuple[list[Wish], list[str]]:
+    """(likes and dislikes, ids of titles that are only named); `ask`: the message asks for a title itself."""
+    wishes: list[Wish] = []
+    named: list[str] = []
+    previous: tuple[Mention, str] | None = None
+    for mention in (mention for mention in found if mention.entry.kind == "title"):
+        role = _role(message, stances, mention, ask=ask)
+        if previous and _JOINED.fullmatch(message.low[previous[0].end : mention.start]) and not stances.denied(mention.start):
+            role = previous[1]
+        item_id = mention.entry.values[0]
+        if role == "named" or (role == "seen" and item_id in shown):
+            named.append(item_id)
+        else:
+            polarity = "negative" if role == "negative" else "positive"
+            doubtful = mention.certainty == "doubtful"
+            wishes.append(Wish(None, "like", (item_id,), mention.start, mention.end, "soft", polarity, doubtful))  # type: ignore[arg-type]
+        previous = (mention, role)
+    return wishes, named
+
+
+def _role(message: Message, stances: Stances, mention: Mention, *, ask: bool) -> str:
+    left = message.low[message.clause(mention.start)[0] : mention.start]
+    right = message.low[mention.end : message.clause(mention.end)[1]]
+    own = re.split(r",|\band\b(?=\s+(?:i |we )?(?:love|like|hate|enjoy|dislike))", left)[-1]
+    if stances.denied(mention.start) or _NOT_GOOD.search(own) or re.search(r"\bnothing like\s*[\"']?$", left):
+        return "negative"
+    if _BAD.search(own):
+        return "negative"
+    if LIKE.search(left) or _GOOD.search(own):
+        return "positive"
+    if re.match(r"[\"'*)]?\s*(?:was|is|were|being|,?\s*(?:which|that) (?:was|is))\b", right) and (_BAD.search(right) or _NOT_GOOD.search(right)):
+        return "negative"
+    if ask:
+        return "named"
+    if re.search(r"\b(?:seen|watched|saw|own|read)\b|看过", own):
+        return "seen"
+    alone = not re.sub(r"[\W\d_]+|\b(?:the|film|movie|please|what about|how about|and|ok|hmm|maybe|yes)\b", "", left + right)
+    return "named" if alone and mention.certainty == "sure" else "positive"

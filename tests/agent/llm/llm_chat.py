@@ -1,0 +1,12 @@
+"""The chat that the tests of this folder talk about; long enough that its beginning is worth keeping."""
+
+from __future__ import annotations
+
+from agent.llm.protocol import Message, Prompt
+
+CHAT = Prompt(
+    (
+        Message("system", "You are a shop assistant. " + "Be brief and honest. " * 60),
+        Message("user", "Hello, which film do you like?"),
+    )
+)
