@@ -58,7 +58,7 @@ def _count(view: Situation) -> Outcome:
         return no_match(view)
     hard = [wish for wish in view.wishes if wish.as_filter() is not None]
     if not hard:
-        return Outcome("answer", opening=words.text("reply.count_all", n=n))
+        return Outcome("answer", opening=words.text("reply.count_all_one" if n == 1 else "reply.count_all", n=n))
     searched = search_and_rank(view, view.wishes, explore=False)
     return Outcome(
         "answer",
@@ -122,7 +122,7 @@ def _reason_against(view: Situation, item: Item) -> str:
         return words.text("reply.why_not_shown", title=item.title, rank=last.index(item.id) + 1)
     broken = [w for w in WishMasks.of(wishes, view.shop.table).broken(view.shop.table.row_of(item.id)) if _hard(w)]
     if broken:
-        return words.text("reply.why_not_breaks", title=item.title, wish=view.wording.wishes(broken))
+        return words.text("reply.why_not_breaks", title=item.title, breaks=view.wording.broken(broken))
     if not wishes:
         return words.text("reply.why_not_nowish", title=item.title)
     considered = search_and_rank(view, wishes, explore=False).slate.considered

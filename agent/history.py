@@ -111,7 +111,7 @@ def _renumbered(fact: Fact, n: int) -> Fact:
 
 def _ids_in_list(text: str, shop: Shop) -> tuple[str, ...]:
     """Items whose title begins a numbered line: the longest title that fits."""
-    titles = shop.rules.ids_by_title
+    titles = shop.ids_by_title
     found = []
     for line in _NUMBERED.findall(text):
         words = plain_fold(line).split()

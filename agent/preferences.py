@@ -7,7 +7,8 @@ of how facts were found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -100,6 +101,12 @@ def _drops(fact: Dropped, wish: Preference) -> bool:
 
 _LOWER = ("gt", "ge")
 _UPPER = ("lt", "le")
+_COMPARE: Mapping[FilterOperator, Callable[[float, float], bool]] = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
 
 
 def _supersedes(new: Preference, old: Preference) -> bool:
@@ -140,12 +147,4 @@ def _bound_supersedes(new: Preference, old: Preference) -> bool:
 
 def _number_supersedes(new: Preference, old: Preference) -> bool:
     bound = _bound_of(old)
-    return bound is None or not any(_within(float(value), *bound) for value in new.values)
-
-
-def _within(value: float, op: FilterOperator, bound: float) -> bool:
-    return (
-        (value < bound or (op == "le" and value == bound))
-        if op in _UPPER
-        else (value > bound or (op == "ge" and value == bound))
-    )
+    return bound is None or not any(_COMPARE[bound[0]](float(value), bound[1]) for value in new.values)

@@ -93,8 +93,7 @@ class Replier:
         return self._line(n, entry, self.wording.why(entry, wishes))
 
     def _near_line(self, n: int, miss: NearMiss) -> str:
-        words = self.wording.words
-        broken = self.wording.join([words.text("reply.breaks", wish=self.wording.wish(wish)) for wish in miss.breaks])
+        broken = self.wording.broken(miss.breaks)
         return self._line(n, miss.entry, f"({broken})" if broken else "")
 
     def _line(self, n: int, entry: Ranked, note: str) -> str:

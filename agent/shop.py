@@ -5,27 +5,32 @@ Immutable: a new index makes a new `Shop`, and turns under way finish on the old
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.support.articles import HelpArticles
-from agent.understand import Lexicon, Rules
+from agent.understand.lexicon import Lexicon
+from agent.understand.rules import Rules
 from retrieval.encoder import Encoder
 from retrieval.index import open_index
 from retrieval.search import Retriever
 from retrieval.table import ItemTable
+from retrieval.text import fold
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
     """An open catalogue.
 
-    `index_name` is the folder that is live; `articles` is None where a tenant has none. `name` greets the customers; empty for none.
+    `index_name` is the folder that is live; `articles` is None where a tenant has none. `name` greets
+    the customers; empty for none.
     """
 
     index_name: str
     retriever: Retriever
     rules: Rules
+    ids_by_title: Mapping[str, tuple[str, ...]]
     articles: HelpArticles | None = None
     name: str = ""
 
@@ -43,4 +48,13 @@ def open_shop(folder: Path, encoder: Encoder, articles: HelpArticles | None, nam
     """
     retriever = open_index(folder, encoder)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
-    return Shop(folder.name, retriever, Rules(lexicon, retriever.table.get), articles, name)
+    rules = Rules(lexicon, retriever.table.get)
+    return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), articles, name)
+
+
+def _ids_by_title(table: ItemTable) -> dict[str, tuple[str, ...]]:
+    """Item ids by folded title, the most popular first."""
+    found: dict[str, list[str]] = {}
+    for row in table.by_popularity:
+        found.setdefault(fold(table.items[row].title), []).append(table.ids[row])
+    return {title: tuple(ids) for title, ids in found.items()}

@@ -37,8 +37,9 @@ VECTORS_FILE = "embeddings.npy"
 """float32, not float16: numpy has no fast float16 product, it would widen 34,509 rows for each query (50 ms
 against 5 ms); the file costs 1.5 kB an item and is mapped, not read."""
 
-HNSW: CreateHNSWConfiguration = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
-"""Chosen for recall@200 >= 0.98 against the exact scan on 34,509 films (`python -m retrieval.bench.latency`)."""
+HNSW: CreateHNSWConfiguration = {"space": "cosine", "ef_construction": 100, "max_neighbors": 16, "ef_search": 600}
+"""For recall@200 >= 0.98 against the exact scan. Measured on 20,000 films: ef_search 200 finds 93.3 %, 400 98.4 %,
+600 99.5 % for half a millisecond more; 32 neighbours give 99.9 % but build 1.5 times as long."""
 
 _GATHER_BELOW = 0.3
 """Share of rows under which copying them first is cheaper than scoring all."""

@@ -26,7 +26,7 @@ MAX_RESIDENT = 2
 """Champion and canary; each holds a copy of every weight that it changes."""
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TENSOR = re.compile(r"^base_model\.model\.(?P<layer>.+)\.lora_(?P<half>[AB])\.weight$")
 _UNSUPPORTED = (
     "use_dora", "lora_bias", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "layer_replication",
@@ -108,7 +108,7 @@ def check_name(name: str, taken: tuple[str, ...]) -> None:
     Raises:
         EngineError: one sentence.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise EngineError(f"{name!r} is no adapter name: use up to 64 of a-z, 0-9, '.', '_' and '-'.")
     if name in taken:
         raise EngineError(f"The adapter name {name!r} was used before; names are never used again, choose a new one.")

@@ -95,7 +95,7 @@ def since(session: Session, tenant: str, moment: datetime) -> tuple[str, ...]:
     wanted = (
         select(Turn.id)
         .join(ConversationRow, ConversationRow.id == Turn.conversation_id)
-        .where(Turn.created_at >= moment, ConversationRow.erased_at.is_(None))
+        .where(Turn.tenant == tenant, Turn.created_at >= moment, ConversationRow.erased_at.is_(None))
         .order_by(Turn.seq)
     )
     return tuple(session.scalars(wanted))

@@ -20,30 +20,44 @@ _CUE = re.compile(
     r"(?P<text>(?!it\b|that\b|this\b|them\b|these\b|those\b|the same\b|you\b|your?s?\b|to\b|a (?:week|month|day)\b|(?:\d|an? (?:couple of )?hour|(?:half|one|two|three|five|ten|twelve|fifteen|twenty|thirty|forty|fifty|ninety|a hundred)[\w\s-]{0,14}(?:hours?|minutes?|euros?|dollars?|bucks|years?|pounds|quid)\b)|the (?:second|first|third|last|fourth|fifth)\b|i\b|(?:some|any)thing\b|my order)[^.;!?\n]{3,})"
     r"|(?:关于|讲述?)(?P<han>[^,.;!?的]{2,20})(?:的|$|[,.])"
 )
+_TALK = re.compile(r"\b(?:that|it|lot|read|say|said|hear|heard|told|thinking|dream\w*|excited|worried|right|wrong|crazy|more|learn\w*|asked|like)\s*$")
 _STOP = re.compile(
     r",?\s*\b(?:but|preferably|ideally|please|though|from the|from (?:19|20)\d\d|starring|directed by|made (?:in|before|after)|(?:under|below|before|after|over) (?:\d|two|an?\b|[€$£])"
     r"|on (?:blu|dvd|4k)|with (?:no|less|[A-Z])|and (?:not|nothing|no|under|preferably|it|ideally)|if possible|thanks?)\b|,\s*(?:not?|nothing|without|under|from|something|preferably|by|with|in|on|can|do|i|it|nothing)\b"
 )
 _REQUEST = frozenset(
-    "want wanted wants need needs looking look looks search searching find show give recommend recommendation recommendations suggest suggestion "
-    "suggestions watch watching see seeing buy get order try tonight today tomorrow weekend night evening something anything nothing someone film "
-    "films movie movies flick flicks picture item items product products thing things stuff kind kinds sort sorts type types good great nice best "
-    "better perfect decent cool favorite favourite love loved like liked likes enjoy enjoyed feel feeling mood think thought know maybe perhaps "
-    "please thanks thank hello hi hey hmm umm um uh actually really pretty quite bit little lot lots one ones help looking options option choice "
-    "choices ideas idea interested prefer preference preferably ideally possible sure make made would could should dont im ive id lets us my "
-    "me friend friends wife husband girlfriend boyfriend kids mom dad family partner yes no okay ok instead rather else other more less another "
-    "any some time times tell say said mean meant seen watched saw heard based similar style vein title titles name year years price currently go "
-    "going went been got have has had want come came out new old recent classic available stock shop store catalogue list shown suggestion "
-    "question answer right now here there away ago late later early first second third last next day days week month people person guy man "
-    "star stars starring actor actors actress director directed directors cast genre genres category under over below above before after around "
-    "between than least most maximum minimum max min up down euro euros dollar dollars bucks pounds minutes minute hours hour long short cheap "
-    "expensive lol haha wow yeah yep nope oh ah well sorry also just only even still already yet again always never ever often usually watchs "
-    "definitely totally absolutely probably guess believe hope wish hear sounds sound seems seem sounds u ur thx pls plz gonna wanna gotta cant".split()
+    """
+able above absolutely accept accepted acted acting actings actor actors actress actually advice after again ago
+agree agreed ah already alright also always amazing another answer any anything anyway around available away awesome
+bad based been before believe below best better between bit boring bot both boyfriend bro bucks buff buy came cant
+care cast catalogue category character characters chat chatting cheap check checked choice choices cinema classic
+come comes cool correct could currently dad day days decent definitely details directed director directors dollar
+dollars dont down dude early else ending enjoy enjoyed enjoying enough euro euros even evening ever exactly
+excellent expensive family fantastic favorite favourite feel feeling film films find finding fine first flick flicks
+friend friends fun genre genres get girlfriend give go god going gonna good goodness gosh got gotta great guess guy
+guys had haha hahaha half has have haven hear heard hell hello help here hey hi hmm hmmm home hope hour hours house
+hru huge hulu husband id idea ideally ideas im imdb indeed instead interested interesting item items ive job just
+kids kind kinds know last late later least less lets like liked likes list little lol long look looking looks lot
+lots love loved lovely made main make man matter max maximum maybe me mean meant min mind minimum minute minutes mmm
+mom moment month mood more most movie movies my name need needs netflix never new next nice night no nope nothing
+now often oh ok okay old omg one ones only open option options order orders other others out over part partner parts
+people perfect perfectly performance perhaps person picture plan plans please plot pls plz point popcorn possible
+pounds prefer preferably preference pretty price probably product products question quite rather rating ratings
+really reccomend reccomendation reccommend recent recomend recommand recommend recommendation recommendations review
+reviews right s said same saw say scene scenes search searching second see seeing seem seems seen shop short should
+show shown similar sir some someone something sorry sort sorts sound sounds star starring stars still stock store
+story storyline stuff style suggest suggestion suggestions super sure talk talking tell terrible than thank thanks
+thats theater theaters there theres thing things think third though thought thx time times title titles today
+tomorrow tonight totally trailer trailers trouble true try type types u uh um umm under up ur us usually vein wanna
+want wanted wants watch watched watching watchs week weekend welcome well went whats wife wish wonderful work
+working works worse would wow wrong ya yay yea yeah year years yep yes yet yup
+""".split()
 )
 _NOUN = frozenset("film films movie movies flick flicks picture pictures one ones item items product products book books show shows stuff thing things".split())
 _LEAD = frozenset("something anything somewhat nothing more very really quite a an some any for with".split())
+_TELLS = re.compile(r"\W*(?:(?:yes|yeah|oh|no|ok|and|but|well)\W+)*(?:i|it|he|she|we|they|that|you|this|its|my)\b(?!'d| would| want| need|'m (?:looking|after|in)| am (?:looking|after|in))")
 _ASK = re.compile(
-    r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|i'd like)\b"
+    r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|nothing|i'd like|prefer\w*|please|make it)\b"
 )
 
 
@@ -58,6 +72,8 @@ def about_wishes(message: Message, stances: Stances) -> list[Wish]:
         end = start + len(message.low[start:end].rstrip(" ,"))
         if end - start < 2 or not message.free(match.start(), end):
             continue
+        if _TALK.search(message.left(match.start(), 20)):
+            continue
         scope = stances.denied(match.start())
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
@@ -66,15 +82,26 @@ def about_wishes(message: Message, stances: Stances) -> list[Wish]:
     return wishes
 
 
+def in_request(message: Message, start: int, end: int) -> bool:
+    """Whether the words describe what is asked for, and not something that is being told."""
+    before = message.low[message.sentence(start)[0] : start]
+    after = re.match(r"[\s-]*([a-z]+)", message.low[end:])
+    if after and after.group(1) in _NOUN and not _TELLS.match(before):
+        return True
+    if _ASK.search(message.low[slice(*message.sentence(start))]) or re.search(r"\b(?:not|too|nothing|no)\s+(?:\w+\s+)?$", before):
+        return True
+    return len(message.tokens) <= 4 or message.language == "zh"
+
+
 def leftover_wishes(message: Message, stances: Stances) -> list[Wish]:
     """Runs of describing words that nothing else has read: "mind-bending", "with a twist ending"."""
     wishes: list[Wish] = []
-    short = len(message.tokens) <= 5
     asks = bool(_ASK.search(message.low))
     for run in _runs(message):
         start, end = run[0].start, run[-1].end
         scope = stances.denied(start)
-        if not (short or _describes(message, run, asks=asks) or (scope and len(run) <= 3)):
+        whole = len(run) == len(message.tokens) <= 4 and "!" not in message.low
+        if not (whole or _describes(message, run, asks=asks) or (scope and len(run) <= 3 and asks)):
             continue
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
@@ -105,6 +132,6 @@ def _describes(message: Message, run: list[Token], *, asks: bool) -> bool:
     first = tokens.index(run[0])
     after = tokens[first + len(run)].norm if first + len(run) < len(tokens) else ""
     before = tokens[first - 1].norm if first else ""
-    if after in _NOUN:
+    if after in _NOUN and (asks or not _TELLS.match(message.low[message.sentence(run[0].start)[0] :])):
         return True
     return asks and before in _LEAD

@@ -49,7 +49,7 @@ _PATTERNS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
     ("year", re.compile(rf"(?P<part>\bearly|\bmid(?:dle of the)?|\blate|早期的?|后期的?)?[\s-]?(?:the\s)?(?:"
                         rf"(?P<decade>(?<![a-z0-9.])'?(?:1[89]|20)\d0(?:'?s\b|年代)|(?<![a-z0-9.$€£])'?\d0(?:'?s\b|年代))"
                         rf"|\b(?P<named>{'|'.join(_DECADES)})\b|(?P<han>[二三四五六七八九]十年代)|\b(?P<century>20th|21st|twentieth|twenty-first)[\s-]century\b)")),
-    ("year", re.compile(r"(?<![\d.,:$€£#-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces|units))年?")),
+    ("year", re.compile(r"(?<![\d.,:$€£#(\[-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces|units))年?")),
 )  # fmt: skip
 _BARE = re.compile(rf"(?<![a-z0-9.#])(?P<bare>{_FIGURES})(?P<thousand>k\b)?\s?-?(?P<unit>%|\"|[a-z]+|公斤|寸|分)?")
 _PART = {"early": (0, 3), "mid": (4, 6), "late": (7, 9), "早": (0, 3), "后": (7, 9)}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from agent.preferences import PreferenceOperator
+from agent.understand.about import in_request
 from agent.understand.lexicon import Entry, Lexicon
 from agent.understand.message import Message, stem
 from agent.understand.references import ItemOf
@@ -72,7 +73,7 @@ def _numbers(message: Message, lexicon: Lexicon, items: Sequence[Item]) -> list[
         values = [value for item in items if (value := number_of(item, attribute)) is not None]
         if values:
             wishes.append(Wish(attribute, op, (median(values),), match.start(), match.end()))
-        elif wish := _without_anchor(lexicon, attribute, op, match):
+        elif in_request(message, *match.span()) and (wish := _without_anchor(lexicon, attribute, op, match)):
             wishes.append(wish)
     return wishes
 

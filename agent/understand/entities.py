@@ -119,7 +119,7 @@ def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mentio
     if values and not _other_sense(message, start, end, candidate):
         entry = _value(message, values, start, end, lexicon)
         return Mention(start, end, entry, "doubtful" if candidate.slips > 1 else "sure", candidate.slips > 0)
-    if people and (person := _person(message, people, candidate)):
+    if people and (person := _person(message, lexicon, people, candidate)):
         return person
     if titles and as_title != "no":
         return _title(message, candidate, titles, as_title, None, end)
@@ -167,16 +167,36 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
     return word in function_words()
 
 
-def _person(message: Message, people: list[Entry], candidate: _Candidate) -> Mention | None:
+def _part_of_another_name(message: Message, tokens: list[Token]) -> bool:
+    """"Segal" beside a capital that nobody of the catalogue has: "Jason Segal" is somebody else."""
+    first, last = message.tokens.index(tokens[0]) if tokens[0] in message.tokens else -1, tokens[-1]
+    if not message.cased or first < 0 or not tokens[0].capital:
+        return False
+    for token in (message.tokens[first - 1] if first else None, _next(message, first + len(tokens))):
+        if token is None or not token.capital or token.norm in frequent_words():
+            continue
+        gap = message.low[min(token.end, last.end) : max(token.start, tokens[0].start)]
+        if not gap.strip() and not message.starts_sentence(token.start):
+            return True
+    return False
+
+
+def _next(message: Message, place: int) -> Token | None:
+    return message.tokens[place] if place < len(message.tokens) else None
+
+
+def _person(message: Message, lexicon: Lexicon, people: list[Entry], candidate: _Candidate) -> Mention | None:
     start, end = candidate.tokens[0].start, candidate.tokens[-1].end
     left, right = message.left(start), message.low[end:]
-    people = _by_role(people, left, right)
+    people = _by_role(lexicon, people, left, right)
     entry = people[0]
     misspelt = candidate.slips > 0
     if len(candidate.tokens) > 1 and not all(token.norm in frequent_words() for token in candidate.tokens):
         return Mention(start, end, entry, "sure", misspelt)
     if is_cjk(candidate.tokens[0].norm):
         return Mention(start, end, entry)
+    if _part_of_another_name(message, candidate.tokens):
+        return None
     word = candidate.tokens[0]
     capital = message.cased and all(token.capital for token in candidate.tokens)
     cue = bool(_NAME_CUE.search(left) or _WORK_AFTER.match(right))
@@ -186,16 +206,19 @@ def _person(message: Message, people: list[Entry], candidate: _Candidate) -> Men
         return None
     if len(word.norm) < 4 and not (capital and cue):
         return None
+    if misspelt or not capital:  # "stoner comedies" are not by Ms Stoner
+        work = _WORK_AFTER.match(right) and _is_maker(entry.attribute, lexicon)
+        cue = bool(_BY.search(left) or _WITH.search(left) or work)
     sure: Certainty = "sure" if cue or (capital and not misspelt) or len(message.tokens) <= 2 else "doubtful"
     if entry.kind == "person" and len(candidate.tokens) == 1 and not cue:
         sure = "doubtful"  # people of one name: "Common", "Ice", "Divine"
     return Mention(start, end, entry, sure, misspelt)
 
 
-def _by_role(people: list[Entry], left: str, right: str) -> list[Entry]:
+def _by_role(lexicon: Lexicon, people: list[Entry], left: str, right: str) -> list[Entry]:
     """Those whose attribute fits "by" or "starring", else all, the weightiest first; full names first."""
-    makers = [entry for entry in people if _is_maker(entry.attribute)]
-    actors = [entry for entry in people if not _is_maker(entry.attribute)]
+    makers = [entry for entry in people if _is_maker(entry.attribute, lexicon)]
+    actors = [entry for entry in people if not _is_maker(entry.attribute, lexicon)]
     full = [entry for entry in people if entry.kind == "person"]
     if makers and (_BY.search(left) or re.match(r"'s\b", right)):
         return makers
@@ -207,7 +230,5 @@ def _by_role(people: list[Entry], left: str, right: str) -> list[Entry]:
     return sorted(pool, key=lambda entry: (-entry.weight, len(entry.values)))
 
 
-def _is_maker(attribute: str) -> bool:
-    from agent.understand.roles import role_of
-
-    return role_of(attribute, number=False) == "maker"
+def _is_maker(attribute: str, lexicon: Lexicon) -> bool:
+    return lexicon.attributes.roles.get(attribute) == "maker"

@@ -41,7 +41,7 @@ GREETING = re.compile(r"^\W*(?:hi+|hello+|hey+|hiya|howdy|yo|greetings|good (?:m
                       r"(?:[\s,!.]+(?:there|all|everyone|again|you|friend|chatalogue|bot|sir|madam|how are you(?: doing)?(?: today)?|how(?:'s| is) it going|nice to meet you|你好))*\W*$")  # fmt: skip
 THANKS = re.compile(r"^\W*(?:(?:ok(?:ay)?|great|perfect|cool|awesome|nice|no|alright|good|that'?s (?:all|it|great|good|perfect)|much appreciated|for (?:your|the|all your) help|so much|very much|a lot|again|"
                     r"bye|goodbye|see you|have a (?:good|nice|great) (?:day|one|night|evening)|you too)[\s,.!]*)*(?:thanks|thank you|thx|ty|cheers|many thanks|thank u|merci|danke|gracias|bye|goodbye|谢谢你?|多谢|感谢|再见)"
-                    r"(?:[\s,!.]*(?:so much|very much|a lot|a bunch|again|you|bye|goodbye|for (?:your|the|all your) (?:help|time|suggestions?|recommendations?)|that'?s (?:all|it)|have a (?:good|nice|great) (?:day|one|night|evening|weekend)|了|啦|你|您))*\W*$")  # fmt: skip
+                    r"(?:[\s,!.]*(?:so much|very much|a lot|a bunch|again|you|bye|goodbye|for (?:your|the|all your|all the) \w+|that'?s (?:all|it)|have a (?:good|nice|great) (?:day|one|night|evening|weekend)|了|啦|你|您))*\W*$")  # fmt: skip
 SHOW_ANYWAY = re.compile(
     r"\b(?:show (?:me )?(?:them |it |some(?:thing)? )?anyway|just (?:show|recommend|give|pick|suggest)|(?:i )?(?:really )?(?:don'?t|do not) (?:really )?(?:mind|care|have (?:a|any) preference)"
     r"|no (?:particular |real |strong )?preference|whatever|surprise me|you (?:choose|pick|decide)|up to you|all the same|i'?m (?:easy|open|flexible|not (?:picky|fussy))"
@@ -52,8 +52,8 @@ SHOW_ANYWAY_WHEN_ASKED = re.compile(
     r"^\W*(?:either(?: one| is fine| works| way)?|any(?:thing)?(?: of (?:them|those|these))?|both|no|nope|not sure|no idea|i don'?t know|dunno|none|not really|idk|all of (?:them|those)|不知道|不清楚|没有|任意|都)\W*$"
 )
 MORE = re.compile(
-    r"\b(?:(?:something|anything|what|who|someone) else|(?:show (?:me )?)?(?:some |a few |any )?more(?: (?:options|results|films|movies|items|suggestions|recommendations|choices|please|like (?:this|these|that|those)|ideas|of (?:these|those|the same)))?"
-    r"|(?:any |some |the )?other(?:s| ones?| options?| films?| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie| suggestion| option)?|next(?: (?:page|ones?|batch))?"
+    r"^\W*more\W*$|\b(?:(?:something|anything|what|who|someone) else|(?:show (?:me )?|some |a few |any |see |got |have )more|more(?: (?:options|results|films|movies|items|suggestions|recommendations|choices|please|like (?:this|these|that|those)|ideas|of (?:these|those|the same)))"
+    r"|(?:any |some |the )?other(?:s| ones?| options?| films?| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie| suggestion| option|(?=\W*$))|next(?: (?:page|ones?|batch))?"
     r"|different (?:ones?|options?|suggestions?)|none of (?:these|those|them)|keep going|what (?:else|other))\b|换一?[批些个]|还有(?:别的|其他|吗|没有)|其他的?|别的|再来(?:一?[些个批])?|更多|下一[页批]"
 )
 WHY_NOT = re.compile(
@@ -115,7 +115,7 @@ ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
     for role, words in (
         ("maker", r"\bwho(?:'s| is| was)? (?:direct|made|wrote|writ|creat|the director|the author|behind)\w*|\bdirector of\b|\bdirected by (?:whom|who)\b|\bwhose film\b|谁导演?的?|导演是谁"),
         ("cast", r"\bwho(?:'s| is| are| was| else is)? (?:in (?:it|this|that|the)\b|in\b|star\w*|play\w*|act\w*|the (?:actors?|stars?|cast|lead)\b)|\bcast of\b|\bwhich actors?\b|\bwhat actors?\b|谁(?:主?演)的?|主演是谁|有哪些演员|演员(?:是谁|有谁)"),
-        ("duration", r"\bhow long\b(?! (?:does|is|will|do)?\s?(?:it |the )?(?:take|delivery|shipping|ship))|\b(?:what(?:'s| is) the |its )?(?:runtime|running time|run time)\b|\bhow many (?:minutes|hours)\b|多长|片长|几分钟|几个?小时"),
+        ("duration", r"\bhow long\b(?! (?:have|had|ago|until|are you|did you)\b)(?! (?:does|is|will|do)?\s?(?:it |the )?(?:take|delivery|shipping|ship))|\b(?:what(?:'s| is) the |its )?(?:runtime|running time|run time)\b|\bhow many (?:minutes|hours)\b|多长|片长|几分钟|几个?小时"),
         ("price", _MONEY_Q),
         ("in_stock", r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you |have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗?|有没有货|还有吗"),
         ("year", r"\bwhen (?:was|did|is|were)\b(?! my)|\b(?:what|which) year\b|\bhow old is\b|哪一?年|什么时候(?:上映|拍)"),
@@ -123,8 +123,8 @@ ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
         ("country", r"\bwhere (?:was|is|were) [^.?!]{1,40}\b(?:made|from|shot|filmed|set)\b|\b(?:which|what) country\b|哪个?国"),
         ("kind", r"\b(?:what|which) (?:genre|category|kind of (?:film|movie|book|thing)|type of (?:film|movie))s?\b|什么类型"),
         ("format", r"\b(?:what|which) formats?\b|什么格式"),
-        ("rating", r"\bhow (?:good|well[- ]rated|highly rated) (?:is|are|was)\b|\bwhat(?:'s| is| are)? [^.?!]{0,30}\b(?:rating|score|rated)s?\b|\bany good\b|评分(?:多少|是|怎么样)|好看吗"),
-        ("", r"\bwhat(?:'s| is| are| was)? [^.?!]{0,40}\babout\b|\btell me (?:more |something |a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\b(?:the )?(?:plot|synopsis|storyline)\b|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是"),
+        ("rating", r"\bhow (?:good|well[- ]rated|highly rated) (?:is|are|was)\b|\bwhat(?:'s| is| are)? [^.?!]{0,30}\b(?:rating|score|rated)s?\b|\b(?:is|was|are) [^.?!]{1,30}\bany good\b|(?:^|[.!?])\W*any good\b|评分(?:多少|是|怎么样)|好看吗"),
+        ("", r"\bwhat(?:'s| is| are| was)? [^.?!]{0,40}\babout\b|\btell me (?:more |something |a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\bwhat(?:'s| is) the (?:plot|synopsis|story(?:line)?)\b|\b(?:plot|synopsis|storyline) of\b|^\W*(?:the )?(?:plot|synopsis)\W*$|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是"),
     )
 )  # fmt: skip
 YES_NO = re.compile(r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是")

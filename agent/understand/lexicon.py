@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from rapidfuzz.distance import OSA
@@ -126,13 +127,11 @@ class Lexicon:
         if word in self._vocabulary or stem(word) in self._vocabulary:
             return None
         limit = 1 if len(word) < 8 else 2
-        best: tuple[str, int] | None = None
-        for length in range(len(word) - limit, len(word) + limit + 1):
-            for candidate in self._buckets.get((word[0], length), ()):
-                slips = OSA.distance(word, candidate, score_cutoff=limit)
-                if slips <= limit and (best is None or slips < best[1]):
-                    best = (candidate, slips)
-        return best
+        best = _nearest(word, self._buckets, limit)
+        if best is None or best[0] in self.stems:
+            return best
+        everyday = _nearest(word, _common_buckets(), best[1])
+        return None if everyday else best  # "gorry" is a slip of "gory", not of a Mr Gordy
 
     def knows(self, word: str) -> bool:
         """Whether the word stands in any value, name or title."""
@@ -277,6 +276,24 @@ class Lexicon:
         for word in fuzzy:
             if len(word) >= MIN_FUZZY_LETTERS and word.isalpha() and not is_cjk(word[0]):
                 self._buckets.setdefault((word[0], len(word)), []).append(word)
+
+
+def _nearest(word: str, buckets: dict[tuple[str, int], list[str]], limit: int) -> tuple[str, int] | None:
+    best: tuple[str, int] | None = None
+    for length in range(len(word) - limit, len(word) + limit + 1):
+        for candidate in buckets.get((word[0], length), ()):
+            slips = OSA.distance(word, candidate, score_cutoff=limit)
+            if slips <= limit and (best is None or slips < best[1]):
+                best = (candidate, slips)
+    return best
+
+
+@cache
+def _common_buckets() -> dict[tuple[str, int], list[str]]:
+    buckets: dict[tuple[str, int], list[str]] = {}
+    for word in common_words():
+        buckets.setdefault((word[0], len(word)), []).append(word)
+    return buckets
 
 
 def _is_long_text(attribute: AttributeShape) -> bool:

@@ -144,7 +144,7 @@ def _capitals_tell(tokens: list[Token]) -> bool:
     common = [token for token in letters if token.norm in common_words()]
     if not any(token.capital for token in letters):
         return False
-    return len(common) <= 3 or sum(token.capital for token in common) <= 0.5 * len(common)
+    return len(common) <= 3 or sum(token.capital for token in common) <= 0.7 * len(common)
 
 
 def _language(low: str) -> Language:

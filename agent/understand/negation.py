@@ -41,14 +41,14 @@ _SCOPE_END = re.compile(
     r"[.!?;\n()。]|\s-\s|,?\s\b(?:but|however|although|though|because|since|as long as|so|just|then|please)\b"
     r"|\band\s+(?=(?:i|we|my|maybe|preferably|ideally|something|anything|with|under|below|over|from|make|more|less|please|rather"
     r"|just|only|show|give|find|if|it|that|love|like|prefer|want|in|on|by|around|about|starring|set|a|an|the|some|not|no|recommend)\b)"
-    r"|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead|or something)\b"
+    r"|\s(?:i|we)\s+(?:also |really |do )?(?:like|love|liked|loved|want|need|enjoy|enjoyed|prefer)\b|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead|or something)\b"
     r"|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
 )
 _LIST_GOES_ON = re.compile(r",\s*(?:[\w'-]+\s){0,1}[\w'-]+\s*(?:,\s*(?:[\w'-]+\s){0,1}[\w'-]+)*,?\s+(?:or|nor)\s")
 _SOFTENER = re.compile(
     r"\b(?:preferabl[ey]|ideally|maybe|perhaps|a (?:bit|little|touch)|kind of|kinda|sort of|sorta|somewhat|slightly|if possible"
     r"|possibly|would be (?:nice|great|good|a (?:plus|bonus))|bonus|i(?:'d)? prefer|we(?:'d)? prefer|prefer(?:red|ence)?|leaning|rather (?!than|not)"
-    r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
+    r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|(?:lots|plenty|a lot|full) of|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
     r"|[a-z]-?ish\b|最好|尽量|可能的话|也许|偏|有点|稍微"
 )
 _TASTE = re.compile(
@@ -64,7 +64,7 @@ _TASTE_IS_ASK = re.compile(r"\b(?:would|'d|id) (?:really )?(?:like|love)|like to
 
 
 _SOFTENED_AFTER = re.compile(
-    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|maybe|perhaps|would be (?:nice|great|good))|-?ish\b|更好|最好"
+    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))|-?ish\b|更好|最好"
 )
 
 
@@ -96,6 +96,8 @@ class Stances:
         """Whether the clause tells what the writer likes in general or has seen, which is no order."""
         low, (left, _) = self._message.low, self._message.clause(start)
         before = low[left:start]
+        if re.match(r"\s*(?:also|equally)\b", before):  # "I like thrillers but also rom coms"
+            before = low[self._message.sentence(start)[0] : start]
         return bool(_TASTE.search(before)) and not _TASTE_IS_ASK.search(before)
 
 

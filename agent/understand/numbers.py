@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from agent.preferences import PreferenceOperator
+from agent.understand.about import in_request
 from agent.understand.amounts import Amount, amounts_in, number
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message
@@ -108,7 +109,7 @@ class NumberReader:
         for pattern, role, op, share in _VAGUE_PATTERNS:
             attribute = self._lexicon.attributes.of(role)  # type: ignore[arg-type]  # the table holds roles only
             match = pattern.search(self._message.low)
-            if not attribute or not match or taken(match.start(), match.end()):
+            if not attribute or not match or taken(match.start(), match.end()) or not in_request(self._message, *match.span()):
                 continue
             wish = self._vague_wish(match, attribute, op, share, stances)
             if wish:

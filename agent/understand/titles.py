@@ -26,7 +26,7 @@ _SPOKEN_OF = re.compile(
     r"|try|of|why not|show me|not|and|or|directed|wrote|in|stars in|price of|much is|for|with)|看过|喜欢|讨厌|有|不喜欢)\s*[\"'*]?$"
 )
 _NAMED = re.compile(r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled)\s*[\"'*]?$)")
-_YEAR_AFTER = re.compile(r"[\"'*]?\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
+_YEAR_AFTER = re.compile(r"[\"'*.\u2026!?]*\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
 _QUOTES = "\"'*_`“”‘’«»「」『』《》"
 _MIN_SURE_LETTERS = 7
 """A single uncommon word in small letters is a title from this length on."""
@@ -49,6 +49,8 @@ def certainty(message: Message, tokens: list[Token], entries: list[Entry], lexic
     content = [token for token in tokens if token.norm not in function_words()]
     if not content:
         return _only_function_words(message, tokens)
+    if all(entry.alias for entry in entries) and any(token.norm.isdigit() for token in content[:1]):
+        return "no"  # "3 hours" is not the film "Three Hours"
     uncommon = [token for token in content if token.norm not in common_words() and not token.norm.isdigit()]
     capital = message.cased and all(token.capital or token.norm.isdigit() for token in content)
     if len(tokens) == 1 or (len(content) == 1 and len(tokens) == 2):
@@ -68,7 +70,8 @@ def _only_function_words(message: Message, tokens: list[Token]) -> Certainty:
     """"It", "Her", "Up": a capital alone is not enough."""
     capital = message.cased and all(token.capital for token in tokens)
     inside = not message.starts_sentence(tokens[0].start)
-    if capital and inside and tokens[0].norm not in ("i", "ok", "tv") and _NAMED.search(message.left(tokens[0].start)):
+    ends = re.match(r"\s*(?:$|[,.!?;)\"]|(?:and|or|but|was|is|movie|film|again)\b)", message.low[tokens[-1].end :])
+    if ends and capital and inside and tokens[0].norm not in ("i", "ok", "tv") and _NAMED.search(message.left(tokens[0].start)):
         return "sure"
     return "no"
 

@@ -15,7 +15,7 @@ _BEFORE_NAME = re.compile(
     r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand)\s+(?:the\s+)?$"
 )
 _BEFORE_THING = re.compile(
-    r"\b(?:do you (?:have|sell|carry|stock|know)|have you got|got any|looking for|like|similar to|find me|show me|search for|where is|is|any|i want|i need|called|named|titled)"
+    r"\b(?:do you (?:have|sell|carry|stock|know)|have you got|got any|looking for|(?:something|anything|films?|movies?|ones?|more|stuff|items?) (?:just )?(?:like|similar to)|find me|show me|search for|where is|is|any|i want|i need|called|named|titled)"
     r"\s+(?:(?:a|an|the|any|some|copy of|film|movie|something|by|from|new|watch|see|buy|to)\s+)*$"
 )
 _QUOTED = re.compile(r"[\"“«《「]([^\"“”«»《》「」]{2,60})[\"”»》」]")

@@ -20,6 +20,7 @@ _AND = re.compile(r"\s*(?:,|&|,?\s*\band\b|和|跟|与)\s*(?:(?:a|an|the|by|with
 _FILM_NOUN = re.compile(r"\s*(?:films?|movies?|flicks?|ones?|stuff|items?|products?)\b")
 _DESCRIBES = re.compile(r"\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really |such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$")
 _PAST = re.compile(r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently|would you|do you|have you|did you|are you|you like)\b")
+_FAN = re.compile(r"\s*(?:films?|movies?|genres?)?\s*(?:fan|buff|lover|person|guy|girl|nerd|junkie|freak)s?\b")
 _IS_PRAISED = re.compile(r"\s*(?:is|was|are|were)\b(?!\s*(?:fine|ok|okay|good|what))|\s*'s\s+(?:great|good|the best|my)")
 _GOOD = re.compile(
     r"\b(?:love[ds]?|liked?|likes|enjoy(?:ed|s)?|adore[ds]?|favou?rites?|great|fantastic|amazing|excellent|awesome|brilliant|masterpiece|best)\b|喜欢|爱|好看|最爱"
@@ -28,6 +29,9 @@ _BAD = re.compile(
     r"\b(?:hate[ds]?|dislike[ds]?|terrible|awful|boring|worst|bad|horrible|disappointing|disappointed|sucks?|sucked|crap|overrated|stupid)\b|讨厌|难看|无聊|不喜欢"
 )
 _NOT_GOOD = re.compile(r"\b(?:not|n'?t|never|didn'?t|don'?t|wasn'?t|isn'?t|cannot|can'?t)\s+(?:\w+\s+){0,2}(?:love|like|enjoy|good|great|stand|care|my|a fan)\b|不(?:太)?(?:喜欢|爱|好看)")
+_UNSEEN = re.compile(
+    r"\b(?:haven'?t|have not|not|never|didn'?t|hadn'?t)\s+(?:\w+\s+)?(?:seen|see|watched|watch|heard|read|tried)\b|没看过"
+)
 _JOINED = re.compile(r"[\"'*]?\s*(?:,|and|or|&|,\s*and|meets|crossed with|和|跟|与|或者?|\+|/)+\s*(?:also\s+|the (?:film|movie)\s+)?[\"'*]?")
 
 
@@ -99,8 +103,10 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
     left = message.low[message.clause(start)[0] : start]
     if hedged(message, start, end) or stances.taste(start):
         return True
-    if _DESCRIBES.search(left) or _PAST.search(left):
+    if _DESCRIBES.search(left) or _PAST.search(left) or _FAN.match(message.low, end):
         return True
+    if re.search(r"\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
+        return True  # "the comedy between the two"
     if group[0].entry.kind in ("person", "surname") and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
         return True
     return bool(re.search(r"\b(?:like|kind of like|similar to)\s+(?:a|an)\s*$", left))
@@ -132,12 +138,16 @@ def _role(message: Message, stances: Stances, mention: Mention, *, ask: bool) ->
     left = message.low[message.clause(mention.start)[0] : mention.start]
     right = message.low[mention.end : message.clause(mention.end)[1]]
     own = re.split(r",|\band\b(?=\s+(?:i |we )?(?:love|like|hate|enjoy|dislike))", left)[-1]
+    if _UNSEEN.search(own):
+        return "named"
     if stances.denied(mention.start) or _NOT_GOOD.search(own) or re.search(r"\bnothing like\s*[\"']?$", left):
         return "negative"
     if _BAD.search(own):
         return "negative"
     if LIKE.search(left) or _GOOD.search(own):
         return "positive"
+    if re.match(r"[\"'*)]?\s*(?:sucked|sucks|bored me)\b", right):
+        return "negative"
     if re.match(r"[\"'*)]?\s*(?:was|is|were|being|,?\s*(?:which|that) (?:was|is))\b", right) and (_BAD.search(right) or _NOT_GOOD.search(right)):
         return "negative"
     if ask:

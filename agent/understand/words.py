@@ -264,10 +264,10 @@ distributed diverse diversity divine divisions divorce dj dna dock doctorate doc
 documented documents doesnt dogs dollar dollars domain dome dominant dominated donald donated dont doorway doubles
 doug download dozen drafted drag dragged dragons drake dramas dramatic dreams dresses drinking drinks driven drivers
 dropping drugs drum drummer drunk dual dubbed dublin dug dumb duncan duo durable dust duties dying dylan dynamic eagle
-eagles earbuds earliest earn earning ears earthquake ease easier eaten eating economics eddie edges edinburgh edited
-editions editorial edwards effectively efficiency efficient egg eggs egyptian eighteen eighth eighties elbow elder
-eldest electoral electrical electricity electronics element elevated elevation elevator eligible eliminated elite
-ellis elsewhere em embassy emerged emerging emily emma emotion emotional emotions emphasis employee employment
+eagles earbuds earliest earn earning ears earthquake ease easier easter eaten eating economics eddie edges edinburgh
+edited editions editorial edwards effectively efficiency efficient egg eggs egyptian eighteen eighth eighties elbow
+elder eldest electoral electrical electricity electronics element elevated elevation elevator eligible eliminated
+elite ellis elsewhere em embassy emerged emerging emily emma emotion emotional emotions emphasis employee employment
 enchanted encounter encountered encourage encouraged endemic enemies enforcement engage engagement engineers enjoy
 enjoyed enormous enrolled ensemble ensure entering enterprise enters epic equally equation equipped equivalent erected
 ernest error escaped escort essays essential essentially essex establishing estates ethan ethnic eu eugene evans eve
@@ -290,9 +290,9 @@ globe glory glow gmina goddess gods gonna goofy google gore gory gospel gothic g
 gradually graduating graduation graham grain grammar grammy grandfather grandma grandmother grandpa grandson grants
 graphic graphics grass grateful grave gravity grease greatly greece greg gregory grid grin grinned grip gripping
 groceries gross grove growled grows guardian guests guidance guided guilt guilty guinea guitarist guitars gulf habitat
-hadnt haha halfway hallway hamburg hamlet hammer hampshire han handled handling handsome hang hanging hannah hans
-happening happens happier happiness harbor harbour harder hardly hardware harm harold harper harris harrison harsh
-hart harvard harvey hasn hasnt hat hated havent hawaii heading headphones healing healthy heartbreaking hearts
+hadnt haha halfway halloween hallway hamburg hamlet hammer hampshire han handled handling handsome hang hanging hannah
+hans happening happens happier happiness harbor harbour harder hardly hardware harm harold harper harris harrison
+harsh hart harvard harvey hasn hasnt hat hated havent hawaii heading headphones healing healthy heartbreaking hearts
 heartwarming heaven heavyweight hebrew heels heights heir heist helen helicopter hello helps hence henri herbert
 heroes hi hiding hilarious hindi hindu hips hispanic historians historically hitler hitting hms ho holes holiday
 holland hollow honest honey honorary honored honors honour honours hood hook hop hopes horn horror hospitals hosts
@@ -322,13 +322,13 @@ lowest loyal lp lt lucas luck lucy luis lunch lungs lynch mac machines mad madis
 magnetic mail maine mainland mainstream maintaining maintenance makeup malaysia malcolm mall manage managing mandarin
 manga manhattan manor mansion manual manuel manufactured manufacturer manufacturers manufacturing manuscript maps
 marathon marble marc marco marcus margaret margin mario maritime marketing markets marks marry mars marshal marshall
-martial marvel mascara mask mason masters mate math mathematical mathematics matters matthew maurice meal meanwhile
-measure measured measures meat mechanical mechanism medals medieval mediterranean meetings meets melody membership
-memories merchant mercury mercy mere merely merger merit mess messages meter meters methodist metre metro mia miami
-michel microsoft midfielder midnight miguel milan militia milk millions mills min mines mini minimum mining ministers
-minority missile missionary missions mississippi mistake mitchell mixing mixture mode moderate modified molecular
-monastery monday monitor monitoring monk monster montana montgomery monthly montreal monument mood moods moral morris
-mosque moth motorcycle mounted mouse movements moves movies mp mph ms mtv mud muhammad mum mumbai munich
+martial marvel mascara mask mason masters mate math mathematical mathematics matters matthew mature maurice meal
+meanwhile measure measured measures meat mechanical mechanism medals medieval mediterranean meetings meets melody
+membership memories merchant mercury mercy mere merely merger merit mess messages meter meters methodist metre metro
+mia miami michel microsoft midfielder midnight miguel milan militia milk millions mills min mines mini minimum mining
+ministers minority missile missionary missions mississippi mistake mitchell mixing mixture mode moderate modified
+molecular monastery monday monitor monitoring monk monster montana montgomery monthly montreal monument mood moods
+moral morris mosque moth motorcycle mounted mouse movements moves movies mp mph ms mtv mud muhammad mum mumbai munich
 municipalities murdered murmured murphy murray muscle muscles musicals muslims muttered mutual mysteries mysterious
 mystery na naked namely nancy napoleon narrative narrowed nashville nate nathan nationalist naturally nazi nba nbc
 ncaa nearest nebraska nee negotiations neighboring neil nelson nepal nephew nervous net networks neutral nevada
@@ -400,27 +400,27 @@ swear sweat swept swimming swing switch switched swung symbol symphony symptoms 
 tactical tag tail taiwan tale talent tales talked talks tamil tanks tape targets tasks taste taxes te tea teach tear
 tearjerker tech technique techniques technologies ted teen teenager teens telephone temperatures temples temporarily
 temporary tend tender tense tension tenth tenure terminal terminus terrible territorial territories terror terry
-tested testing tests texts thai thailand thats theatrical themes theology theories therapy thereafter thereby theyre
-thinks thirteen thirties thompson thoughtful threatened threatening threats thriller thrillers throne throw throwing
-thrown thrust thumb thunder thursday ticket tie tier ties tiger tigers tightened tightly till timber tip tissue todd
-toddlers tokyo tomb tommy tons tool tools topic topics torn torture tossed totally touchdown touching tough toured
-touring tourism tourist tournaments tours towers trace tracking traded trading traditionally traditions transformation
-transformed transit transition transmission trap trapped traveled traveling travelled travelling travels treasure
-treat treated trent trevor trials tribal tribe tribes tributary tribute trick trinity trio triple truly trump trunk
-tube tuesday tune turner twenties twin twins twisted ty tyler uefa uh ukraine ukrainian ultimate um uncomfortable
-uncredited und undergraduate underneath unfortunately uniform unincorporated unity universities unsuccessful unusual
-updated uplifting upset upstairs usage useful uss utah valuable vampires vancouver variable variant variation
-variations vary vast vegas venezuela venice venture venue vermont verse versus vertical vertigo vessel vessels veteran
-veterans vi vibe vibes victim victims victorian videos vienna viewed viewers vii villa vincent vinyl violent violently
-violet violin virgin virtual virtually virus visible visiting visitors visits vital vladimir vocal vocalist voiced
-voices voivodeship volleyball volumes volunteer volunteers voters voting voucher vouchers voyage vulnerable waist
-walks wallace wallet wang wanna wanting warfare warmth warned warner warranty warren warrior warriors warsaw washed
-wasnt waste watches waterproof watson waved waves wayne wealth wealthy wednesday weird weirder welcome welfare
-wellington wells welsh werent westerns weve whats wheels whenever whereas wheres wherever whilst whisper widened wider
-widespread widow wilder wildlife willing winds wiped wire wireless wise wished wishes witch withdrew witness witty
-woke wolves wonderful wondering wont worker workshop worlds worn worship wouldnt wound wounds wright wrist writes
-writings wu www xi ya yale yang ye yelled yep yesterday yorkshire youll youngest youre yours youtube youve yugoslavia
-zane zero zombie zombies
+tested testing tests texts thai thailand thanksgiving thats theatrical themes theology theories therapy thereafter
+thereby theyre thinks thirteen thirties thompson thoughtful threatened threatening threats thriller thrillers throne
+throw throwing thrown thrust thumb thunder thursday ticket tie tier ties tiger tigers tightened tightly till timber
+tip tissue todd toddlers tokyo tomb tommy tons tool tools topic topics torn torture tossed totally touchdown touching
+tough toured touring tourism tourist tournaments tours towers trace tracking traded trading traditionally traditions
+transformation transformed transit transition transmission trap trapped traveled traveling travelled travelling
+travels treasure treat treated trent trevor trials tribal tribe tribes tributary tribute trick trinity trio triple
+truly trump trunk tube tuesday tune turner twenties twin twins twisted ty tyler uefa uh ukraine ukrainian ultimate um
+uncomfortable uncredited und undergraduate underneath unfortunately uniform unincorporated unity universities
+unsuccessful unusual updated uplifting upset upstairs usage useful uss utah valentine valuable vampires vancouver
+variable variant variation variations vary vast vegas venezuela venice venture venue vermont verse versus vertical
+vertigo vessel vessels veteran veterans vi vibe vibes victim victims victorian videos vienna viewed viewers vii villa
+vincent vinyl violent violently violet violin virgin virtual virtually virus visible visiting visitors visits vital
+vladimir vocal vocalist voiced voices voivodeship volleyball volumes volunteer volunteers voters voting voucher
+vouchers voyage vulnerable waist walks wallace wallet wang wanna wanting warfare warmth warned warner warranty warren
+warrior warriors warsaw washed wasnt waste watches waterproof watson waved waves wayne wealth wealthy wednesday weird
+weirder welcome welfare wellington wells welsh werent westerns weve whats wheels whenever whereas wheres wherever
+whilst whisper widened wider widespread widow wilder wildlife willing winds wiped wire wireless wise wished wishes
+witch withdrew witness witty woke wolves wonderful wondering wont worker workshop worlds worn worship wouldnt wound
+wounds wright wrist writes writings wu www xi ya yale yang ye yelled yep yesterday yorkshire youll youngest youre
+yours youtube youve yugoslavia zane zero zombie zombies
 """
 
 _FUNCTION_WORDS = """
@@ -430,7 +430,7 @@ does did doing done have has had having will would shall should can could may mi
 with without from to into onto up down out off over under about as per via too also just only very really quite so
 more most much many some any all both each every either neither other another such own same again still already yet
 even ever never now one ones dont doesnt didnt isnt arent wasnt cant couldnt wont wouldnt im ive id ill youre thats
-whats lets please thanks thank ok okay yeah yep hi hello hey oh well let like get got go going
+whats lets havent hasnt hadnt wouldnt couldnt shouldnt werent please thanks thank ok okay yeah yep hi hello hey oh well let like get got go going
 """
 
 

@@ -57,8 +57,8 @@ def draw_top(tab: Tab, shop_name: str) -> str:
     return render("top", name=shop_name or words("top.name"), earlier=tab.earlier, current=tab.session_id, w=words)
 
 
-def draw_log(tab: Tab) -> str:
-    """Everything said but the running turn; starters where nothing was."""
+def draw_log(tab: Tab, *, demo: bool) -> str:
+    """Everything said but the running turn; where nothing was, starters, those about films for the demo shop."""
     words = words_in(tab.language)
     count = len(tab.entries)
     views = [_entry(tab, entry, words, last=i == count - 1 and not tab.live) for i, entry in enumerate(tab.entries)]
@@ -66,7 +66,7 @@ def draw_log(tab: Tab) -> str:
         "transcript",
         entries=views,
         running=tab.live is not None,
-        starters=words.section("starters"),
+        starters=words.section("demo_starters" if demo else "starters"),
         thumb_reasons=THUMB_REASONS,
         w=words,
     )
@@ -115,8 +115,8 @@ def say_wish(tab: Tab, wish: PreferenceView) -> str:
 
 def _currency(tab: Tab) -> str | None:
     answer = tab.shown()
-    prices = [item.price for item in answer.items if item.price] if answer else []
-    return prices[0].currency if prices else None
+    items = [*answer.items, *(near.item for near in answer.alternatives)] if answer else []
+    return next((item.price.currency for item in items if item.price), None)
 
 
 def _wish(tab: Tab, wish: PreferenceView, words: Words) -> WishView:

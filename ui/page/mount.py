@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from agent.log.records import Feedback
 from agent.services import Services
+from retrieval.demo import SHOP_NAME
 from retrieval.errors import ChatalogueError
 from ui.cards import CARD_REASONS, Mark, MarkKind
 from ui.page.draw import THUMB_REASONS, draw_items, draw_live, draw_log, draw_top, draw_wishes
@@ -43,13 +44,18 @@ Drawing: TypeAlias = dict[Any, Any]
 """New values by Gradio component; components that are not in it stay as they are."""
 
 
-def mount_page(app: FastAPI, services: Services) -> FastAPI:
+def mount_page(app: FastAPI, services: Services, *, demo: bool = False) -> FastAPI:
     """Mount the shopper's page at "/" of `app`; call it last, because it takes every path that is left.
 
     Nothing of the page leaves the server: no telemetry, no foreign font or script (a security policy
     forbids them too), no share button, no run history, no public API of its own.
+
+    Args:
+        app: the API's application.
+        services: everything that the server has.
+        demo: the catalogue is the demo shop's: its name where none is set, and starters about films.
     """
-    page = Page(services)
+    page = Page(services, demo=demo)
     blocks = page.build()
     app.add_middleware(PageHeaders, root_path=services.settings.server.root_path)
     gr.mount_gradio_app(
@@ -90,9 +96,10 @@ def _theme() -> gr.themes.Base:
 class Page:
     """The components of the page and the handlers of its events; one for all visitors, without their data."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, demo: bool = False) -> None:
         self._services = services
-        self._shop_name = services.settings.chat.shop_name
+        self._demo = demo
+        self._shop_name = services.settings.chat.shop_name or (SHOP_NAME if demo else "")
 
     def build(self) -> gr.Blocks:
         """Make components and wire their events."""
@@ -219,7 +226,7 @@ class Page:
                         self.session: tab.session_id,
                     }
                 elif tab.live and not tab.live.reply and tab.live.ahead is None:
-                    yield {self.live: draw_live(tab), self.log: draw_log(tab)}
+                    yield {self.live: draw_live(tab), self.log: draw_log(tab, demo=self._demo)}
                 else:
                     yield {self.live: draw_live(tab)}
 
@@ -309,7 +316,7 @@ class Page:
     def _everything(self, tab: Tab) -> Drawing:
         return {
             self.top: draw_top(tab, self._shop_name),
-            self.log: draw_log(tab),
+            self.log: draw_log(tab, demo=self._demo),
             self.live: draw_live(tab),
             self.wishes: draw_wishes(tab),
             self.items: draw_items(tab),

@@ -9,7 +9,7 @@ from agent.llm.generation import Cancelled, OutOfTime, Reader, Watch
 from retrieval.errors import EngineError
 
 OPTIONS = [" Heat", " The Godfather", " A", " Amélie (2001) 日本", " Heat and Dust", "\n", " The God"] + [
-    f" Film number {n}" for n in range(60)
+    f" Film number {n}" for n in range(12)
 ]
 
 
@@ -26,8 +26,9 @@ def choose(model, options=OPTIONS, watch=None):
     return scoring.choose(model, Reader(model), None, CHAT, options, watch or Watch(60))
 
 
-def test_equals_one_forward_for_each_option(tiny):
-    """fp32: 1e-3 nats."""
+def test_equals_one_forward_for_each_option(tiny, monkeypatch):
+    """fp32: 1e-3 nats; in several rows."""
+    monkeypatch.setattr(scoring, "ROW_TOKENS", 16)
     assert choose(tiny) == pytest.approx([naive(tiny, option) for option in OPTIONS], abs=1e-3)
 
 

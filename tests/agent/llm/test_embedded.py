@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from llm_chat import CHAT
+
+from agent.llm.embedded import EmbeddedEngine
+from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
+from retrieval.errors import EngineBusy, EngineError
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LONG = Limits(max_tokens=800, seconds=60, temperature=1.5)
+"""At this temperature the tiny model practically never draws one of the 17 control tokens of 49,152 early."""
+SHORT = Limits(max_tokens=3)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def small(tiny_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedEngine]:
+    """An engine on the tiny model; a test that kills its worker waits until it is back."""
+    engine = EmbeddedEngine(str(tiny_dir), tmp_path_factory.mktemp("m"), max_queue=2, device="cpu", threads=1)
+    await engine.start()
+    await engine.wait_ready(120)
+    yield engine
+    await engine.close()
+
+
+async def collect(engine: Engine, limits: Limits = SHORT, prompt: Prompt = CHAT) -> list[Chunk]:
+    return [chunk async for chunk in engine.stream(prompt, limits)]
+
+
+def text(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+async def first_text(stream: AsyncIterator[Chunk]) -> Chunk:
+    async for chunk in stream:
+        if chunk.text:
+            return chunk
+    raise AssertionError("no text came")
+
+
+def pid(engine: EmbeddedEngine) -> int:
+    assert engine._process is not None
+    assert engine._process.pid is not None
+    return engine._process.pid
+
+
+def is_alive(process: int) -> bool:
+    """Running; a zombie counts, for nobody has waited for it."""
+    return Path(f"/proc/{process}").exists()
+
+
+class TestOnSmol:
+    async def test_stream(self, engine: EmbeddedEngine) -> None:
+        chunks = await collect(engine, Limits(max_tokens=30), Prompt((Message("user", "What is the capital of France?"),)))
+        assert "Paris" in text(chunks)
+        assert [chunk.finish for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+        assert chunks[-1].finish == "stop"
+        assert chunks[-1].prompt_tokens > 10
+        assert len(chunks) > 3
+        assert engine.status().state == "ready"
+
+    async def test_choose(self, engine: EmbeddedEngine) -> None:
+        prompt = Prompt((Message("user", "What is the capital of France?"),), prefill="The capital of France is")
+        scores = await engine.choose(prompt, [" banana", " Paris", " Berlin"])
+        assert max(scores) == scores[1]
+        assert all(score < 0 for score in scores)
+
+    async def test_fill(self, engine: EmbeddedEngine) -> None:
+        filled = await engine.fill(CHAT, 'root ::= "genre: " [a-z]{1,10} "\\n"\n', Limits(max_tokens=24))
+        assert filled.complete
+        assert re.fullmatch(r"genre: [a-z]{1,10}\n", filled.text)
+
+
+async def test_the_app_never_imports_torch() -> None:
+    code = "import sys, agent.llm.embedded; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+class TestQueue:
+    async def test_says_how_many_are_ahead_in_the_order_of_asking(self, small: EmbeddedEngine) -> None:
+        ended: list[int] = []
+
+        async def ask(number: int) -> list[Chunk]:
+            chunks = await collect(small, Limits(max_tokens=30, temperature=1.5))
+            ended.append(number)
+            return chunks
+
+        answers = await asyncio.gather(*(ask(number) for number in range(3)))
+        assert ended == [0, 1, 2]
+        assert [[c.ahead for c in answer if c.ahead] for answer in answers] == [[], [1], [2, 1]]
+        assert small.status().queued == 0
+
+    async def test_one_more_than_fits_is_told_at_once(self, small: EmbeddedEngine) -> None:
+        running = [asyncio.create_task(collect(small, Limits(max_tokens=60, temperature=1.5))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(EngineBusy, match="2 questions wait"):
+            await small.choose(CHAT, ["a"])
+        assert small.status().queued == 2
+        assert all(chunks[-1].finish for chunks in await asyncio.gather(*running))
+
+    async def test_a_cancelled_waiter_leaves_the_queue(self, small: EmbeddedEngine) -> None:
+        running = asyncio.create_task(collect(small, Limits(max_tokens=40, temperature=1.5)))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(small.choose(CHAT, [" a"]))
+        await asyncio.sleep(0)
+        assert small.status().queued == 1
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert small.status().queued == 0
+        assert (await running)[-1].finish
+
+
+class TestCancel:
+    @pytest.mark.parametrize("how", ["close", "cancel"])
+    async def test_the_model_stops_at_the_next_token(self, small: EmbeddedEngine, how: str) -> None:
+        """The call would take many seconds; the next one is answered after a few steps of the model."""
+        stream = small.stream(CHAT, LONG)
+        if how == "close":
+            await first_text(stream)
+            await stream.aclose()  # type: ignore[attr-defined]
+        else:
+            task = asyncio.create_task(collect(small, LONG))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        start = time.monotonic()
+        await small.choose(CHAT, [" a"])
+        waited = time.monotonic() - start
+        start = time.monotonic()
+        whole = await collect(small, LONG)
+        assert whole[-1].finish in ("length", "stop")
+        assert waited < (time.monotonic() - start) / 2
+
+    async def test_the_queue_moves_on(self, small: EmbeddedEngine) -> None:
+        stream = small.stream(CHAT, LONG)
+        await first_text(stream)
+        other = asyncio.create_task(collect(small))
+        await asyncio.sleep(0)
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert (await asyncio.wait_for(other, 10))[-1].finish
+
+
+async def test_seconds_end_an_answer(small: EmbeddedEngine) -> None:
+    chunks = await collect(small, Limits(max_tokens=800, seconds=0.1, temperature=1.5))
+    assert chunks[-1].finish == "timeout"
+
+
+async def test_errors_are_sentences_and_the_engine_goes_on(small: EmbeddedEngine) -> None:
+    with pytest.raises(EngineError, match="grammar cannot be read"):
+        await small.fill(CHAT, "root ::= nothing", SHORT)
+    with pytest.raises(EngineError, match="the option|The option"):
+        await small.choose(CHAT, [""])
+    assert (await collect(small))[-1].finish
+
+
+class TestAdapters:
+    async def test_switch_and_back(self, small: EmbeddedEngine, tiny_lora: Path) -> None:
+        base = await small.choose(CHAT, [" a", " film"])
+        await small.load_adapter("ada-1", tiny_lora)
+        assert await small.choose(CHAT, [" a", " film"]) == base
+        await small.use_adapter("ada-1")
+        assert small.status().adapter == "ada-1"
+        changed = await small.choose(CHAT, [" a", " film"])
+        assert changed != base
+        await small.use_adapter(None)
+        assert await small.choose(CHAT, [" a", " film"]) == base
+        assert await small.list_adapters() == ("ada-1",)
+
+        # A crash takes nothing of this away.
+        await small.use_adapter("ada-1")
+        os.kill(pid(small), signal.SIGKILL)
+        await asyncio.sleep(0.1)
+        await small.wait_ready(60)
+        assert await small.choose(CHAT, [" a", " film"]) == changed
+        assert await small.list_adapters() == ("ada-1",)
+        await small.use_adapter(None)
+
+    async def test_refusals(self, small: EmbeddedEngine, tmp_path: Path) -> None:
+        with pytest.raises(EngineError, match="No such file"):
+            await small.load_adapter("ada-2", tmp_path)
+        with pytest.raises(EngineError, match="No adapter 'ada-2' is loaded"):
+            await small.use_adapter("ada-2")
+
+
+async def test_a_killed_worker_fails_its_call_at_once_and_comes_back(small: EmbeddedEngine) -> None:
+    stream = small.stream(CHAT, LONG)
+    await first_text(stream)
+    waiting = asyncio.create_task(collect(small))
+    await asyncio.sleep(0)
+    dead = pid(small)
+    os.kill(dead, signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises(EngineError, match="restarts"):
+        while True:
+            await first_text(stream)
+    assert time.monotonic() - start < 1
+    assert small.status().state == "starting"
+    assert "started again in 0.5 s" in small.status().detail
+    assert (await asyncio.wait_for(waiting, 60))[-1].finish  # what waited is answered by the next worker
+    assert small.status().state == "ready"
+    assert not is_alive(dead)
+
+
+class TestLife:
+    async def test_a_model_that_cannot_be_had(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        engine = EmbeddedEngine("no/such/model", tmp_path)
+        with pytest.raises(EngineError, match="has not been started"):
+            await collect(engine)
+        await engine.start()
+        assert engine.status().state == "starting"
+        with pytest.raises(EngineError, match="CHATALOGUE_LLM__MODEL"):
+            await engine.wait_ready(60)
+        assert engine.status().state == "failed"
+        assert "\n" not in engine.status().detail
+        with pytest.raises(EngineError, match="CHATALOGUE_LLM__MODEL"):
+            await collect(engine)
+        await engine.close()
+        assert capfd.readouterr() == ("", "")
+
+    async def test_close_ends_calls_and_process_and_is_quiet(
+        self, tiny_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        engine = EmbeddedEngine(str(tiny_dir), tmp_path, device="cpu", threads=1)
+        await engine.start()
+        calls = [asyncio.create_task(collect(engine, LONG)) for _ in range(2)]  # they wait for the model
+        await engine.wait_ready(60)
+        await asyncio.sleep(0.1)
+        process = pid(engine)
+        start = time.monotonic()
+        await engine.close()
+        await engine.close()
+        assert time.monotonic() - start < 3
+        assert not is_alive(process)
+        for call in calls:
+            with pytest.raises(EngineError, match="stopped"):
+                await call
+        assert engine.status().state == "off"
+        assert capfd.readouterr() == ("", "")
+
+    async def test_close_while_loading(self, tiny_dir: Path, tmp_path: Path) -> None:
+        engine = EmbeddedEngine(str(tiny_dir), tmp_path)
+        await engine.start()
+        await asyncio.sleep(0.3)
+        start = time.monotonic()
+        await engine.close()
+        assert time.monotonic() - start < 5
+
+
+APP = """
+import asyncio, json, os, pathlib, sys
+from agent.llm.embedded import EmbeddedEngine
+
+async def main():
+    engine = EmbeddedEngine({model!r}, pathlib.Path({folder!r}), device="cpu", threads=1)
+    await engine.start()
+    await engine.wait_ready(60)
+    sys.stdout.write(json.dumps(engine._process.pid) + "\\n")
+    sys.stdout.flush()
+    if {wait}:
+        await asyncio.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("end", ["exits without close", "is killed"])
+async def test_the_worker_ends_with_the_app(end: str, tiny_dir: Path, tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(APP.format(model=str(tiny_dir), folder=str(tmp_path), wait=end == "is killed"))
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    app = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=subprocess.PIPE, env=env)
+    assert app.stdout is not None
+    worker = json.loads(await asyncio.wait_for(app.stdout.readline(), 90))
+    if end == "is killed":
+        assert is_alive(worker)
+        app.kill()
+    await asyncio.wait_for(app.wait(), 10)
+    deadline = time.monotonic() + 5
+    while is_alive(worker) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert not is_alive(worker)
