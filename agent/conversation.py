@@ -27,7 +27,7 @@ from agent.history import (
     turn_that_showed,
 )
 from agent.llm.protocol import Engine, Limits
-from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput
+from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
 from agent.messages import messages
 from agent.preferences import Fact, fold
@@ -37,7 +37,9 @@ from agent.services import PastMessage, TurnRequest
 from agent.settings import Settings
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
+from agent.skills import is_on
 from agent.turn import Outcome, Situation
+from agent.understand.model import ModelUnderstanding
 from agent.understand.types import DialogueContext, Intent, Language, Understanding
 from agent.wording import Wording
 
@@ -155,7 +157,15 @@ class Conversations:
         if len(text) > limit:
             return Understanding("too_long", language=self._language(None, turn))
         understood = await asyncio.to_thread(turn.shop.rules.understand, text, turn.context)
-        return replace(understood, language=self._language(understood.language, turn))
+        if understood.intent == "unknown_item":  # a name that is not carried is answered, not wished for ever after
+            understood = replace(understood, facts=())
+        understood = replace(understood, language=self._language(understood.language, turn))
+        if is_on("understand", self._settings.llm.understand) and self._engine.status().state == "ready":
+            table = turn.shop.table
+            wording = Wording(messages("en"), lambda i: table.get(i).title, table.shape.currency)
+            model = ModelUnderstanding(self._engine, table.shape, wording)
+            understood = await model.improve(text, understood, turn.context.turn)
+        return understood
 
     def _language(self, read: Language | None, turn: _Turn) -> Language:
         """The setting decides; else the message's language; else the one of the turn before."""
@@ -168,9 +178,21 @@ class Conversations:
         if last is None:
             return False
         await asyncio.to_thread(self._log.undo_turn, turn.request.tenant, last.turn_id)
+        await self._withdraw_reactions(turn, last)
         turn.state = await asyncio.to_thread(self._log.state, turn.request.tenant, turn.state.conversation.id)
         turn.context = context_of(turn.state)
         return True
+
+    async def _withdraw_reactions(self, turn: _Turn, undone: TurnState) -> None:
+        """What the undone message said of items ("not that one") is taken back with it."""
+        if undone.intent not in ("accept", "reject"):
+            return
+        logged = await asyncio.to_thread(self._log.trace, turn.request.tenant, undone.turn_id)
+        for item_id in logged.record.trace.get("item_ids", ()):
+            shown_by = turn_that_showed(turn.state, item_id)
+            if shown_by is not None:
+                feedback = Feedback(shown_by, "withdraw", item_id, of=undone.intent)
+                await asyncio.to_thread(self._log.record_feedback, turn.request.tenant, turn.request.key_id, feedback)
 
     async def _note_reactions(self, turn: _Turn, understanding: Understanding) -> None:
         """Said in words ("not that one"), stored like a tap on the card of the turn that showed it."""
@@ -213,6 +235,7 @@ class Conversations:
         status = self._engine.status()
         turn.timings |= {name: round(ms, 1) for name, ms in outcome.timings.items()}
         turn.reply.degraded = status.state != "ready"
+        turn.reply.failed = status.state in ("starting", "failed")
         session_id = turn.state.conversation.id
         answer = answer_of(session_id, turn.turn_id, situation, outcome, status, turn.reply.degraded)
         turn.mark("cards")
@@ -220,7 +243,7 @@ class Conversations:
 
     def _replier(self, turn: _Turn, situation: Situation) -> Replier:
         llm = self._settings.llm
-        writes = self._settings.chat.rewrite_pitch and self._engine.status().state == "ready"
+        writes = is_on("reply", llm.reply) and self._engine.status().state == "ready"
         limits = Limits(max_tokens=llm.reply_tokens, seconds=llm.reply_timeout_s)
         return Replier(situation.wording, turn.shop.table.shape, self._engine if writes else None, limits)
 

@@ -1,16 +1,16 @@
 """Whether a sentence about an item is backed by the item's fields. Code, not a model, decides.
 
 The check errs on the side of refusing: a sentence that it cannot follow is replaced by the
-catalogue's own words. Covered: numbers, names, values of the catalogue's attributes, claims of
-awards, ratings, offers and relations between works, talk of the assistant itself, and the share of
-content words that the item's text supports. Not covered: paraphrases that turn the meaning of a
-supported word round ("not funny" of a comedy).
+catalogue's own words. Covered: numbers, names and who did what, values of the catalogue's
+attributes, claims of awards, ratings, offers and relations between works, negations, talk of the
+assistant itself, and the share of content words that the item's text supports. Not covered: who of
+the plot does what to whom ("the shark hunts the chief").
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 
 from retrieval.items import Item
@@ -23,12 +23,14 @@ MAX_VALUES = 400
 """Attributes with more values than this (people) are covered by the check of names."""
 STEM = 5
 """Words agree when their first five letters do: "haunting" and "haunted"."""
+MAX_ENDING = 3
+"""Letters by which two forms of one word may differ in length."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NUMBER_WORDS = frozenset(
     "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety "
-    "hundred thousand million half dozen".split()
+    "hundred thousand million half dozen dozens hundreds thousands millions second third fourth fifth".split()
 )
 _LOADED = (
     r"\b(award|awards|oscar|oscars|academy|golden globe|nominat\w+|won|wins|winning|winner|prize|acclaim\w*|"
@@ -36,11 +38,28 @@ _LOADED = (
     r"box office|blockbuster|classic|masterpiece|hit|cult|true stor\w+|real events?|based on|adapt\w+|sequel|prequel|"
     r"remake|franchise|trilogy|series|free|shipping|delivery|discount\w*|sale|offer\w*|guarantee\w*|warranty|"
     r"limited|exclusive|bonus|extras?|stock|available|cheap\w*|price\w*|cost\w*|stream\w*|netflix|cinema|"
-    r"soundtrack|first|last|only|never|always|most|least)\b"
+    r"soundtrack|first|last|only|never|always|most|least|debut|premier\w*|gross\w*|imdb|percent|perfect|amazing|"
+    r"iconic|legendary|beloved|celebrated|renowned|acclaimed|edition|uncut|remaster\w*|subtitle\w*|dubbed|"
+    r"recommend\w*|suitable|appropriate|safe|kids?|children|ages|refund\w*|gift\w*)\b"
 )
 _CLAIMS = re.compile(_LOADED)
+_NEGATIONS = re.compile(r"\b(?:not|no|never|nothing|nobody|none|without|neither|nor|cannot|\w+n't)\b")
+"""Said only where the item's text says it: "it is not violent" turns a supported word round."""
 _SELF = re.compile(r"\b(i|i'm|i’m|me|my|we|our|us|assistant|ai|language model|prompt|system|instruction\w*|customer)\b")
-_ODD = re.compile(r"[<>{}\[\]|\\`*#_=$]|https?:|www\.")
+_ODD = re.compile(r"[<>{}\[\]|\\`*#_=$€£¥%]|https?:|www\.|\w\.(?:com|net|org|io|example)\b")
+_MINUTES = re.compile(r"(\d+)[\s-]*min(?:utes?|s)?\b")
+_NAME = r"[A-Z][\w.'’-]*(?:\s+(?:[a-z]{2,3}\s+)?[A-Z][\w.'’-]*)*"
+_NAMES = rf"{_NAME}(?:(?:,? and|,)\s+{_NAME})*"
+_ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("director", re.compile(rf"\b(?:[Dd]irected by|[Dd]irectors?|[Ff]ilmmakers?)\s+({_NAMES})")),
+    ("director", re.compile(rf"({_NAMES})\s+direct(?:s|ed)\b")),
+    ("cast", re.compile(rf"\b(?:[Ss]tars?|[Ss]tarring|[Ff]eaturing|[Pp]layed by|with actors?)\s+({_NAMES})")),
+    ("cast", re.compile(rf"({_NAMES})\s+(?:stars?|starred|plays?|appears?)\b")),
+    ("author", re.compile(rf"\b(?:[Ww]ritten by|[Aa]uthors?|novel by|book by)\s+({_NAMES})")),
+    ("composer", re.compile(rf"\b(?:[Cc]omposed by|[Mm]usic by|score by)\s+({_NAMES})")),
+    ("producer", re.compile(rf"\b[Pp]roduced by\s+({_NAMES})")),
+)
+"""Who did what: the names must stand in the attribute of that name, or the same words in the item's text."""
 _COMMON = frozenset(
     "a an the this that these those it its he she they them his her their who whom whose which what when where while "
     "as at by for from in into of off on onto out over to up with within without about after before between through "
@@ -68,21 +87,28 @@ class Grounding:
         own = _words(self.item.document()) | _words(self.item.title)
         supported = own | _words(self.wish_words)
         lowered = fold(sentence)
-        if match := _ODD.search(sentence) or _SELF.search(lowered):
+        untitled = sentence.replace(self.item.title, "it") if self.item.title else sentence  # "I, Robot"
+        if match := _ODD.search(sentence) or _SELF.search(fold(untitled)):
             return f"talk that is not about the item: {match.group(0)!r}"
         return (
             self._wrong_number(sentence, lowered)
-            or _unknown_name(sentence, own)
+            or self._wrong_role(untitled)
+            or _unknown_name(sentence, own, frozenset(_WORD.findall(fold(self.item.document()))))
             or self._wrong_value(lowered)
             or _unbacked_claim(lowered, own)
+            or self._unbacked_negation(fold(untitled))
             or _thin(lowered, supported)
         )
 
     def _wrong_number(self, sentence: str, lowered: str) -> str | None:
         facts = self.item.document()
-        known = {number.replace(",", ".") for number in _NUMBER.findall(facts)}
-        if self.item.price is not None:
-            known |= {f"{self.item.price:.2f}", f"{self.item.price:g}"}
+        known = {number.replace(",", ".") for number in _NUMBER.findall(facts)}  # without the price: code says prices
+        minutes = {
+            f"{v:g}" for name, v in self.item.attributes.items() if name.endswith("_min") and isinstance(v, float | int)
+        }
+        for match in _MINUTES.finditer(lowered):
+            if match.group(1) not in minutes and match.group(0) not in fold(facts):
+                return f"{match.group(0)!r} is not its length"
         for number in _NUMBER.findall(sentence):
             if number.replace(",", ".") not in known:
                 return f"the number {number!r} is in no field"
@@ -92,10 +118,35 @@ class Grounding:
                 return f"the number {word!r} is in no field"
         return None
 
+    def _wrong_role(self, sentence: str) -> str | None:
+        """A director, actor, author ... that the item does not have in that role."""
+        text = fold(self.item.text)
+        for attribute, pattern in _ROLES:
+            value = self.item.attributes.get(attribute, ())
+            people = {fold(name) for name in ((value,) if isinstance(value, str) else value)}  # type: ignore[union-attr]
+            for match in pattern.finditer(sentence):
+                for name in re.split(r",? and |, ", match.group(1)):
+                    said = fold(name).removesuffix("'s").rstrip(".,")
+                    if said in _COMMON or any(f" {said} " in f" {person} " for person in people):
+                        continue
+                    if fold(match.group(0)) not in text:
+                        return f"{said!r} is not its {attribute}"
+        return None
+
+    def _unbacked_negation(self, lowered: str) -> str | None:
+        said = f" {fold(self.item.document())} "
+        for match in _NEGATIONS.finditer(lowered):
+            if not re.search(rf"\b{re.escape(match.group(0))}\b", said):
+                return f"{match.group(0)!r} denies what no field denies"
+        return None
+
     def _wrong_value(self, lowered: str) -> str | None:
         """A value of some attribute ("comedy") that this item does not have under any attribute."""
         document = f" {' '.join(_WORD.findall(fold(self.item.document())))} "
-        said = f" {' '.join(_WORD.findall(lowered))} "
+        words = _WORD.findall(lowered)
+        said = f" {' '.join(words)} "
+        own = _words(document)
+        foreign = [word for word in words if len(word) >= STEM and not _known(word, own) and word not in _COMMON]
         for attribute in self.shape.attributes.values():
             if attribute.values is None or len(attribute.values) > MAX_VALUES:
                 continue
@@ -103,19 +154,27 @@ class Grounding:
                 phrase = f" {' '.join(_WORD.findall(fold(value)))} "
                 if phrase.strip() and phrase in said and phrase not in document and phrase.strip() not in _COMMON:
                     return f"{value!r} is not among its values of {attribute.name}"
+                for word in foreign:
+                    if _inflected(word, fold(value)):
+                        return f"{word!r} says {value!r}, which is not among its values of {attribute.name}"
         return None
 
 
-def _unknown_name(sentence: str, own: frozenset[str]) -> str | None:
-    """A capitalised word that no field has; the first word of a sentence may be an ordinary one."""
+def _unknown_name(sentence: str, own: frozenset[str], exact: frozenset[str]) -> str | None:
+    """A capitalised word that no field has letter by letter; the first word of a sentence may be an ordinary one."""
     for position, match in enumerate(_WORD.finditer(sentence)):
         word = match.group(0)
-        if not word[0].isupper() or _known(fold(word), own):
+        if not word[0].isupper() or _plain(fold(word)) in exact:
             continue
-        if position == 0 and fold(word) in _COMMON:
+        if position == 0 and (fold(word) in _COMMON or _known(fold(word), own)):
             continue
         return f"the name {word!r} is in no field"
     return None
+
+
+def _inflected(word: str, value: str) -> bool:
+    """Whether `word` is a form of the one-word `value`: "comedic" of "comedy", but not "heart" of "heartwarming"."""
+    return len(value) >= STEM and word[:STEM] == value[:STEM] and abs(len(word) - len(value)) <= MAX_ENDING
 
 
 def _unbacked_claim(lowered: str, own: frozenset[str]) -> str | None:
@@ -127,8 +186,8 @@ def _unbacked_claim(lowered: str, own: frozenset[str]) -> str | None:
 
 def _thin(lowered: str, supported: frozenset[str]) -> str | None:
     content = [word for word in _WORD.findall(lowered) if word not in _COMMON and not word.isdigit()]
-    if not content:
-        return "it says nothing"
+    if not content:  # "It runs 117 minutes" is checked already
+        return None if _NUMBER.search(lowered) else "it says nothing"
     share = sum(_known(word, supported) for word in content) / len(content)
     return None if share >= MIN_SUPPORT else f"only {share:.0%} of its words stand in the item's fields"
 
@@ -138,6 +197,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(words) | frozenset(word[:STEM] for word in words if len(word) >= STEM)
 
 
-def _known(word: str, words: Iterable[str]) -> bool:
-    plain = word.removesuffix("'s").removesuffix("’s")
+def _plain(word: str) -> str:
+    return word.removesuffix("'s").removesuffix("'")
+
+
+def _known(word: str, words: Container[str]) -> bool:
+    plain = _plain(word)
     return plain in words or (len(plain) >= STEM and plain[:STEM] in words)

@@ -19,7 +19,8 @@ PreferenceOperator: TypeAlias = Literal["eq", "lt", "le", "gt", "ge", "about", "
 Polarity: TypeAlias = Literal["positive", "negative"]
 
 
-_OPPOSITE: Mapping[FilterOperator, FilterOperator] = {"eq": "ne", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+OPPOSITE: Mapping[FilterOperator, FilterOperator] = {"eq": "ne", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+"""What a filter becomes when the wish is negative: "not under 90" is "at least 90"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Preference:
             return None
         op: FilterOperator = self.op  # type: ignore[assignment]  # narrowed above: about and like are gone
         if self.polarity == "negative":
-            op = _OPPOSITE[op]
+            op = OPPOSITE[op]
         return Filter(self.attribute, op, self.values, key=self.id)
 
 
@@ -126,7 +127,7 @@ def _bound_of(wish: Preference) -> tuple[FilterOperator, float] | None:
     """The bound that `wish` sets ("not under 90" is "at least 90"); None for other wishes."""
     if wish.op in _LOWER + _UPPER:
         op: FilterOperator = wish.op  # type: ignore[assignment]  # narrowed above
-        return (_OPPOSITE[op] if wish.polarity == "negative" else op), float(wish.values[0])
+        return (OPPOSITE[op] if wish.polarity == "negative" else op), float(wish.values[0])
     return None
 
 

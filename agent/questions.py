@@ -25,6 +25,10 @@ MIN_BITS = 1.2
 """Expected information of the answer; 1 bit halves the candidates."""
 MAX_VALUES = 60
 """An attribute with more distinct values (people, titles) makes no question to tap."""
+MIN_SHARED = 2
+"""Items that share a value on average; a value for each item (a maker, a code) makes no question either."""
+MIN_COVERED = 0.8
+"""Share of the catalogue's items that must have the attribute."""
 N_OPTIONS = 4
 TOP = 50
 """The candidates whose split counts."""
@@ -47,20 +51,22 @@ def question_for(
         if name in known or not _askable(shape, table.shape.n_items):
             continue
         split = Counter(v for entry in considered[:TOP] for v in _values(entry, name))
-        bits = _entropy(split)
+        bits = _bits(split)
         if len(split) >= 2 and bits > best_bits:
             best_bits, best = bits, (name, [value for value, _ in split.most_common(N_OPTIONS)])
     if best is None:
         return None
     attribute, options = best
     label = wording.words.label(attribute)
-    said = wording.join([wording.value(attribute, option) for option in options])
+    said = wording.join([wording.value(attribute, option) for option in options], last="wish.or")
     text = wording.words.text("question.ask", label=label, options=said)
     return Question(attribute=attribute, text=text, options=[*options, wording.words.text("question.anyway")])
 
 
 def _askable(shape: AttributeShape, n_items: int) -> bool:
-    return shape.values is not None and 2 <= len(shape.values) <= MAX_VALUES and shape.count >= 0.8 * n_items
+    if shape.values is None or shape.count < MIN_COVERED * n_items:
+        return False
+    return 2 <= len(shape.values) <= min(MAX_VALUES, shape.count // MIN_SHARED)
 
 
 def _values(entry: Ranked, attribute: str) -> tuple[str, ...]:
@@ -70,6 +76,9 @@ def _values(entry: Ranked, attribute: str) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else ()
 
 
-def _entropy(split: Counter[str]) -> float:
+def _bits(split: Counter[str]) -> float:
+    """Expected information of the answer when only the offered options can be tapped: the rest is one answer."""
+    offered = [n for _, n in split.most_common(N_OPTIONS)]
     total = sum(split.values())
-    return -sum(n / total * math.log2(n / total) for n in split.values()) if total else 0.0
+    parts = [n / total for n in (*offered, total - sum(offered)) if n] if total else []
+    return -sum(part * math.log2(part) for part in parts)

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -22,6 +22,9 @@ ENV_PREFIX = "CHATALOGUE_"
 DEFAULT_FILE = Path("chatalogue.toml")
 FILE_VARIABLE = "CHATALOGUE_CONFIG"
 """Names the settings file; it must exist when the variable is set."""
+
+
+Skill: TypeAlias = Literal["auto", "on", "off"]
 
 
 class _Section(BaseModel):
@@ -59,6 +62,8 @@ class LLMSettings(_Section):
     max_queue: int = Field(16, ge=1, description="calls that may wait; more are refused")
     reply_timeout_s: float = Field(12.0, gt=0, description="seconds for the model's part of one reply")
     reply_tokens: int = Field(60, ge=8, le=1024, description="new tokens for the model's part of one reply")
+    understand: Skill = Field("auto", description="model confirms and adds facts; auto: as agent/skills.toml says")
+    reply: Skill = Field("auto", description="model writes on the first item; auto: as agent/skills.toml says")
     threads: int | None = Field(None, ge=1, description="CPU threads of the model; unset: all cores")
 
 
@@ -77,7 +82,6 @@ class ChatSettings(_Section):
         8000, ge=100, description="a longer message is answered with a request to shorten it"
     )
     shop_name: str = Field("", description="shown in greetings; empty: the demo shop's name, or none")
-    rewrite_pitch: bool = Field(True, description="let the model write the sentences on the first item")
 
 
 class Settings(BaseSettings):

@@ -7,21 +7,22 @@ fixed set, by a stated effect, within a latency budget. Knows nothing of how a s
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal, TypeAlias
+
+from agent.settings import Skill
+
+SkillName: TypeAlias = Literal["understand", "reply"]
 
 
-@dataclass(frozen=True, slots=True)
-class Skills:
-    """`understand`: the model confirms and adds facts. `reply`: the model writes about the first item."""
-
-    understand: bool
-    reply: bool
+def is_on(name: SkillName, setting: Skill) -> bool:
+    """Whether a skill runs: the setting where it is not "auto", else the verdict for the default model."""
+    return setting == "on" or (setting == "auto" and verdicts()[name])
 
 
 @cache
-def verdicts() -> Skills:
-    """The verdicts for the default model, read once."""
+def verdicts() -> dict[str, bool]:
+    """The verdict on each skill, read once."""
     table = tomllib.loads(files("agent").joinpath("skills.toml").read_text(encoding="utf-8"))
-    return Skills(understand=table["understand"]["on"], reply=table["reply"]["on"])
+    return {name: entry["on"] for name, entry in table.items()}

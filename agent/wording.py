@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from agent.messages import Messages
-from agent.preferences import Preference
+from agent.preferences import OPPOSITE, Preference, PreferenceOperator
 from agent.ranking import Matched, Ranked, value_of
 from retrieval.items import AttributeValue, Item
 
@@ -35,6 +36,9 @@ class Wording:
             return words.text("wish.not_about" if negative else "wish.about", value=self._values(wish))
         if attribute == "in_stock":
             return words.text("wish.stock")
+        if negative and wish.op != "eq":  # "at least 90 minutes" rather than "not under 90 minutes"
+            opposite: PreferenceOperator = OPPOSITE[wish.op]  # type: ignore[assignment]  # bounds only, here
+            return self.wish(replace(wish, op=opposite, polarity="positive"))
         said = self._bound(wish, attribute) if wish.op != "eq" or attribute == "year" else self._values(wish)
         return words.text("wish.not_eq", value=said) if negative else said
 
@@ -51,7 +55,27 @@ class Wording:
         """Wishes joined as a person would: "comedy, before 1990 and under 10.00 EUR"."""
         if not wishes:
             return self.words.text("reply.prefs_none")
-        return self.join([self.wish(wish) for wish in wishes[:MAX_WISHES_SAID]])
+        return self.join(self._phrases(wishes)[:MAX_WISHES_SAID])
+
+    def _phrases(self, wishes: Sequence[Preference]) -> list[str]:
+        """One phrase a wish; a lower and an upper bound of one number are said as a range, in the first one's place."""
+        positive = [wish for wish in wishes if wish.polarity == "positive"]
+        upper = {wish.attribute: wish for wish in positive if wish.op == "le"}
+        ranges = {w.id: (w, upper[w.attribute]) for w in positive if w.op == "ge" and w.attribute in upper}
+        merged = {high.id for _, high in ranges.values()}
+        return [
+            self._range(*ranges[wish.id]) if wish.id in ranges else self.wish(wish)
+            for wish in wishes
+            if wish.id not in merged
+        ]
+
+    def _range(self, low: Preference, high: Preference) -> str:
+        attribute = str(low.attribute)
+        first, last = self.value(attribute, low.values[0]), self.value(attribute, high.values[0])
+        if attribute == "year" and float(low.values[0]) % 10 == 0 and float(high.values[0]) == float(low.values[0]) + 9:
+            return self.words.text("wish.decade", value=first)
+        family = attribute if attribute in ("year", "price") else "number"
+        return self.words.text(f"wish.{family}_range", label=self.words.label(attribute), low=first, high=last)
 
     def broken(self, wishes: Sequence[Preference]) -> str:
         """What an item is that breaks `wishes`: "horror and not under 10.00 EUR"; the unwanted ones come first."""
@@ -60,11 +84,11 @@ class Wording:
         said = [self.words.text("reply.breaks_not", wish=self.wish(wish)) for wish in unwanted]
         return self.join(said + [self.words.text("reply.breaks", wish=self.wish(wish)) for wish in missing])
 
-    def join(self, parts: Sequence[str]) -> str:
-        """The parts as one list in words: "a, b and c"."""
+    def join(self, parts: Sequence[str], last: Literal["wish.last", "wish.or"] = "wish.last") -> str:
+        """The parts as one list in words: "a, b and c", or with `last` "a, b or c"."""
         if len(parts) < 2:
             return "".join(parts)
-        return self.words.text("wish.join").join(parts[:-1]) + self.words.text("wish.last") + parts[-1]
+        return self.words.text("wish.join").join(parts[:-1]) + self.words.text(last) + parts[-1]
 
     def value(self, attribute: str, value: AttributeValue, currency: str | None = None) -> str:
         """A value with its unit: money with currency, minutes, plain numbers without ".0"."""

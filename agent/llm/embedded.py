@@ -200,11 +200,12 @@ class EmbeddedEngine:
         """The next thing that happens to `call`; raises what went wrong."""
         while True:
             try:
-                # Only a running call can hang; a waiting one is bounded by the calls ahead of it.
-                event = await asyncio.wait_for(call.events.get(), call.seconds + HANG_SECONDS)
+                # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with an event.
+                async with asyncio.timeout(call.seconds + HANG_SECONDS):
+                    event = await call.events.get()
             except TimeoutError:
                 if call is not self._active:
-                    continue
+                    continue  # only a running call can hang; a waiting one is bounded by the calls ahead of it
                 self._kill()
                 raise EngineTimeout("The language model hangs and is being restarted; try again in a minute.") from None
             if isinstance(event, EngineError):

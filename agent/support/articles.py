@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.encoder import Encoder
+from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import CatalogueError
 from retrieval.index import Progress, build_index, open_index
 from retrieval.items import Item
@@ -27,6 +27,8 @@ NEAR_BEST = 0.06
 """A second article is cited when its section is nearly as close as the best one."""
 MAX_CITED = 2
 QUOTE_SENTENCES = 2
+WORD_OVERLAP_WEIGHT = 0.4
+"""Names in a question ("Spain") weigh little in a sentence vector: shared words count beside the cosine."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“])")
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
@@ -59,8 +61,8 @@ class HelpArticles:
         sections = [self._retriever.table.get(hit.item_id) for hit in found.candidates]
         if not sections:
             return ()
-        vectors = self._encoder.encode([question, *(section.document() for section in sections)])
-        similarities = vectors[1:] @ vectors[0]
+        asked = self._encoder.encode([question])[0]
+        similarities = np.array([self._retriever.vector_of(section.id) @ asked for section in sections])
         order = np.argsort(-similarities, kind="stable")
         best = float(similarities[order[0]])
         passages: list[Passage] = []
@@ -69,20 +71,20 @@ class HelpArticles:
             if similarity < max(MIN_SIMILARITY, best - NEAR_BEST) or len(passages) == MAX_CITED:
                 break
             if all(passage.url != section.url for passage in passages):
-                quote = self._quote(section.text, question)
+                quote = self._quote(section.text, question, asked)
                 passages.append(Passage(str(section.attributes["article"]), section.url, quote, similarity))
         return tuple(passages)
 
-    def _quote(self, text: str, question: str) -> str:
+    def _quote(self, text: str, question: str, vector: FloatArray) -> str:
         """The run of at most two sentences that is closest to the question."""
         sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
         if len(sentences) <= QUOTE_SENTENCES:
             return " ".join(sentences)
         runs = [" ".join(sentences[i : i + QUOTE_SENTENCES]) for i in range(len(sentences) - QUOTE_SENTENCES + 1)]
-        vectors = self._encoder.encode([question, *runs])
+        similarities = self._encoder.encode(runs) @ vector
         asked = set(tokens(question))
         overlap = np.array([len(asked & set(tokens(run))) / (len(asked) or 1) for run in runs])
-        return runs[int(np.argmax(vectors[1:] @ vectors[0] + 0.2 * overlap))]
+        return runs[int(np.argmax(similarities + WORD_OVERLAP_WEIGHT * overlap))]
 
 
 def read_articles(folder: Path) -> tuple[Item, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from agent.understand.message import Message, Token, is_cjk
+from agent.understand.lexicon import Lexicon
+from agent.understand.message import Message, Token, is_cjk, words_of
 from agent.understand.negation import Stances
 from agent.understand.wishes import Wish
 from agent.understand.words import function_words
@@ -34,11 +35,11 @@ care cast catalogue category character characters chat chatting cheap check chec
 come comes cool correct could currently dad day days decent definitely details directed director directors dollar
 dollars dont down dude early else ending enjoy enjoyed enjoying enough euro euros even evening ever exactly
 excellent expensive family fantastic favorite favourite feel feeling film films find finding fine first flick flicks
-friend friends fun genre genres get girlfriend give go god going gonna good goodness gosh got gotta great guess guy
+friend friends fun genre genres gift gifts present get girlfriend give go god going gonna good goodness gosh got gotta great guess guy
 guys had haha hahaha half has have haven hear heard hell hello help here hey hi hmm hmmm home hope hour hours house
 hru huge hulu husband id idea ideally ideas im imdb indeed instead interested interesting item items ive job just
 kids kind kinds know last late later least less lets like liked likes list little lol long look looking looks lot
-lots love loved lovely made main make man matter max maximum maybe me mean meant min mind minimum minute minutes mmm
+lots love loved lovely made main make man matter max maximum maybe me mean meant min minimum minute minutes mmm
 mom moment month mood more most movie movies my name need needs netflix never new next nice night no nope nothing
 now often oh ok okay old omg one ones only open option options order orders other others out over part partner parts
 people perfect perfectly performance perhaps person picture plan plans please plot pls plz point popcorn possible
@@ -56,12 +57,15 @@ working works worse would wow wrong ya yay yea yeah year years yep yes yet yup
 _NOUN = frozenset("film films movie movies flick flicks picture pictures one ones item items product products book books show shows stuff thing things".split())
 _LEAD = frozenset("something anything somewhat nothing more very really quite a an some any for with".split())
 _TELLS = re.compile(r"\W*(?:(?:yes|yeah|oh|no|ok|and|but|well)\W+)*(?:i|it|he|she|we|they|that|you|this|its|my)\b(?!'d| would| want| need|'m (?:looking|after|in)| am (?:looking|after|in))")
+_PHRASE = re.compile(
+    r"\W*(?:a|an|some|any)\b(?![^.!?]*\b(?:i|it|he|she|they|we|is|was|are|were|has|had|would|made)\b)"
+)
 _ASK = re.compile(
     r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|nothing|i'd like|prefer\w*|please|make it)\b"
 )
 
 
-def about_wishes(message: Message, stances: Stances) -> list[Wish]:
+def about_wishes(message: Message, lexicon: Lexicon, stances: Stances) -> list[Wish]:
     """What follows "about", "where", "set in": one free text for each; marks the spans as read."""
     wishes = []
     for match in _CUE.finditer(message.low):
@@ -77,7 +81,11 @@ def about_wishes(message: Message, stances: Stances) -> list[Wish]:
         scope = stances.denied(match.start())
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
-        wishes.append(Wish(None, "about", (text,), match.start(), end, "soft", polarity))  # type: ignore[arg-type]
+        value = next(iter(lexicon.values_like([word for word in words_of(text) if word not in ("a", "an", "the")])), None)
+        if value is not None and not value.every:  # "about robots", where robots are a theme of the catalogue
+            wishes.append(Wish(value.attribute, "eq", value.values, match.start(), end, "soft", polarity))  # type: ignore[arg-type]
+        else:
+            wishes.append(Wish(None, "about", (text,), match.start(), end, "soft", polarity))  # type: ignore[arg-type]
         message.take(match.start(), end)
     return wishes
 
@@ -90,18 +98,18 @@ def in_request(message: Message, start: int, end: int) -> bool:
         return True
     if _ASK.search(message.low[slice(*message.sentence(start))]) or re.search(r"\b(?:not|too|nothing|no)\s+(?:\w+\s+)?$", before):
         return True
-    return len(message.tokens) <= 4 or message.language == "zh"
+    return len(message.tokens) <= 4 or message.language == "zh" or bool(_PHRASE.match(before or message.low))
 
 
 def leftover_wishes(message: Message, stances: Stances) -> list[Wish]:
     """Runs of describing words that nothing else has read: "mind-bending", "with a twist ending"."""
     wishes: list[Wish] = []
-    asks = bool(_ASK.search(message.low))
+    asks = bool(_ASK.search(message.low) or _PHRASE.match(message.low))
     for run in _runs(message):
         start, end = run[0].start, run[-1].end
         scope = stances.denied(start)
         whole = len(run) == len(message.tokens) <= 4 and "!" not in message.low
-        if not (whole or _describes(message, run, asks=asks) or (scope and len(run) <= 3 and asks)):
+        if not (whole or _describes(message, run, asks=asks) or (scope and len(run) <= 3 and (asks or len(message.tokens) <= 6))):
             continue
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
@@ -119,7 +127,7 @@ def _runs(message: Message) -> list[list[Token]]:
         content = content and not token.norm.isdigit() and not is_cjk(token.norm) and message.free(token.start, token.end)
         if not content:
             continue
-        if runs and message.low[last_end : token.start].strip(" -") == "" and message.free(last_end, token.start):
+        if runs and message.low[last_end : token.start].strip(" -") in ("", "and", "&") and message.free(last_end, token.start):
             runs[-1].append(token)
         else:
             runs.append([token])
@@ -129,7 +137,7 @@ def _runs(message: Message) -> list[list[Token]]:
 
 def _describes(message: Message, run: list[Token], *, asks: bool) -> bool:
     tokens = message.tokens
-    first = tokens.index(run[0])
+    first = run[0].place
     after = tokens[first + len(run)].norm if first + len(run) < len(tokens) else ""
     before = tokens[first - 1].norm if first else ""
     if after in _NOUN and (asks or not _TELLS.match(message.low[message.sentence(run[0].start)[0] :])):

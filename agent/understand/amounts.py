@@ -52,6 +52,9 @@ _PATTERNS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
     ("year", re.compile(r"(?<![\d.,:$€£#(\[-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces|units))年?")),
 )  # fmt: skip
 _BARE = re.compile(rf"(?<![a-z0-9.#])(?P<bare>{_FIGURES})(?P<thousand>k\b)?\s?-?(?P<unit>%|\"|[a-z]+|公斤|寸|分)?")
+MAX_AMOUNTS = 24
+"""Amounts that are read in one message."""
+
 _PART = {"early": (0, 3), "mid": (4, 6), "late": (7, 9), "早": (0, 3), "后": (7, 9)}
 
 
@@ -71,6 +74,8 @@ def amounts_in(low: str, free: Callable[[int, int], bool], *, years: bool) -> li
     """Every amount of lower-case text in free places, in order; `years`: four figures may be a year."""
     found: list[Amount] = []
     for unit, pattern in _PATTERNS:
+        if len(found) >= MAX_AMOUNTS:
+            break
         if unit == "year" and not years:
             continue
         for match in pattern.finditer(low):
@@ -80,6 +85,8 @@ def amounts_in(low: str, free: Callable[[int, int], bool], *, years: bool) -> li
             if amount := _amount(match, unit):
                 found.append(replace(amount, start=start, end=end))
     for match in _BARE.finditer(low):
+        if len(found) >= MAX_AMOUNTS:
+            break
         value = number(match["bare"])
         word = match["unit"] or ""
         end = match.end() if word and word not in _NOT_UNITS else match.end("bare")

@@ -15,6 +15,9 @@ from agent.understand.message import Message, Token, is_cjk, stem
 from agent.understand.titles import Certainty, best_of, certainty, quoted, year_after
 from agent.understand.words import common_words, frequent_words, function_words
 
+MAX_CANDIDATES = 80
+"""Names that are weighed in one message; a pasted page has more."""
+
 MAX_CORRECTIONS = 12
 """Misspelt words that are looked up in one message."""
 
@@ -56,6 +59,7 @@ def mentions(message: Message, lexicon: Lexicon, free: Callable[[int, int], bool
     """Every name in the free places of a message, in the order of the words, without overlaps."""
     tokens, slips = _corrected(message, lexicon)
     candidates = _candidates(tokens, slips, lexicon)
+    del candidates[MAX_CANDIDATES:]
     candidates.sort(key=lambda found: (-_width(found), found.slips, found.tokens[0].start))
     accepted: list[Mention] = []
     for candidate in candidates:
@@ -129,6 +133,8 @@ def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mentio
 def _title(
     message: Message, candidate: _Candidate, titles: list[Entry], sure: Certainty, year: float | None, end: int
 ) -> Mention | None:
+    if len(candidate.tokens) == 1 and _part_of_another_name(message, candidate.tokens) and not quoted(message, candidate.tokens[0].start, end):
+        return None
     if candidate.slips and (len(candidate.tokens) == 1 or candidate.slips > 2):
         if len(candidate.tokens[0].norm) < 6:
             return None
@@ -169,8 +175,8 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
 
 def _part_of_another_name(message: Message, tokens: list[Token]) -> bool:
     """"Segal" beside a capital that nobody of the catalogue has: "Jason Segal" is somebody else."""
-    first, last = message.tokens.index(tokens[0]) if tokens[0] in message.tokens else -1, tokens[-1]
-    if not message.cased or first < 0 or not tokens[0].capital:
+    first, last = tokens[0].place, tokens[-1]
+    if not message.cased or not tokens[0].capital:
         return False
     for token in (message.tokens[first - 1] if first else None, _next(message, first + len(tokens))):
         if token is None or not token.capital or token.norm in frequent_words():
@@ -209,6 +215,8 @@ def _person(message: Message, lexicon: Lexicon, people: list[Entry], candidate: 
     if misspelt or not capital:  # "stoner comedies" are not by Ms Stoner
         work = _WORK_AFTER.match(right) and _is_maker(entry.attribute, lexicon)
         cue = bool(_BY.search(left) or _WITH.search(left) or work)
+    if misspelt and not cue and len(word.norm) < 7:
+        return None
     sure: Certainty = "sure" if cue or (capital and not misspelt) or len(message.tokens) <= 2 else "doubtful"
     if entry.kind == "person" and len(candidate.tokens) == 1 and not cue:
         sure = "doubtful"  # people of one name: "Common", "Ice", "Divine"

@@ -53,11 +53,11 @@ SHOW_ANYWAY_WHEN_ASKED = re.compile(
 )
 MORE = re.compile(
     r"^\W*more\W*$|\b(?:(?:something|anything|what|who|someone) else|(?:show (?:me )?|some |a few |any |see |got |have )more|more(?: (?:options|results|films|movies|items|suggestions|recommendations|choices|please|like (?:this|these|that|those)|ideas|of (?:these|those|the same)))"
-    r"|(?:any |some |the )?other(?:s| ones?| options?| films?| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie| suggestion| option|(?=\W*$))|next(?: (?:page|ones?|batch))?"
+    r"|(?:any|some|show me(?: the| some)?|see(?: the| some)?) others?|other(?: ones?| options?| films?| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie| suggestion| option|(?=\W*$))|next(?: (?:page|ones?|batch))?"
     r"|different (?:ones?|options?|suggestions?)|none of (?:these|those|them)|keep going|what (?:else|other))\b|换一?[批些个]|还有(?:别的|其他|吗|没有)|其他的?|别的|再来(?:一?[些个批])?|更多|下一[页批]"
 )
 WHY_NOT = re.compile(
-    r"\bwhy (?:not|no\b|didn'?t|don'?t|wasn'?t|isn'?t|aren'?t|weren'?t|haven'?t|did(?: you)? not|is(?: there)? no|are(?: there)? no)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
+    r"\bwhy (?:not|no\b|didn'?t|don'?t|wasn'?t|isn'?t|aren'?t|weren'?t|haven'?t|did(?: you)? not|is(?: there)? no|are(?: there)? no)\b|\bwhy (?:is|are|was|were|did|do)\b[^.?!]{0,40}\b(?:not|missing|left out)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
     r"|为什么(?:没有?|不|不是|没)|怎么(?:没有|不|没)"
 )
 COMPARE = re.compile(
@@ -88,7 +88,7 @@ _REJECT = (
     r"|不要(?=这|那|第)|看过(?:了|这|那|第)?|不喜欢(?=这|那|第|它)|不想要(?=这|那|第)|不是这"
 )
 REJECT = re.compile(_REJECT)
-SEEN = re.compile(r"\b(?:already )?(?:seen|watched|own|saw|read|have already)\b|看过|买过")
+LIKES = re.compile(r"\b(?:i|we) (?:do |really |quite |also |did )*(?:like|love|liked|loved|enjoyed|enjoy) (?:it|that|this|the|number|#|film|movie|one)\b|我喜欢(?=第|这|那|它)")
 REJECT_NAMED = re.compile(r"\b(?:not|don'?t (?:want|like|show|recommend)|no|didn'?t like|hate|remove|not interested in|anything but|seen|watched|skip)\b|不要|不喜欢|看过|别")
 
 SUPPORT = re.compile(
@@ -117,17 +117,17 @@ ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
         ("cast", r"\bwho(?:'s| is| are| was| else is)? (?:in (?:it|this|that|the)\b|in\b|star\w*|play\w*|act\w*|the (?:actors?|stars?|cast|lead)\b)|\bcast of\b|\bwhich actors?\b|\bwhat actors?\b|谁(?:主?演)的?|主演是谁|有哪些演员|演员(?:是谁|有谁)"),
         ("duration", r"\bhow long\b(?! (?:have|had|ago|until|are you|did you)\b)(?! (?:does|is|will|do)?\s?(?:it |the )?(?:take|delivery|shipping|ship))|\b(?:what(?:'s| is) the |its )?(?:runtime|running time|run time)\b|\bhow many (?:minutes|hours)\b|多长|片长|几分钟|几个?小时"),
         ("price", _MONEY_Q),
-        ("in_stock", r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you |have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗?|有没有货|还有吗"),
+        ("in_stock", r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you |have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗|有没有货|还有吗"),
         ("year", r"\bwhen (?:was|did|is|were)\b(?! my)|\b(?:what|which) year\b|\bhow old is\b|哪一?年|什么时候(?:上映|拍)"),
         ("language", r"\b(?:what|which) languages?\b|什么语言"),
         ("country", r"\bwhere (?:was|is|were) [^.?!]{1,40}\b(?:made|from|shot|filmed|set)\b|\b(?:which|what) country\b|哪个?国"),
         ("kind", r"\b(?:what|which) (?:genre|category|kind of (?:film|movie|book|thing)|type of (?:film|movie))s?\b|什么类型"),
         ("format", r"\b(?:what|which) formats?\b|什么格式"),
         ("rating", r"\bhow (?:good|well[- ]rated|highly rated) (?:is|are|was)\b|\bwhat(?:'s| is| are)? [^.?!]{0,30}\b(?:rating|score|rated)s?\b|\b(?:is|was|are) [^.?!]{1,30}\bany good\b|(?:^|[.!?])\W*any good\b|评分(?:多少|是|怎么样)|好看吗"),
-        ("", r"\bwhat(?:'s| is| are| was)? [^.?!]{0,40}\babout\b|\btell me (?:more |something |a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\bwhat(?:'s| is) the (?:plot|synopsis|story(?:line)?)\b|\b(?:plot|synopsis|storyline) of\b|^\W*(?:the )?(?:plot|synopsis)\W*$|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是"),
+        ("", r"\bwhat(?:'s| is| are| was)? (?!about\b)[^.?!]{0,40}\babout\b|\btell me (?:more |something |a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\bwhat(?:'s| is) the (?:plot|synopsis|story(?:line)?)\b|\b(?:plot|synopsis|storyline) of\b|^\W*(?:the )?(?:plot|synopsis)\W*$|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是"),
     )
 )  # fmt: skip
-YES_NO = re.compile(r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是")
+YES_NO = re.compile(r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是|\b(?:do you (?:have|sell)|have you got|can i (?:get|have|buy)|is there) (?:it|this|that|the \w+ (?:one|film|movie))\b")
 
 # direction: True for the most
 SUPERLATIVES: tuple[tuple[Role | str, bool, re.Pattern[str]], ...] = tuple(

@@ -32,7 +32,7 @@ _CUE = re.compile(
         (?!\s+it\b|\s+to\s+(?:pay|spend))
   | \b(?:hate[ds]?|dislike[ds]?|detest(?:ed)?|loathe[d]?|despise[d]?|(?:can'?t|cannot|can\s+not|couldn'?t)\s+(?:stand|bear|take|handle))\b
   | (?<!^)\b(?:isn'?t|aren'?t|wasn'?t|weren'?t)\s+(?:a\b|an\b|too\b|very\b|so\b)?
-  | 除了|(?<![特区类性级个])别(?![的人名墅])(?:给我|再|看|推荐|放)?(?!超过)|不要(?!超过)|不想看?要?|不看|不喜欢|不爱看?|讨厌|不含|不带|没有(?!了|吗|货)|不能有|避免|不是|不太
+  | 除了|(?<![特区类性级个])别(?![的人名墅])(?:给我|再|看|推荐|放)?(?!超过)|不要(?!超过)|不想看?要?|不看|不喜欢|不爱看?|讨厌|不含|不带|(?<!有)没有(?!了|吗|货)|不能有|避免|不是|不太
     """,
     re.VERBOSE,
 )
@@ -42,7 +42,7 @@ _SCOPE_END = re.compile(
     r"|\band\s+(?=(?:i|we|my|maybe|preferably|ideally|something|anything|with|under|below|over|from|make|more|less|please|rather"
     r"|just|only|show|give|find|if|it|that|love|like|prefer|want|in|on|by|around|about|starring|set|a|an|the|some|not|no|recommend)\b)"
     r"|\s(?:i|we)\s+(?:also |really |do )?(?:like|love|liked|loved|want|need|enjoy|enjoyed|prefer)\b|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead|or something)\b"
-    r"|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
+    r"|\s+for (?:my|our|the|a|tonight|us)\b|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
 )
 _LIST_GOES_ON = re.compile(r",\s*(?:[\w'-]+\s){0,1}[\w'-]+\s*(?:,\s*(?:[\w'-]+\s){0,1}[\w'-]+)*,?\s+(?:or|nor)\s")
 _SOFTENER = re.compile(
@@ -52,7 +52,7 @@ _SOFTENER = re.compile(
     r"|[a-z]-?ish\b|最好|尽量|可能的话|也许|偏|有点|稍微"
 )
 _TASTE = re.compile(
-    r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|always|kids?|wife|husband)\s+"
+    r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|even|always|kids?|wife|husband)\s+"
     r"(?:really\s+|do\s+|also\s+|usually\s+|absolutely\s+|both\s+|all\s+|generally\s+|mostly\s+|just\s+|always\s+)?"
     r"(?:like[sd]?|love[sd]?|enjoy(?:s|ed)?|adore[sd]?|am into|'?m into|are into)"
     r"|(?:big|huge|a) fan of|favou?rite|my type|(?:but|and|also) (?:really )?(?:like|love|enjoy)|(?:^|[.!,] ?)(?:love|enjoy)"
@@ -64,7 +64,7 @@ _TASTE_IS_ASK = re.compile(r"\b(?:would|'d|id) (?:really )?(?:like|love)|like to
 
 
 _SOFTENED_AFTER = re.compile(
-    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))|-?ish\b|更好|最好"
+    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))(?=\s*(?:$|[,.!?;]))|-?ish\b|更好|最好"
 )
 
 

@@ -45,7 +45,7 @@ _RIGHT: tuple[tuple[PreferenceOperator, re.Pattern[str]], ...] = (
     ("le", re.compile(r"\s*(?:or (?:so )?(?:less|under|below|cheaper|shorter|fewer)|and (?:under|below|less)|max(?:imum)?\b|tops\b|at (?:the )?most|以下|以内|之内|以里|内|封顶)")),
     ("le", re.compile(r"\s*(?:or (?:earlier|before|older)|and (?:earlier|before|older))")),
     ("ge", re.compile(r"\s*(?:or (?:more|over|above|longer|later|newer|higher|better|after|up)|and (?:up|above|over|later|newer|higher|onwards?|on|after|more)"
-                      r"|onwards?\b|on\b|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)")),
+                      r"|onwards?\b|on(?=\W*$)|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)")),
     ("lt", re.compile(r"\s*(?:以前|之前|前)")),
     ("gt", re.compile(r"\s*(?:以后|之后|后)")),
 )  # fmt: skip
@@ -111,6 +111,9 @@ class NumberReader:
             match = pattern.search(self._message.low)
             if not attribute or not match or taken(match.start(), match.end()) or not in_request(self._message, *match.span()):
                 continue
+            before = len(self._message.low[: match.start()].rstrip())
+            if before and not self._message.free(before - 1, before) and re.search(r"[a-z0-9]$", self._message.low[:before]):
+                continue  # "two hours long" has been read as two hours
             wish = self._vague_wish(match, attribute, op, share, stances)
             if wish:
                 wishes.append(wish)
@@ -150,7 +153,8 @@ class NumberReader:
                 return self._around(attribute, amount, amount.start - len(left) + approximate.start(), amount.end)
         if about := _ABOUT_RIGHT.match(self._message.low, amount.end):
             return self._around(attribute, amount, amount.start, about.end())
-        if right_op:
+        from_on = op == "ge" and "from" in left[-12:]
+        if right_op and (op is None or from_on):
             return [self._bound(attribute, right_op, amount, start if op else amount.start, end)]
         if op == "ge" and attribute == self._year and re.search(r"\bfrom\b|从", left[-12:]) and "since" not in left[-8:]:
             return self._exact(attribute, amount, start)
@@ -278,7 +282,7 @@ class NumberReader:
     def _last_years(self) -> list[Wish]:
         match = _LAST_YEARS.search(self._message.low)
         newest = self._lexicon.quantile(self._year, 1.0) if self._year else None
-        if not match or newest is None or self._year is None or not self._message.free(match.start(), match.end()):
+        if not match or newest is None or self._year is None or not (in_request(self._message, *match.span()) or re.match(r"(?:from|of)\b", match.group())) or not self._message.free(match.start(), match.end()):
             return []
         word = match["n"] or match["han"] or "one"
         years = {"couple of": 2.0, "few": 4.0}.get(word) or number(word)

@@ -37,6 +37,7 @@ _ENGLISH_ORDINAL = "|".join(word for word in _ORDINALS if word.isascii())
 _ORDINAL = re.compile(
     rf"\b(?:the\s+)?(?P<ordinal>{_ENGLISH_ORDINAL})\s+{_NOUN}\b(?!\s+(?:i|we|you|that i|by|of|from|in the)\b)"
     rf"|\bthe\s+(?P<bare>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]|(?:and|or|is|was|looks?|sounds?|please)\b))"
+    rf"|(?<=\band )(?P<joined>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]))"
 )
 _LAST = re.compile(
     rf"\b(?:the\s+)?(?:very\s+)?(?:last|final|bottom)\s+{_NOUN}\b(?!\s+(?:i|we|you|that|was|by|of|from|in)\b)|最后一?(?:个|部|款|件|本)"
@@ -47,7 +48,7 @@ _NUMBER = re.compile(
 )
 _HAN_ORDINAL = re.compile(r"第(?P<n>[一二两三四五六七八九十]|\d{1,2})(?:个|部|款|件|本|条|张|双)?")
 _LISTED = re.compile(
-    r"\b(?:compare|of|between|versus|vs\.?|numbers?|options?)\s+(?P<list>#?\d{1,2}(?:\s*(?:,|and|or|with|to|vs\.?|&)\s*#?\d{1,2})+)(?!\s*\w|\d)"
+    r"\b(?:compare|of|between|versus|vs\.?|numbers?|options?)\s+(?P<list>#?\d{1,2}(?:\s*(?:,|and|or|with|to|vs\.?|&)\s*#?\d{1,2})+)(?!\s*(?:euros?|dollars?|min|hours?|gb|%|€|\$)|\d)"
 )
 _ALONE = re.compile(r"\s*#?(?P<n>\d{1,2})\s*[.!)]?\s*(?:please)?\s*")
 _PRONOUN = re.compile(
@@ -58,7 +59,7 @@ _MANY = re.compile(r"\b(?:both|these|those|them|all of (?:these|those|them)|none
 _DESCRIBED = re.compile(
     r"\bthe\s+(?P<words>(?!first|second|third|fourth|fifth|last|next|other|same|only|right|best|cheap|short|long|new|old|more|less|most)"
     r"[^,.;!?]{1,40}?)\s+(?:one|film|movie|version|edition|disc)\b(?!\s+(?:about|with|where|that|by|from))"
-    r"|(?P<han>[^,.;!?的]{1,8})的?那(?:个|部|款|件)"
+    r"|\bthe one (?:with|by|from|starring|directed by|in)\s+(?:the\s+)?(?P<rest>[^,.;!?]{2,40})|(?P<han>[^,.;!?的]{1,8})的?那(?:个|部|款|件)"
 )
 _MARKED_ID = re.compile(r"[`\"'\[(<{“‘]+\s*(?P<id>[^`\"'\[\]()<>{}\s“”‘’]{1,80})\s*[`\"'\])>}”’]+")
 
@@ -112,7 +113,7 @@ class References:
         for pattern in (_ORDINAL, _NUMBER, _HAN_ORDINAL):
             for match in pattern.finditer(low):
                 groups = match.groupdict()
-                word = groups.get("ordinal") or groups.get("bare") or groups["n"]
+                word = groups.get("ordinal") or groups.get("bare") or groups.get("joined") or groups["n"]
                 found += self._at(match.start(), match.end(), _place(word))
         found += [Reference(m.start(), m.end(), self.shown[-1:]) for m in _LAST.finditer(low)]
         return _without_overlaps(found)
@@ -139,12 +140,12 @@ class References:
     def _described(self) -> list[Reference]:
         found = []
         for match in _DESCRIBED.finditer(self._message.low):
-            start = match.start("words") if match["words"] else match.start("han")
-            words = [token.norm for token in self._message.tokens_in(start, match.end("words") if match["words"] else match.end("han"))]
+            name = next(name for name in ("words", "rest", "han") if match[name])
+            words = [token.norm for token in self._message.tokens_in(*match.span(name))]
             words = [word for word in words if word not in function_words()]
             for ids in reversed(self._context.shown[-MAX_LISTS_BACK:]):
                 fitting = tuple(item_id for item_id in ids if self._fits(item_id, words))
-                if words and 0 < len(fitting) <= max(1, len(ids) // 2):
+                if words and 0 < len(fitting) <= max(1, len(ids) - 1):
                     found.append(Reference(match.start(), match.end(), fitting))
                     break
         return found

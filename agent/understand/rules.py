@@ -31,6 +31,9 @@ from retrieval.items import Item
 MAX_SUPPORT_CHARS = 400
 
 
+_THAN_TITLE = re.compile(r"\b(?:but|than|only|except|just)\b|但|比|不过|只是")
+
+
 class Rules:
     """Reads messages for one catalogue; safe to share between conversations.
 
@@ -132,7 +135,7 @@ class _Pass:
         take_back(message, context, lexicon, reading)
         self._read_support()
         self._read_superlative()
-        reading.add(*about_wishes(message, Stances(message)))
+        reading.add(*about_wishes(message, lexicon, Stances(message)))
         self.found = [mention for mention in mentions(message, lexicon, message.free) if self._counts(mention)]
         for mention in self.found:
             if mention.entry.kind == "title" or not mention.entry.soft:
@@ -176,7 +179,10 @@ class _Pass:
     def _anchors(self) -> tuple[str, ...]:
         """What a comparison compares with: the item named, else the one in focus, else the last list."""
         named = [item_id for reference in self.references for item_id in reference.item_ids]
-        named += [mention.entry.values[0] for mention in self.found if mention.entry.kind == "title"]
+        if _THAN_TITLE.search(self.message.low):
+            named += [mention.entry.values[0] for mention in self.found if mention.entry.kind == "title"]
+        elif any(mention.entry.kind == "title" for mention in self.found):
+            return tuple(named)  # "newer ones like Home Again": newer than what, nobody said
         if named:
             return tuple(named)
         if self.context.focus:
@@ -281,6 +287,8 @@ class _Pass:
             return self._result("why_not", items or liked, facts=False)
         if result := self._comparison(items, shown):
             return result
+        if intents.COUNT.search(low):
+            return None
         if result := self._item_question(items):
             return result
         if items or self.context.focus or len(shown) == 1:
@@ -327,7 +335,7 @@ class _Pass:
             named = [name for _, _, name in self.lexicon.attributes.named(low)]
             if not intents.MORE.search(low) and not self._denies(low):
                 return self._result("item_question", pointed, attribute=next(iter(asked + named), None), facts=False)
-        if items and re.search(r"\b(?:what|who|where|when|how) (?:is|are|was|does|do|did)\b|\bwhat'?s\b", low):
+        if items and re.search(r"\b(?:what|who|where|when|how|which) (?:\w+ )?(?:is|are|was|does|do|did)\b|\bwhat'?s\b", low):
             named = [name for _, _, name in self.lexicon.attributes.named(low)]
             return self._result("item_question", items, attribute=named[0] if named else None, facts=False)
         return None
@@ -346,6 +354,11 @@ class _Pass:
         pointed = bool(self.references)
         if intents.REJECT.search(low) and (pointed or not self.found):
             return self._result("reject", self._rejected(items))
+        if pointed and intents.LIKES.search(low):
+            for reference in self.references:
+                for item_id in reference.item_ids[:1]:
+                    self.reading.add(Wish(None, "like", (item_id,), reference.start, reference.end, kind="soft"))
+            return self._result("recommend", items)
         if pointed and intents.REJECT_NAMED.search(low) and not self.reading.wishes:
             return self._result("reject", items, facts=False)
         wishes = [wish for wish in self.reading.wishes if wish.op not in ("about", "like")]
@@ -353,7 +366,7 @@ class _Pass:
             return self._result("accept", items, facts=False)
         if intents.PRAISE.match(low) and not wishes:
             return self._result("accept", items, facts=False)
-        if re.search(r"\b(?:that|this) one\b|^\W*(?:the )?\w+ one(?: please)?\W*$", low) and pointed and not wishes and len(self.message.tokens) <= 6:
+        if re.search(r"\b(?:that|this) one\b", low) and pointed and not wishes and len(self.message.tokens) <= 6:
             return self._result("accept", items, facts=False)
         return None
 

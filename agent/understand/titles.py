@@ -23,10 +23,11 @@ LIKE = re.compile(
 _SPOKEN_OF = re.compile(
     r"(?:\b(?:see|seen|saw|watch|watched|watching|rewatched|love|loved|loves|liked|likes|enjoy|enjoyed|hate|hated|adore|adored|recommend"
     r"|about|film|movie|called|named|titled|have|is|favou?rites? (?:is|are|was|were|movies? (?:is|are)|films? (?:is|are))|buy|get|take|order|find"
-    r"|try|of|why not|show me|not|and|or|directed|wrote|in|stars in|price of|much is|for|with)|看过|喜欢|讨厌|有|不喜欢)\s*[\"'*]?$"
+    r"|try|of|why not|show me|not|and|or|directed|wrote|in|stars in|price of|much is|for|with|does|did|has|was)|看过|喜欢|讨厌|有|不喜欢)\s*[\"'*]?$"
 )
-_NAMED = re.compile(r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled)\s*[\"'*]?$)")
+_NAMED = re.compile(r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled|compare|versus|vs\.?|between|directed|stars in|price of|much is|long is|who'?s in|why not)\s*[\"'*]?$)")
 _YEAR_AFTER = re.compile(r"[\"'*.\u2026!?]*\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
+_DATED = re.compile(r"\s*[(\[](?:1[89]|20)\d\d[)\]]")
 _QUOTES = "\"'*_`“”‘’«»「」『』《》"
 _MIN_SURE_LETTERS = 7
 """A single uncommon word in small letters is a title from this length on."""
@@ -44,6 +45,8 @@ def certainty(message: Message, tokens: list[Token], entries: list[Entry], lexic
     year, _ = year_after(message, end)
     if year is not None and any(entry.year is not None and abs(entry.year - year) <= 1 for entry in entries):
         return "sure"
+    if _DATED.match(message.low, end) and any(entry.year is not None for entry in entries):
+        return "doubtful"  # a film of that name, but of another year
     if quoted(message, start, end):
         return "sure"
     content = [token for token in tokens if token.norm not in function_words()]
@@ -86,6 +89,8 @@ def _one_word(
         return "no"
     if word.norm.isdigit():
         return "sure" if _NAMED.search(left) or (LIKE.search(left) and not left.rstrip().endswith("than")) else "no"
+    if len(message.tokens) == len(tokens) and word.norm not in frequent_words():
+        return "sure" if word.capital else "doubtful"
     if common or word.norm in lexicon.first_names:
         if capital and cue and tokens[0].norm not in ("i",):
             return "sure"

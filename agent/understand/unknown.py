@@ -12,7 +12,7 @@ from agent.understand.message import Message, Token
 from agent.understand.words import common_words, function_words
 
 _BEFORE_NAME = re.compile(
-    r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand)\s+(?:the\s+)?$"
+    r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand|(?:anything|something|films?|movies?|ones?|stuff) (?:from|with))\s+(?:the\s+)?$"
 )
 _BEFORE_THING = re.compile(
     r"\b(?:do you (?:have|sell|carry|stock|know)|have you got|got any|looking for|(?:something|anything|films?|movies?|ones?|more|stuff|items?) (?:just )?(?:like|similar to)|find me|show me|search for|where is|is|any|i want|i need|called|named|titled)"

@@ -18,8 +18,8 @@ from agent.understand.wishes import Wish
 _OR = re.compile(r"\s*(?:,?\s*\bor\b|/|,?\s*\beither\b|或者?|还是|,\s*(?=.{0,30}\bor\b))\s*(?:(?:a|an|the|by|with|some|maybe|even|from|in)\s+)*", re.ASCII)
 _AND = re.compile(r"\s*(?:,|&|,?\s*\band\b|和|跟|与)\s*(?:(?:a|an|the|by|with|some|from|in)\s+)*")
 _FILM_NOUN = re.compile(r"\s*(?:films?|movies?|flicks?|ones?|stuff|items?|products?)\b")
-_DESCRIBES = re.compile(r"\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really |such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$")
-_PAST = re.compile(r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently|would you|do you|have you|did you|are you|you like)\b")
+_DESCRIBES = re.compile(r"(?<!make )\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really |such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$")
+_PAST = re.compile(r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently|would you|do you(?! have| sell| carry| stock| know| got)|have you(?! got| any)|did you|are you|you like)\b")
 _FAN = re.compile(r"\s*(?:films?|movies?|genres?)?\s*(?:fan|buff|lover|person|guy|girl|nerd|junkie|freak)s?\b")
 _IS_PRAISED = re.compile(r"\s*(?:is|was|are|were)\b(?!\s*(?:fine|ok|okay|good|what))|\s*'s\s+(?:great|good|the best|my)")
 _GOOD = re.compile(
@@ -86,7 +86,9 @@ def _wishes(
         quoted.add(scope.start)
     doubtful = any(mention.certainty == "doubtful" for mention in group)
     if scope:
-        kind = "soft" if scope.mild else "hard"
+        apart = entry.soft and bool(re.search(r"\w", message.low[scope.cue_end : first.start]))
+        named = lexicon.attributes.roles.get(entry.attribute) == "kind"
+        kind = "soft" if scope.mild or (apart and named) else "hard"  # "no potty humour" spares comedies
         values = entry.values
         return [Wish(entry.attribute, "eq", values, start, last.end, kind, "negative", doubtful)]  # type: ignore[arg-type]
     soft = entry.soft or taste or _is_soft(message, stances, group)
@@ -105,7 +107,7 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
         return True
     if _DESCRIBES.search(left) or _PAST.search(left) or _FAN.match(message.low, end):
         return True
-    if re.search(r"\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
+    if re.search(r"(?<!for )\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
         return True  # "the comedy between the two"
     if group[0].entry.kind in ("person", "surname") and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
         return True

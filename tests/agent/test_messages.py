@@ -29,7 +29,8 @@ def fields(text: str) -> set[str]:
 def used_keys() -> set[str]:
     code = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "agent").rglob("*.py"))
     bounds = {f"wish.{family}{op}" for family in ("", "price_", "year_", "minutes_") for op in ("le", "lt", "ge", "gt")}
-    return set(LITERAL.findall(code)) | bounds | {"wish.year_eq"}
+    ranges = {f"wish.{family}_range" for family in ("year", "price", "number")}
+    return set(LITERAL.findall(code)) | bounds | ranges | {"wish.year_eq"}
 
 
 def test_both_languages_have_the_same_keys() -> None:

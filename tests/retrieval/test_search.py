@@ -1,6 +1,7 @@
 """A whole search: exact filters, branches, seeds, what happens when a part fails."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -201,3 +202,12 @@ def test_when_chroma_fails_the_scan_stands_in(opened: Opener, monkeypatch: pytes
     assert ids(result.candidates) == ids(whole.candidates)
     with pytest.raises(IndexUnavailable, match="disk I/O error"):
         retriever.dense.nearest(retriever.vector_of("a"), k=3, id_rank=retriever.table.id_rank)
+
+
+def test_threads_share_a_retriever(big: Retriever) -> None:
+    queries = [text(f"w{i} love war", filters=(Filter("year", "ge", (1920 + 10 * (i % 5),)),)) for i in range(10)]
+    queries += [text(f"w{i} sea") for i in range(10)]
+    alone = [ids(big.search(query).candidates) for query in queries]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda query: ids(big.search(query).candidates), queries))
+    assert together == alone

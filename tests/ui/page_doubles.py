@@ -140,9 +140,7 @@ class ScriptedChat:
         self.log.record_edit(tenant, session_id, facts)
 
     def _answer(self, request: TurnRequest, reply: Reply, session_id: str) -> Answer:
-        near = [
-            {"item": shown, "breaks": [wish.id for wish in reply.wishes[:1]]} for shown in cards(reply.near)
-        ]
+        near = [{"item": shown, "breaks": [wish.id for wish in reply.wishes[:1]]} for shown in cards(reply.near)]
         return Answer(
             session_id=session_id,
             turn_id=self.log.new_turn_id(request.tenant),

@@ -26,7 +26,7 @@ async def _answer(settings: Settings, text: str) -> tuple[Answer, str]:
     quiet = settings.model_copy(
         update={
             "llm": settings.llm.model_copy(update={"engine": "off"}),
-            "chat": settings.chat.model_copy(update={"exploration": 0.0, "rewrite_pitch": False}),
+            "chat": settings.chat.model_copy(update={"exploration": 0.0}),
         }
     )
     parts = make_parts(quiet)

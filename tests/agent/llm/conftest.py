@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -120,7 +120,7 @@ def tiny_lora(make_lora: Callable[..., Path], tiny_dir: Path, tmp_path_factory: 
 
 
 @pytest.fixture
-def edit_lora(tiny_lora: Path, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+def edit_lora(tiny_lora: Path, tmp_path: Path) -> Callable[..., Path]:
     """A copy of the tiny LoRA with changed config fields or tensors."""
 
     def edit(
@@ -136,4 +136,4 @@ def edit_lora(tiny_lora: Path, tmp_path: Path) -> Iterator[Callable[..., Path]]:
         save_file(weights, folder / "adapter_model.safetensors")
         return folder
 
-    yield edit
+    return edit

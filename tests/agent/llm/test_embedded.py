@@ -21,7 +21,7 @@ from retrieval.errors import EngineBusy, EngineError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LONG = Limits(max_tokens=800, seconds=60, temperature=1.5)
+LONG = Limits(max_tokens=300, seconds=60, temperature=1.5)
 """At this temperature the tiny model practically never draws one of the 17 control tokens of 49,152 early."""
 SHORT = Limits(max_tokens=3)
 
@@ -51,6 +51,11 @@ async def first_text(stream: AsyncIterator[Chunk]) -> Chunk:
     raise AssertionError("no text came")
 
 
+async def drain(stream: AsyncIterator[Chunk]) -> None:
+    async for _ in stream:
+        pass
+
+
 def pid(engine: EmbeddedEngine) -> int:
     assert engine._process is not None
     assert engine._process.pid is not None
@@ -64,7 +69,9 @@ def is_alive(process: int) -> bool:
 
 class TestOnSmol:
     async def test_stream(self, engine: EmbeddedEngine) -> None:
-        chunks = await collect(engine, Limits(max_tokens=30), Prompt((Message("user", "What is the capital of France?"),)))
+        chunks = await collect(
+            engine, Limits(max_tokens=30), Prompt((Message("user", "What is the capital of France?"),))
+        )
         assert "Paris" in text(chunks)
         assert [chunk.finish for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
         assert chunks[-1].finish == "stop"
@@ -163,7 +170,7 @@ async def test_seconds_end_an_answer(small: EmbeddedEngine) -> None:
 async def test_errors_are_sentences_and_the_engine_goes_on(small: EmbeddedEngine) -> None:
     with pytest.raises(EngineError, match="grammar cannot be read"):
         await small.fill(CHAT, "root ::= nothing", SHORT)
-    with pytest.raises(EngineError, match="the option|The option"):
+    with pytest.raises(EngineError, match="The option"):
         await small.choose(CHAT, [""])
     assert (await collect(small))[-1].finish
 
@@ -181,15 +188,6 @@ class TestAdapters:
         assert await small.choose(CHAT, [" a", " film"]) == base
         assert await small.list_adapters() == ("ada-1",)
 
-        # A crash takes nothing of this away.
-        await small.use_adapter("ada-1")
-        os.kill(pid(small), signal.SIGKILL)
-        await asyncio.sleep(0.1)
-        await small.wait_ready(60)
-        assert await small.choose(CHAT, [" a", " film"]) == changed
-        assert await small.list_adapters() == ("ada-1",)
-        await small.use_adapter(None)
-
     async def test_refusals(self, small: EmbeddedEngine, tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="No such file"):
             await small.load_adapter("ada-2", tmp_path)
@@ -197,23 +195,29 @@ class TestAdapters:
             await small.use_adapter("ada-2")
 
 
-async def test_a_killed_worker_fails_its_call_at_once_and_comes_back(small: EmbeddedEngine) -> None:
+async def test_a_killed_worker_fails_its_call_at_once_and_comes_back_as_it_was(
+    small: EmbeddedEngine, tiny_lora: Path
+) -> None:
+    await small.load_adapter("ada-kept", tiny_lora)
+    await small.use_adapter("ada-kept")
+    before = await small.choose(CHAT, [" a", " film"])
     stream = small.stream(CHAT, LONG)
     await first_text(stream)
-    waiting = asyncio.create_task(collect(small))
+    waiting = asyncio.create_task(small.choose(CHAT, [" a", " film"]))
     await asyncio.sleep(0)
     dead = pid(small)
     os.kill(dead, signal.SIGKILL)
     start = time.monotonic()
-    with pytest.raises(EngineError, match="restarts"):
-        while True:
-            await first_text(stream)
+    with pytest.raises(EngineError, match="is being restarted"):
+        await drain(stream)
     assert time.monotonic() - start < 1
     assert small.status().state == "starting"
     assert "started again in 0.5 s" in small.status().detail
-    assert (await asyncio.wait_for(waiting, 60))[-1].finish  # what waited is answered by the next worker
-    assert small.status().state == "ready"
+    assert await asyncio.wait_for(waiting, 60) == before  # by the next worker, with the same adapter
+    assert (small.status().state, small.status().adapter) == ("ready", "ada-kept")
+    assert "ada-kept" in await small.list_adapters()
     assert not is_alive(dead)
+    await small.use_adapter(None)
 
 
 class TestLife:
@@ -268,7 +272,8 @@ from agent.llm.embedded import EmbeddedEngine
 async def main():
     engine = EmbeddedEngine({model!r}, pathlib.Path({folder!r}), device="cpu", threads=1)
     await engine.start()
-    await engine.wait_ready(60)
+    while engine._process is None:
+        await asyncio.sleep(0.01)
     sys.stdout.write(json.dumps(engine._process.pid) + "\\n")
     sys.stdout.flush()
     if {wait}:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from llm_chat import CHAT
 
 from agent.llm import generation, scoring
 from agent.llm.generation import Cancelled, OutOfTime, Reader, Watch
+from agent.llm.model import LoadedModel
 from retrieval.errors import EngineError
 
 OPTIONS = [" Heat", " The Godfather", " A", " Amélie (2001) 日本", " Heat and Dust", "\n", " The God"] + [
@@ -13,7 +16,7 @@ OPTIONS = [" Heat", " The Godfather", " A", " Amélie (2001) 日本", " Heat and
 ]
 
 
-def naive(model, option):
+def naive(model: LoadedModel, option: str) -> float:
     """One full forward for one option, no cache, no mask."""
     ids = list(generation.prompt_ids(model, CHAT, 30))
     own = model.renderer.encode_text(option)
@@ -22,49 +25,51 @@ def naive(model, option):
     return sum(float(logits[len(ids) + n - 1, token]) for n, token in enumerate(own))
 
 
-def choose(model, options=OPTIONS, watch=None):
+def choose(model: LoadedModel, options: Sequence[str] = OPTIONS, watch: Watch | None = None) -> tuple[float, ...]:
     return scoring.choose(model, Reader(model), None, CHAT, options, watch or Watch(60))
 
 
-def test_equals_one_forward_for_each_option(tiny, monkeypatch):
+def test_equals_one_forward_for_each_option(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """fp32: 1e-3 nats; in several rows."""
     monkeypatch.setattr(scoring, "ROW_TOKENS", 16)
     assert choose(tiny) == pytest.approx([naive(tiny, option) for option in OPTIONS], abs=1e-3)
 
 
-def test_equals_one_forward_for_each_option_in_bf16(smol):
+def test_equals_one_forward_for_each_option_in_bf16(smol: LoadedModel) -> None:
     """bf16 rounds differently for other shapes; over SmolLM2's 30 layers up to 0.3 nats were seen on sums near -20."""
     options = OPTIONS[:7]
     assert choose(smol, options) == pytest.approx([naive(smol, option) for option in options], abs=0.6)
 
 
-def test_models_without_plain_attention_are_scored_one_by_one(tiny, monkeypatch):
+def test_models_without_plain_attention_are_scored_one_by_one(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scoring, "is_plain_attention", lambda model: False)
     assert choose(tiny, OPTIONS[:4]) == pytest.approx([naive(tiny, option) for option in OPTIONS[:4]], abs=1e-3)
 
 
-def test_the_order_of_options_does_not_matter(tiny):
+def test_the_order_of_options_does_not_matter(tiny: LoadedModel) -> None:
     assert choose(tiny, OPTIONS[::-1])[::-1] == pytest.approx(choose(tiny), abs=1e-3)
 
 
-def test_scoring_leaves_the_kept_prompt_alone(tiny):
+def test_scoring_leaves_the_kept_prompt_alone(tiny: LoadedModel) -> None:
     reader = Reader(tiny)
     first = scoring.choose(tiny, reader, None, CHAT, OPTIONS, Watch(60))
     assert scoring.choose(tiny, reader, None, CHAT, OPTIONS, Watch(60)) == first
     assert reader.reused_tokens > 0
 
 
-def test_no_options(tiny):
+def test_no_options(tiny: LoadedModel) -> None:
     assert choose(tiny, []) == ()
 
 
 @pytest.mark.parametrize("bad", ["", "word " * 2_000])
-def test_options_of_no_or_too_many_tokens_are_refused(tiny, bad):
+def test_options_of_no_or_too_many_tokens_are_refused(tiny: LoadedModel, bad: str) -> None:
     with pytest.raises(EngineError, match="tokens: give 1 to"):
         choose(tiny, [" ok", bad])
 
 
-def test_cancel_and_timeout(tiny):
+def test_cancel_and_timeout(tiny: LoadedModel) -> None:
     with pytest.raises(Cancelled):
         choose(tiny, watch=Watch(60, lambda: True))
     with pytest.raises(OutOfTime):

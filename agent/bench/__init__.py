@@ -1,0 +1,1 @@
+"""Measures the conversation: scripted talks as they come out, and how long single turns take."""

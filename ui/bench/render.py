@@ -1,0 +1,199 @@
+"""The benchmark file as BENCHMARKS.md: every figure with its n and its range, and what was not measured.
+
+Knows nothing of how anything is measured: it prints what stands in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from agent.bench.spread import Spread
+from agent.bench.turn_times import SideTimes, TurnTimes
+from ui.bench.index import IndexCost, Quantiles
+from ui.bench.render_talk import talk_lines
+from ui.bench.report import Report, Section
+from ui.bench.startup import Starts, StartTimes
+
+T = TypeVar("T")
+
+HEAD = """# Benchmarks
+
+Rendered from {file} by `chatalogue bench render`; not edited by hand. A range in brackets runs from the least to the
+greatest value, one marked 95 % is a bootstrap interval of the median. Times depend on the machine: read the ratios.
+"""
+REPRODUCE = """## How to reproduce
+
+    make bench FILMS=movies.jsonl.gz        everything, then this page
+    chatalogue bench all --films movies.jsonl.gz --out bench.json
+    chatalogue bench render bench.json
+
+A section is measured again by its own command, which stands below it and replaces that section of the file alone.
+Settings are those of `chatalogue config show`, with exploration 0 so that runs repeat, and a data directory of the
+benchmark's own. `movies.jsonl.gz` is the open movie set (JSON lines with `id`, `title`, `year`, `genres`, `cast`,
+`director`, `overview`). Leave the machine alone meanwhile: the load stands beside each section.
+"""
+ALWAYS_UNMEASURED = (
+    "the first installation by `make serve` (it depends on the network)",
+    "a GPU, and the vLLM engine",
+    "several customers at once",
+    "the quality of recommendations (the conversations below are two samples, not a measure)",
+    "start-up with the files of the packages not yet in the operating system's memory",
+)
+
+
+def render(report: Report, file: str) -> str:
+    """The whole page; `file` is the name under which the reader finds the figures."""
+    parts = [
+        HEAD.format(file=f"`{file}`"),
+        "\n".join(_machine(report)) + "\n",
+        REPRODUCE,
+        _section("Start and stop", report.start, _start),
+        _section("Index and search", report.index, _index),
+        _section("Single turns", report.turns, _turns),
+        _section("Ten turns in the Reel Shop", report.talk_shop, talk_lines),
+        _section("Ten turns over the films", report.talk_films, talk_lines),
+        "\n".join(_unmeasured(report)) + "\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _section(title: str, section: Section[T] | None, lines: Callable[[T], list[str]]) -> str:
+    if section is None:
+        return ""
+    when = section.at.strftime("%Y-%m-%d %H:%M UTC")
+    how = (
+        f"`{section.command}` · {when} · commit {section.commit} · {section.seconds:.0f} s · "
+        f"load {section.load_1m:g} before"
+    )
+    return "\n".join([f"## {title}", "", *lines(section.result), "", how, ""])
+
+
+def _machine(report: Report) -> list[str]:
+    machine = report.machine
+    packages = ", ".join(f"{name} {number}" for name, number in sorted(machine.packages.items()))
+    rows = [
+        ("processor", machine.cpu),
+        ("cores", str(machine.cores)),
+        ("memory", f"{machine.memory_gib:g} GiB"),
+        ("system", machine.os),
+        ("Python", machine.python),
+        ("packages", packages),
+    ]
+    return _table(("machine", ""), rows)
+
+
+def _start(times: StartTimes) -> list[str]:
+    rows = [
+        ("n", *(str(len(kind.exit_codes)) for kind in (times.cold, times.warm))),
+        *(
+            (label, *(_seconds(getattr(kind, name)) for kind in (times.cold, times.warm)))
+            for name, label in (
+                ("healthz", "`/healthz` answers"),
+                ("ready", "`/readyz` says ok, language model included"),
+                ("first_answer", "first chat answer has come over HTTP"),
+                ("stop", "SIGTERM to the end of the process"),
+            )
+        ),
+        ("exit codes", *(_codes(kind) for kind in (times.cold, times.warm))),
+    ]
+    return [
+        "Seconds from the start of `chatalogue serve` on the demo shop, median [range]. Cold: an empty data directory, "
+        "so the shop is indexed and the weights are converted first. Warm: the same directory again.",
+        "",
+        *_table(("", "cold", "warm"), rows),
+    ]
+
+
+def _codes(starts: Starts) -> str:
+    return ", ".join(map(str, starts.exit_codes)) or "-"
+
+
+def _index(cost: IndexCost) -> list[str]:
+    queries = cost.queries
+    builds = [
+        (label, f"{one.seconds:.1f}", f"{one.cpu_seconds:.1f}", f"{one.peak_rss_gib:.2f}", "1")
+        for label, one in (("from nothing", cost.first), ("the same file again", cost.again))
+    ]
+    searches = [
+        ("embedding the query alone", *_quantiles(queries.encode_ms), str(queries.n_queries)),
+        ("no filter", *_quantiles(queries.unfiltered_ms), str(queries.n_queries)),
+        *(
+            (f"filter that leaves {share}", *_quantiles(times), str(queries.n_queries))
+            for share, times in queries.filtered_ms.items()
+        ),
+    ]
+    return [
+        f"`chatalogue index {cost.catalogue} --keep-first`: {cost.n_items:,} items, {cost.n_rejected:,} rows left out.",
+        "",
+        *_table(("index", "s", "processor s", "peak memory GiB", "n"), builds),
+        "",
+        "One query at a time (embed, retrieve 200, fuse, filter), milliseconds:",
+        "",
+        *_table(("query", "p50", "p95", "n"), searches),
+        "",
+        f"HNSW finds {queries.hnsw_recall_at_200:.1%} of the exact 200 nearest; with a filter search is exact. "
+        f"Peak memory of building and searching in one process: {queries.serving_peak_rss_gib:.2f} GiB.",
+    ]
+
+
+def _turns(times: TurnTimes) -> list[str]:
+    marks = (
+        ("cards", "cards on screen"),
+        ("first_word", "first word"),
+        ("sentence", "first sentence after the list, where the model was asked"),
+        ("total", "whole turn"),
+    )
+    header = ("ms", *(f"model {side.side}: {what}" for side in times.sides for what in ("p50 [95 %]", "p95", "n")))
+    rows = [
+        (label, *(cell for side in times.sides for cell in _milliseconds(getattr(side, name)))) for name, label in marks
+    ]
+    return [
+        f"First messages to the demo shop ({times.n_items} items), the same to both sides in turns, one at a time, in "
+        f"one process. The model is {times.model}.",
+        "",
+        *_table(header, rows),
+        "",
+        *(f"- model {side.side}: {_counts(side)}" for side in times.sides),
+    ]
+
+
+def _counts(side: SideTimes) -> str:
+    return (
+        f"asked in {side.model_asked} of {side.n} turns; a sentence of it refused by the grounding check in "
+        f"{side.refused}; degraded in {side.degraded}"
+    )
+
+
+def _unmeasured(report: Report) -> Iterable[str]:
+    sections = (
+        (report.start, "start and stop"),
+        (report.index, "index and search"),
+        (report.turns, "single turns"),
+        (report.talk_shop, "the conversation in the Reel Shop"),
+        (report.talk_films, "the conversation over the films"),
+    )
+    yield "## What was not measured"
+    yield ""
+    for section, name in sections:
+        if section is None:
+            yield f"- {name}: not in this file"
+    yield from (f"- {name}" for name in ALWAYS_UNMEASURED)
+
+
+def _seconds(spread: Spread | None) -> str:
+    return f"{spread.p50:.1f} [{spread.low:.1f} – {spread.high:.1f}]" if spread else "-"
+
+
+def _milliseconds(spread: Spread | None) -> tuple[str, str, str]:
+    if spread is None:
+        return "-", "-", "0"
+    return f"{spread.p50:.0f} [{spread.p50_low:.0f} – {spread.p50_high:.0f}]", f"{spread.p95:.0f}", str(spread.n)
+
+
+def _quantiles(times: Quantiles) -> tuple[str, str]:
+    return f"{times.p50:g}", f"{times.p95:g}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

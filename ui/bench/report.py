@@ -1,0 +1,128 @@
+"""The benchmark file: one JSON object, one section a benchmark, each measured again by itself.
+
+    report = read_report(path)                       an empty one where there is no file
+    write_report(path, report.model_copy(update={"turns": section}))
+
+Knows nothing of how anything is measured or printed.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.bench.transcripts import Transcript
+from agent.bench.turn_times import TurnTimes
+from retrieval.errors import BadRequest
+from ui.bench.index import IndexCost
+from ui.bench.machine import Machine, commit, load_1m
+from ui.bench.startup import StartTimes
+
+T = TypeVar("T")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Section(_Frozen, Generic[T]):
+    """One benchmark's result and how it came about; `command` is what measures it again."""
+
+    at: datetime
+    commit: str
+    load_1m: float
+    seconds: float
+    command: str
+    result: T
+
+
+class Report(_Frozen):
+    """Everything measured on one machine; None is not measured."""
+
+    v: Literal[1] = 1
+    machine: Machine
+    start: Section[StartTimes] | None = None
+    index: Section[IndexCost] | None = None
+    turns: Section[TurnTimes] | None = None
+    talk_shop: Section[Transcript] | None = None
+    talk_films: Section[Transcript] | None = None
+
+
+class Stamp:
+    """Notes when a measurement begins and makes its section when it has ended."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._load = load_1m()
+        self._at = datetime.now(UTC).replace(microsecond=0)
+
+    def section(self, result: T) -> Section[T]:
+        """The section of `result`, measured since this stamp was made."""
+        return Section(
+            at=self._at,
+            commit=commit(),
+            load_1m=self._load,
+            seconds=round((datetime.now(UTC) - self._at).total_seconds(), 1),
+            command=self._command,
+            result=result,
+        )
+
+
+def read_report(path: Path) -> Report:
+    """The report in the file.
+
+    Raises:
+        BadRequest: there is no such file, or it is not a benchmark file of this version.
+    """
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadRequest(f"There is no benchmark file {str(path)!r}; `chatalogue bench all` writes one.") from None
+    except (OSError, ValidationError) as error:
+        raise BadRequest(
+            f"{str(path)!r} is not a benchmark file of this version ({_short(error)}); name another file, "
+            "or move this one away."
+        ) from None
+
+
+def open_report(path: Path, machine: Machine) -> Report:
+    """The report to add sections to: a new one, or the one in the file when it is of this machine.
+
+    Raises:
+        BadRequest: the file is of another machine or with other packages, or cannot be read.
+    """
+    if not path.exists():
+        return Report(machine=machine)
+    report = read_report(path)
+    if report.machine != machine:
+        raise BadRequest(
+            f"The figures in {str(path)!r} come from another machine or other packages, and must not be mixed with "
+            "new ones; name another file, or delete this one and measure everything again."
+        )
+    return report
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        BadRequest: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadRequest(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+    return str(error)

@@ -1,0 +1,114 @@
+"""Conversations and single turns in this process, over a data directory of the benchmark's own.
+
+Puts parts together; what is measured and how stands in agent/bench.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.bench.scripts import Script, single_messages
+from agent.bench.transcripts import Transcript, run_script
+from agent.bench.turn import WatchedEngine
+from agent.bench.turn_times import Side, TurnTimes, time_turns
+from agent.conversation import Conversations
+from agent.llm.off import NoEngine
+from agent.llm.protocol import Engine
+from agent.settings import Settings
+from retrieval.demo import demo_articles_dir
+from retrieval.errors import EngineError
+from retrieval.loading import load_catalogue
+from ui.wiring import Parts, ensure_catalogue, index_items, make_parts, started
+
+ENGINE_SECONDS = 300.0
+"""The model's weights may have to be converted first."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Parts with an open catalogue and an engine that answers."""
+
+    parts: Parts
+    n_items: int
+
+    def side(self, engine: Engine) -> tuple[Conversations, WatchedEngine]:
+        """Conversations that speak through `engine`, and the watch on it."""
+        watched = WatchedEngine(engine)
+        return Conversations(self.parts.settings, self.parts.log, self.parts.shops, watched), watched
+
+
+def talk(settings: Settings, script: Script, films: Path | None, say: Say) -> Transcript:
+    """Hold the scripted conversation over `films` (None: the demo shop), which is indexed if it is not yet.
+
+    Raises:
+        ChatalogueError: the catalogue or the language model cannot be had.
+    """
+
+    async def run() -> Transcript:
+        async with _opened(settings, films) as ready:
+            chat, engine = ready.side(ready.parts.engine)
+            return await run_script(
+                chat, engine, ready.parts.log, script, tenant=settings.tenant, n_items=ready.n_items, progress=say
+            )
+
+    return asyncio.run(run())
+
+
+def turns(settings: Settings, say: Say) -> TurnTimes:
+    """Time single messages to the demo shop with the language model and without.
+
+    Raises:
+        ChatalogueError: the language model cannot be had.
+    """
+
+    async def run() -> TurnTimes:
+        async with _opened(settings, None) as ready:
+            sides = [Side("on", *ready.side(ready.parts.engine)), Side("off", *ready.side(NoEngine()))]
+            log = ready.parts.log
+            messages = single_messages()
+            return await time_turns(sides, log, messages, tenant=settings.tenant, n_items=ready.n_items, progress=say)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, films: Path | None) -> AsyncIterator[_Open]:
+    parts = make_parts(settings)
+    try:
+        async with started(parts.engine):
+            await asyncio.to_thread(_ensure, parts, films)
+            await asyncio.to_thread(parts.shops.refresh, settings.tenant)
+            shop = parts.shops.current(settings.tenant)
+            try:
+                await _until_ready(parts.engine)
+                yield _Open(parts, len(shop.table))
+            finally:
+                shop.retriever.close()
+    finally:
+        parts.log.close()
+
+
+def _ensure(parts: Parts, films: Path | None) -> None:
+    if films is None:
+        ensure_catalogue(parts)
+    elif parts.log.live_index(parts.settings.tenant) is None:
+        loaded = load_catalogue(films, keep_first=True)
+        index_items(parts, loaded.items, films.name, demo_articles_dir())
+
+
+async def _until_ready(engine: Engine) -> None:
+    """An engine that is switched off is what was asked for; one that does not come up is not."""
+    for _ in range(int(ENGINE_SECONDS / 0.1)):
+        status = engine.status()
+        if status.state in ("ready", "off"):
+            return
+        if status.state == "failed":
+            raise EngineError(status.detail)
+        await asyncio.sleep(0.1)
+    raise EngineError(f"The language model was not ready within {ENGINE_SECONDS:g} s.")

@@ -1,0 +1,162 @@
+"""`chatalogue bench ...`: each benchmark writes its section of one JSON file, `render` makes BENCHMARKS.md of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+
+from agent.bench.scripts import films_script, reel_shop_script
+from agent.settings import Settings, load_settings
+from retrieval.demo import demo_films_path
+from ui.bench import index, startup, talks
+from ui.bench.machine import this_machine
+from ui.bench.processes import bench_settings
+from ui.bench.render import render
+from ui.bench.report import Report, Stamp, open_report, read_report, write_report
+from ui.commands.output import print_result
+from ui.logs import configure_logs
+
+
+@dataclass(frozen=True, slots=True)
+class BenchCall:
+    """The options of every benchmark, as typed. `films` None: only what the demo shop can show."""
+
+    out: Path
+    films: Path | None = None
+    work: Path | None = None
+    config: Path | None = None
+    cold: int = 2
+    warm: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run: where its data directories lie, and the settings in force."""
+
+    call: BenchCall
+    settings: Settings
+    work: Path
+    console: Console
+
+    def say(self, line: str) -> None:
+        """Progress, on stderr."""
+        self.console.print(f"  {line}", markup=False, soft_wrap=True)
+
+    def at(self, name: str) -> Settings:
+        """The settings over the data directory `name` of this run."""
+        return bench_settings(self.settings, self.work / name)
+
+    def command(self, rest: str) -> str:
+        """How a section is measured again."""
+        return f"chatalogue bench {rest} --out {self.call.out.name}"
+
+
+Measure: TypeAlias = Callable[[Bench, Report], Report]
+
+
+def start(bench: Bench, report: Report) -> Report:
+    """Cold and warm starts of the server."""
+    stamp = Stamp(bench.command("start"))
+    settings = bench.at("start")
+    call = bench.call
+    result = startup.measure_start(settings.data_dir, settings, call.config, bench.say, cold=call.cold, warm=call.warm)
+    return report.model_copy(update={"start": stamp.section(result)})
+
+
+def index_cost(bench: Bench, report: Report) -> Report:
+    """Indexing and searching: the films where they are given, else the demo shop."""
+    films = bench.call.films
+    stamp = Stamp(bench.command(f"index{f' --films {films.name}' if films else ''}"))
+    data_dir = bench.at("films" if films else "shop-index").data_dir
+    result = index.measure_index(films or demo_films_path(), data_dir, bench.call.config, bench.say)
+    return report.model_copy(update={"index": stamp.section(result)})
+
+
+def turns(bench: Bench, report: Report) -> Report:
+    """Times of single turns, with the model and without."""
+    stamp = Stamp(bench.command("turns"))
+    result = talks.turns(bench.at("shop"), bench.say)
+    return report.model_copy(update={"turns": stamp.section(result)})
+
+
+def talk_shop(bench: Bench, report: Report) -> Report:
+    """Ten turns in the demo shop."""
+    stamp = Stamp(bench.command("talk"))
+    result = talks.talk(bench.at("shop"), reel_shop_script(), None, bench.say)
+    return report.model_copy(update={"talk_shop": stamp.section(result)})
+
+
+def talk_films(bench: Bench, report: Report) -> Report:
+    """Ten turns over the films; nothing without them."""
+    films = bench.call.films
+    if films is None:
+        return report
+    stamp = Stamp(bench.command(f"talk --films {films.name}"))
+    result = talks.talk(bench.at("films"), films_script(), films, bench.say)
+    return report.model_copy(update={"talk_films": stamp.section(result)})
+
+
+START: tuple[tuple[str, Measure], ...] = (("Start and stop", start),)
+INDEX: tuple[tuple[str, Measure], ...] = (("Index and search", index_cost),)
+TURNS: tuple[tuple[str, Measure], ...] = (("Single turns", turns),)
+TALK: tuple[tuple[str, Measure], ...] = (("Conversation in the Reel Shop", talk_shop), ("Over the films", talk_films))
+ALL = (*START, *INDEX, *TURNS, *TALK)
+
+
+def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:
+    """Measure one section after the other and put them into the file, beside what stands there."""
+    report = open_report(call.out, this_machine())
+    _run(call, measures, report, call.out)
+    _say_where(call.out)
+
+
+def run_all(call: BenchCall) -> None:
+    """Measure everything into a new file, which appears when it is complete; what there is until then is in `.part`."""
+    part = call.out.with_name(call.out.name + ".part")
+    _run(call, ALL, Report(machine=this_machine()), part)
+    os.replace(part, call.out)
+    _say_where(call.out)
+
+
+def _run(call: BenchCall, measures: tuple[tuple[str, Measure], ...], report: Report, file: Path) -> None:
+    configure_logs()
+    settings = load_settings(call.config).settings
+    bench_settings(settings, call.out)  # refuses what it must before anything takes minutes
+    write_report(file, report)  # the same for a folder that cannot be written
+    console = Console(stderr=True, highlight=False)
+    with _work_folder(call.work) as work:
+        bench = Bench(call, settings, work, console)
+        for title, measure in measures:
+            console.print(f"{title} ...", style="bold")
+            report = measure(bench, report)
+            write_report(file, report)
+
+
+def _say_where(out: Path) -> None:
+    print_result(f"The figures are in {out}; `chatalogue bench render {out}` makes BENCHMARKS.md of them.")
+
+
+def run_render(file: Path, to: Path) -> None:
+    """Write the page of a benchmark file."""
+    page = render(read_report(file), file.name)
+    temporary = to.with_name(f".{to.name}.{os.getpid()}")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, to)
+    print_result(f"{to} is written.")
+
+
+@contextmanager
+def _work_folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="chatalogue-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
