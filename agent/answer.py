@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.preferences import Polarity, Preference, PreferenceKind, PreferenceOperator
-from retrieval.items import Item
+from retrieval.items import AttributeValue, Item
 
 Action: TypeAlias = Literal["recommend", "ask", "answer", "handoff", "decline", "chat"]
 
@@ -41,7 +41,7 @@ class ShownItem(_Frozen):
     why: str = Field("", description="one sentence that names the customer's wish")
     matched: list[str] = Field(default_factory=list, description='"attribute: value" pairs that meet a wish')
     trade_off: str | None = Field(None, description="one honest disadvantage for this wish")
-    attributes: dict[str, float | str | list[str]] = Field(default_factory=dict)
+    attributes: dict[str, int | float | str | list[str]] = Field(default_factory=dict)
 
 
 class Alternative(_Frozen):
@@ -200,5 +200,14 @@ def shown_item(
         why=why,
         matched=list(matched),
         trade_off=trade_off,
-        attributes={name: list(v) if isinstance(v, tuple) else v for name, v in item.attributes.items()},
+        attributes={name: _json_value(value) for name, value in item.attributes.items()},
     )
+
+
+def _json_value(value: AttributeValue) -> int | float | str | list[str]:
+    """Whole numbers as whole numbers: a year is 1994, not 1994.0."""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -17,8 +17,10 @@ from retrieval.items import Item
 from retrieval.shape import CatalogueShape
 from retrieval.text import fold
 
-MIN_SUPPORT = 0.55
-"""Share of a sentence's content words that must stand in the item's fields or the customer's wishes."""
+MIN_SUPPORT = 0.6
+"""Share of a sentence's content words that must stand in the item's fields or the customer's wishes.
+
+Demo films: true sentences of the tests have at least 0.75, 99.9 % of other films' sentences at most 0.43."""
 MAX_VALUES = 400
 """Attributes with more values than this (people) are covered by the check of names."""
 STEM = 5
@@ -45,7 +47,9 @@ _LOADED = (
 _CLAIMS = re.compile(_LOADED)
 _NEGATIONS = re.compile(r"\b(?:not|no|never|nothing|nobody|none|without|neither|nor|cannot|\w+n't)\b")
 """Said only where the item's text says it: "it is not violent" turns a supported word round."""
-_SELF = re.compile(r"\b(i|i'm|i’m|me|my|we|our|us|assistant|ai|language model|prompt|system|instruction\w*|customer)\b")
+_SELF = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|me|my|we|our|us)\b")
+_MACHINERY = re.compile(r"\b(?:assistant|ai|language model|prompt|system|instruction\w*|customer)\b")
+"""Words of our own workings; an item may be about an assistant."""
 _ODD = re.compile(r"[<>{}\[\]|\\`*#_=$€£¥%]|https?:|www\.|\w\.(?:com|net|org|io|example)\b")
 _MINUTES = re.compile(r"(\d+)[\s-]*min(?:utes?|s)?\b")
 _NAME = r"[A-Z][\w.'’-]*(?:\s+(?:[a-z]{2,3}\s+)?[A-Z][\w.'’-]*)*"
@@ -93,9 +97,10 @@ class Grounding:
         return (
             self._wrong_number(sentence, lowered)
             or self._wrong_role(untitled)
-            or _unknown_name(sentence, own, frozenset(_WORD.findall(fold(self.item.document()))))
+            or _unknown_name(sentence, own, frozenset(map(_plain, _WORD.findall(fold(self.item.document())))))
             or self._wrong_value(lowered)
-            or _unbacked_claim(lowered, own)
+            or _unbacked_claim(_CLAIMS, lowered, own)
+            or _unbacked_claim(_MACHINERY, fold(untitled), own)
             or self._unbacked_negation(fold(untitled))
             or _thin(lowered, supported)
         )
@@ -177,8 +182,8 @@ def _inflected(word: str, value: str) -> bool:
     return len(value) >= STEM and word[:STEM] == value[:STEM] and abs(len(word) - len(value)) <= MAX_ENDING
 
 
-def _unbacked_claim(lowered: str, own: frozenset[str]) -> str | None:
-    for match in _CLAIMS.finditer(lowered):
+def _unbacked_claim(claims: re.Pattern[str], lowered: str, own: frozenset[str]) -> str | None:
+    for match in claims.finditer(lowered):
         if not all(_known(word, own) for word in match.group(0).split()):
             return f"{match.group(0)!r} claims what no field says"
     return None

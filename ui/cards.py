@@ -84,14 +84,13 @@ def _card(
     said_title = item.title if len(item.title) <= MAX_SAID_TITLE else item.title[: MAX_SAID_TITLE - 1] + "…"
     priced = item.price is not None
     timed = any(name.endswith("_min") for name in item.attributes)
-    subtitle = _first(item, _SUBTITLE_NAMES)
     reasons = tuple(
         reason for reason in CARD_REASONS if (priced or reason != "too_expensive") and (timed or reason != "too_long")
     )
     return CardView(
         item=item,
         turn_id=turn_id,
-        cover=_cover(item, subtitle),
+        cover=_inline_cover(item),
         facts=_facts(item, words),
         price=f"{item.price.amount} {item.price.currency}" if item.price else None,
         link=safe_link(item.url),
@@ -142,11 +141,15 @@ def _first(item: ShownItem, names: tuple[str, ...]) -> str:
     return ""
 
 
-def _cover(item: ShownItem, subtitle: str) -> str:
-    """The drawn cover as a data: address. A catalogue's picture is never fetched: the page asks no other host."""
+def cover_of(item: ShownItem) -> str:
+    """The drawn cover of any item, as SVG."""
     genres: list[str] = []
     for name in _GENRE_NAMES:
         value = item.attributes.get(name)
         genres += value if isinstance(value, list) else [value] if isinstance(value, str) else []
-    svg = cover_svg(item.title, subtitle, item.id, tuple(genres))
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return cover_svg(item.title, _first(item, _SUBTITLE_NAMES), item.id, tuple(genres))
+
+
+def _inline_cover(item: ShownItem) -> str:
+    """The cover as a data: address. A catalogue's picture is never fetched: the page asks no other host."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(cover_of(item).encode()).decode()}"

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 from contextlib import suppress
+from importlib import import_module
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from agent.settings import ServerSettings, Settings
 from retrieval.errors import SettingsError
+from ui.covers import add_covers
 from ui.logs import configure_logs
 from ui.wiring import Parts, ensure_catalogue, make_parts, started
 
@@ -66,6 +68,8 @@ def serve(settings: Settings) -> None:
     check_address(settings.server)
     # Before Gradio is imported, which reads it once: nothing of a shop's chats goes to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Before torch is imported: threads that spin while they wait starve the model's process on a small machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     configure_logs()
     parts = make_parts(settings)
     try:
@@ -80,9 +84,9 @@ async def _serve(parts: Parts) -> None:
     async with started(parts.engine):  # first: the model loads in its own process while we do the rest
         await asyncio.to_thread(ensure_catalogue, parts)
         opened = asyncio.create_task(asyncio.to_thread(parts.shops.refresh, parts.settings.tenant))
-        app = await asyncio.to_thread(_make_app, parts)
+        await asyncio.to_thread(import_module, "ui.page")  # Gradio: seconds, while the catalogue is opened
         await opened
-        parts.shops.current(parts.settings.tenant)  # says why when the catalogue could not be opened
+        app = _make_app(parts)
         config = uvicorn.Config(
             app,
             host=server_settings.host,
@@ -100,11 +104,19 @@ async def _serve(parts: Parts) -> None:
 
 
 def _make_app(parts: Parts) -> FastAPI:
-    from agent.api.app import create_api
-    from ui.page import mount_page  # imports Gradio: seconds
+    """API, covers, then the page, which takes every address that is left.
 
-    services = parts.services
-    return mount_page(create_api(services), services)
+    Raises:
+        IndexUnavailable: the catalogue could not be opened; says why.
+    """
+    from agent.api.app import create_api
+    from ui.page import mount_page
+
+    services, tenant = parts.services, parts.settings.tenant
+    shop = parts.shops.current(tenant)
+    app = create_api(services)
+    add_covers(app, parts.shops, tenant)
+    return mount_page(app, services, demo=bool(shop.name))
 
 
 class _AnnouncingServer(uvicorn.Server):

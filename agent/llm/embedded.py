@@ -11,7 +11,7 @@ import itertools
 import logging
 import multiprocessing
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -127,7 +127,7 @@ class EmbeddedEngine:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[Chunk]:
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
         """Text as it comes; see `Engine.stream`."""
         call = self._submit(wire.Stream(prompt, limits), limits.seconds)
         try:

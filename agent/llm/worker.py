@@ -83,6 +83,10 @@ class _Bench:
     def __init__(self, args: wire.WorkerArgs) -> None:
         folder = resolve_model(args.model, args.models_dir)  # before torch: a wrong name fails in an instant
         import torch
+        import transformers.utils
+
+        # transformers imports sklearn, a second's work, for a helper of speculative decoding that is not used here.
+        transformers.utils.is_sklearn_available = lambda: False  # type: ignore[attr-defined]
 
         from agent.llm.generation import Reader
         from agent.llm.grammar import Filler

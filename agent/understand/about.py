@@ -16,15 +16,27 @@ from agent.understand.words import function_words
 MAX_ABOUT_CHARS = 160
 
 _CUE = re.compile(
-    r"(?<!what )(?<!how )(?<!know )(?<!care )(?<!talk )(?<!forget )(?<!think )(?<!sure )(?<!me )(?<!more )(?<!'s it )(?<!is it )(?<!thought )(?<!heard )(?<!worry )(?<!something )?"
-    r"\b(?:about|where|in which|set (?:in|during|on|at)|dealing with|on the (?:subject|topic|theme) of|involving|centered (?:on|around)|focus(?:ed|ing) on|based on|revolv\w+ around)\s+"
-    r"(?P<text>(?!it\b|that\b|this\b|them\b|these\b|those\b|the same\b|you\b|your?s?\b|to\b|a (?:week|month|day)\b|(?:\d|an? (?:couple of )?hour|(?:half|one|two|three|five|ten|twelve|fifteen|twenty|thirty|forty|fifty|ninety|a hundred)[\w\s-]{0,14}(?:hours?|minutes?|euros?|dollars?|bucks|years?|pounds|quid)\b)|the (?:second|first|third|last|fourth|fifth)\b|i\b|(?:some|any)thing\b|my order)[^.;!?\n]{3,})"
+    r"(?<!what )(?<!how )(?<!know )(?<!care )(?<!talk )(?<!forget )(?<!think )(?<!sure )(?<!me )(?<!more"
+    r" )(?<!'s it )(?<!is it )(?<!thought )(?<!heard )(?<!worry )(?<!something )?"
+    r"\b(?:about|where|in which|set (?:in|during|on|at)|dealing with|on the (?:subject|topic|theme) of"
+    r"|involving|centered (?:on|around)|focus(?:ed|ing) on|based on|revolv\w+ around)\s+"
+    r"(?P<text>(?!it\b|that\b|this\b|them\b|these\b|those\b|the same\b|you\b|your?s?\b|to\b|a (?:week"
+    r"|month|day)\b|(?:\d|an? (?:couple of )?hour|(?:half|one|two|three|five|ten|twelve|fifteen|twenty"
+    r"|thirty|forty|fifty|ninety|a hundred)[\w\s-]{0,14}(?:hours?|minutes?|euros?|dollars?|bucks|years?"
+    r"|pounds|quid)\b)|the (?:second|first|third|last|fourth|fifth)\b|i\b|(?:some|any)thing\b"
+    r"|my order)[^.;!?\n]{3,})"
     r"|(?:关于|讲述?)(?P<han>[^,.;!?的]{2,20})(?:的|$|[,.])"
 )
-_TALK = re.compile(r"\b(?:that|it|lot|read|say|said|hear|heard|told|thinking|dream\w*|excited|worried|right|wrong|crazy|more|learn\w*|asked|like)\s*$")
+_TALK = re.compile(
+    r"\b(?:that|it|lot|read|say|said|hear|heard|told|thinking|dream\w*|excited|worried|right|wrong|crazy"
+    r"|more|learn\w*|asked|like)\s*$"
+)
 _STOP = re.compile(
-    r",?\s*\b(?:but|preferably|ideally|please|though|from the|from (?:19|20)\d\d|starring|directed by|made (?:in|before|after)|(?:under|below|before|after|over) (?:\d|two|an?\b|[€$£])"
-    r"|on (?:blu|dvd|4k)|with (?:no|less|[A-Z])|and (?:not|nothing|no|under|preferably|it|ideally)|if possible|thanks?)\b|,\s*(?:not?|nothing|without|under|from|something|preferably|by|with|in|on|can|do|i|it|nothing)\b"
+    r",?\s*\b(?:but|preferably|ideally|please|though|from the|from (?:19|20)\d\d|starring|directed by"
+    r"|made (?:in|before|after)|(?:under|below|before|after|over) (?:\d|two|an?\b|[€$£])"
+    r"|on (?:blu|dvd|4k)|with (?:no|less|[A-Z])|and (?:not|nothing|no|under|preferably|it|ideally)"
+    r"|if possible|thanks?)\b|,\s*(?:not?|nothing|without|under|from|something|preferably|by|with|in|on"
+    r"|can|do|i|it|nothing)\b"
 )
 _REQUEST = frozenset(
     """
@@ -35,7 +47,8 @@ care cast catalogue category character characters chat chatting cheap check chec
 come comes cool correct could currently dad day days decent definitely details directed director directors dollar
 dollars dont down dude early else ending enjoy enjoyed enjoying enough euro euros even evening ever exactly
 excellent expensive family fantastic favorite favourite feel feeling film films find finding fine first flick flicks
-friend friends fun genre genres gift gifts present get girlfriend give go god going gonna good goodness gosh got gotta great guess guy
+friend friends fun genre genres gift gifts present
+get girlfriend give go god going gonna good goodness gosh got gotta great guess guy
 guys had haha hahaha half has have haven hear heard hell hello help here hey hi hmm hmmm home hope hour hours house
 hru huge hulu husband id idea ideally ideas im imdb indeed instead interested interesting item items ive job just
 kids kind kinds know last late later least less lets like liked likes list little lol long look looking looks lot
@@ -54,14 +67,22 @@ want wanted wants watch watched watching watchs week weekend welcome well went w
 working works worse would wow wrong ya yay yea yeah year years yep yes yet yup
 """.split()
 )
-_NOUN = frozenset("film films movie movies flick flicks picture pictures one ones item items product products book books show shows stuff thing things".split())
-_LEAD = frozenset("something anything somewhat nothing more very really quite a an some any for with".split())
-_TELLS = re.compile(r"\W*(?:(?:yes|yeah|oh|no|ok|and|but|well)\W+)*(?:i|it|he|she|we|they|that|you|this|its|my)\b(?!'d| would| want| need|'m (?:looking|after|in)| am (?:looking|after|in))")
-_PHRASE = re.compile(
-    r"\W*(?:a|an|some|any)\b(?![^.!?]*\b(?:i|it|he|she|they|we|is|was|are|were|has|had|would|made)\b)"
+_NOUN = frozenset(
+    "film films movie movies flick flicks picture pictures one ones item items product products book"
+    " books show shows stuff thing things".split()
 )
+_LEAD = frozenset(
+    "something anything somewhat nothing more very really quite a an some any for with have sell carry stock".split()
+)
+_TELLS = re.compile(
+    r"\W*(?:(?:yes|yeah|oh|no|ok|and|but|well)\W+)*(?:i|it|he|she|we|they|that|you|this|its|my)\b(?!'d"
+    r"| would| want| need|'m (?:looking|after|in)| am (?:looking|after|in))"
+)
+_PHRASE = re.compile(r"\W*(?:a|an|some|any)\b(?![^.!?]*\b(?:i|it|he|she|they|we|is|was|are|were|has|had|would|made)\b)")
 _ASK = re.compile(
-    r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|nothing|i'd like|prefer\w*|please|make it)\b"
+    r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any"
+    r"|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|nothing|i'd like"
+    r"|prefer\w*|please|make it)\b"
 )
 
 
@@ -81,7 +102,9 @@ def about_wishes(message: Message, lexicon: Lexicon, stances: Stances) -> list[W
         scope = stances.denied(match.start())
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
-        value = next(iter(lexicon.values_like([word for word in words_of(text) if word not in ("a", "an", "the")])), None)
+        value = next(
+            iter(lexicon.values_like([word for word in words_of(text) if word not in ("a", "an", "the")])), None
+        )
         if value is not None and not value.every:  # "about robots", where robots are a theme of the catalogue
             wishes.append(Wish(value.attribute, "eq", value.values, match.start(), end, "soft", polarity))  # type: ignore[arg-type]
         else:
@@ -96,7 +119,9 @@ def in_request(message: Message, start: int, end: int) -> bool:
     after = re.match(r"[\s-]*([a-z]+)", message.low[end:])
     if after and after.group(1) in _NOUN and not _TELLS.match(before):
         return True
-    if _ASK.search(message.low[slice(*message.sentence(start))]) or re.search(r"\b(?:not|too|nothing|no)\s+(?:\w+\s+)?$", before):
+    if _ASK.search(message.low[slice(*message.sentence(start))]) or re.search(
+        r"\b(?:not|too|nothing|no)\s+(?:\w+\s+)?$", before
+    ):
         return True
     return len(message.tokens) <= 4 or message.language == "zh" or bool(_PHRASE.match(before or message.low))
 
@@ -109,8 +134,15 @@ def leftover_wishes(message: Message, stances: Stances) -> list[Wish]:
         start, end = run[0].start, run[-1].end
         scope = stances.denied(start)
         whole = len(run) == len(message.tokens) <= 4 and "!" not in message.low
-        if not (whole or _describes(message, run, asks=asks) or (scope and len(run) <= 3 and (asks or len(message.tokens) <= 6))):
+        if not (
+            whole
+            or _describes(message, run, asks=asks)
+            or (scope and len(run) <= 3 and (asks or len(message.tokens) <= 6))
+        ):
             continue
+        following = message.tokens[run[-1].place + 1 : run[-1].place + 2]
+        if following and following[0].norm.isdigit() and message.free(end, following[0].end):
+            end = following[0].end  # "iPhone 13"
         text = message.quote(start, end)
         polarity = "negative" if scope else "positive"
         begin = scope.start if scope and message.free(scope.start, start) else start
@@ -124,10 +156,16 @@ def _runs(message: Message) -> list[list[Token]]:
     last_end = -10
     for token in message.tokens:
         content = token.norm not in function_words() and token.norm not in _REQUEST and len(token.norm) > 2
-        content = content and not token.norm.isdigit() and not is_cjk(token.norm) and message.free(token.start, token.end)
+        content = (
+            content and not token.norm.isdigit() and not is_cjk(token.norm) and message.free(token.start, token.end)
+        )
         if not content:
             continue
-        if runs and message.low[last_end : token.start].strip(" -") in ("", "and", "&") and message.free(last_end, token.start):
+        if (
+            runs
+            and message.low[last_end : token.start].strip(" -") in ("", "and", "&")
+            and message.free(last_end, token.start)
+        ):
             runs[-1].append(token)
         else:
             runs.append([token])

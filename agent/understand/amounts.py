@@ -14,7 +14,8 @@ Unit = Literal["minutes", "money", "year", ""]
 
 _ONES = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+        " sixteen seventeen "
         "eighteen nineteen".split(),
         range(20),
         strict=True,
@@ -23,12 +24,23 @@ _ONES = dict(
 _TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2}
 _DECADES = {
-    "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
-    "nineties": 90, "noughties": 0, "naughties": 0,
-}  # fmt: skip
+    "twenties": 20,
+    "thirties": 30,
+    "forties": 40,
+    "fifties": 50,
+    "sixties": 60,
+    "seventies": 70,
+    "eighties": 80,
+    "nineties": 90,
+    "noughties": 0,
+    "naughties": 0,
+}
 
 _SMALL = "|".join(sorted([*_ONES, *_TENS], key=len, reverse=True))
-_SPELLED = rf"(?:(?:{_SMALL}|a)[\s-]hundred(?:\s(?:and\s)?(?:{_SMALL})(?:[\s-](?:{_SMALL}))?)?|(?:{_SMALL})(?:[\s-](?:{_SMALL}))?)"
+_SPELLED = (
+    rf"(?:(?:{_SMALL}|a)[\s-]hundred(?:\s(?:and\s)?(?:{_SMALL})(?:[\s-](?:{_SMALL}))?)?"
+    rf"|(?:{_SMALL})(?:[\s-](?:{_SMALL}))?)"
+)
 _FIGURES = r"\d{1,3}(?:[,.]\d{3})+(?![\d])|\d+[.,]\d{1,2}(?!\d)|\d+"
 _HAN = r"[零一二两三四五六七八九十百千]+"
 NUMBER = rf"(?:{_FIGURES}|\b{_SPELLED}\b)"
@@ -36,21 +48,45 @@ _ANY = rf"(?:{NUMBER}|{_HAN})"
 
 _MONEY_SIGN = r"[€$£¥]|\b(?:eur|usd|gbp|rmb|us\$)"
 _MONEY_WORD = (
-    r"(?:€|\$|£|¥|euros?\b|eur\b|dollars?\b|usd\b|bucks?\b|quid\b|pounds?\b|gbp\b|yuan\b|rmb\b|块钱|块|元|欧元|欧|美元|美金|英镑|人民币)"
+    r"(?:€|\$|£|¥|euros?\b|eur\b|dollars?\b|usd\b|bucks?\b|quid\b|pounds?\b|gbp\b|yuan\b|rmb\b|块钱|块|元|欧元"
+    r"|欧|美元|美金|英镑|人民币)"
 )
 _PATTERNS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
-    ("minutes", re.compile(rf"(?P<half>\bhalf an hour\b|\ba half hour\b|半个?小时)|(?P<hourhalf>\b(?:an|one) hour and a half\b|\b1\.5 ?h\b|一个半小时)")),
-    ("minutes", re.compile(rf"(?P<h>{_ANY})(?P<plushalf>\s+and a half|个半)?\s?-?(?:hours?\b|hrs?\b|h(?=\d|\b)|个?(?:小时|钟头))"
-                           rf"(?P<tail>\s+and a half\b|半|\s?(?:and\s)?(?P<m>{_ANY})\s?(?:minutes?\b|mins?\b|m\b|分钟?)?(?![\d:]))?")),
+    (
+        "minutes",
+        re.compile(
+            r"(?P<half>\bhalf an hour\b|\ba half hour\b|半个?小时)|(?P<hourhalf>\b(?:an|one) hour and a half\b"
+            r"|\b1\.5 ?h\b|一个半小时)"
+        ),
+    ),
+    (
+        "minutes",
+        re.compile(
+            rf"(?P<h>{_ANY})(?P<plushalf>\s+and a half|个半)?\s?-?(?:hours?\b|hrs?\b|h(?=\d|\b)|个?(?:小时|钟头))"
+            rf"(?P<tail>\s+and a half\b|半|\s?(?:and\s)?(?P<m>{_ANY})\s?(?:minutes?\b|mins?\b|m\b|分钟?)?(?![\d:]))?"
+        ),
+    ),
     ("minutes", re.compile(r"(?P<onehour>\b(?:an|a single) hour\b)|(?P<couple>\ba couple(?: of)? hours\b)")),
     ("minutes", re.compile(rf"(?P<min>{_ANY})\s?-?(?:minutes?\b|mins?\b|min\b|minuters?\b|分钟)")),
     ("money", re.compile(rf"(?:{_MONEY_SIGN})\s?(?P<sum>{_FIGURES})(?P<thousand>k\b)?(?:\s?{_MONEY_WORD})?")),
     ("money", re.compile(rf"(?P<sum>{_ANY})(?P<thousand>k\b)?[\s-]?{_MONEY_WORD}")),
-    ("year", re.compile(rf"(?P<part>\bearly|\bmid(?:dle of the)?|\blate|早期的?|后期的?)?[\s-]?(?:the\s)?(?:"
-                        rf"(?P<decade>(?<![a-z0-9.])'?(?:1[89]|20)\d0(?:'?s\b|年代)|(?<![a-z0-9.$€£])'?\d0(?:'?s\b|年代))"
-                        rf"|\b(?P<named>{'|'.join(_DECADES)})\b|(?P<han>[二三四五六七八九]十年代)|\b(?P<century>20th|21st|twentieth|twenty-first)[\s-]century\b)")),
-    ("year", re.compile(r"(?<![\d.,:$€£#(\[-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces|units))年?")),
-)  # fmt: skip
+    (
+        "year",
+        re.compile(
+            rf"(?P<part>\bearly|\bmid(?:dle of the)?|\blate|早期的?|后期的?)?[\s-]?(?:the\s)?(?:"
+            rf"(?P<decade>(?<![a-z0-9.])'?(?:1[89]|20)\d0(?:'?s\b|年代)|(?<![a-z0-9.$€£])'?\d0(?:'?s\b|年代))"
+            rf"|\b(?P<named>{'|'.join(_DECADES)})\b|(?P<han>[二三四五六七八九]十年代)|\b(?P<century>20th|21st|twentieth"
+            r"|twenty-first)[\s-]century\b)"
+        ),
+    ),
+    (
+        "year",
+        re.compile(
+            r"(?<![\d.,:$€£#(\[-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces"
+            r"|units))年?"
+        ),
+    ),
+)
 _BARE = re.compile(rf"(?<![a-z0-9.#])(?P<bare>{_FIGURES})(?P<thousand>k\b)?\s?-?(?P<unit>%|\"|[a-z]+|公斤|寸|分)?")
 MAX_AMOUNTS = 24
 """Amounts that are read in one message."""
@@ -92,12 +128,15 @@ def amounts_in(low: str, free: Callable[[int, int], bool], *, years: bool) -> li
         end = match.end() if word and word not in _NOT_UNITS else match.end("bare")
         if value is not None and _clear(found, free, match.start(), end):
             scale = 1_000 if match["thousand"] else 1
-            found.append(Amount(match.start(), end, value * scale, value * scale, "", "" if word in _NOT_UNITS else word))
+            found.append(
+                Amount(match.start(), end, value * scale, value * scale, "", "" if word in _NOT_UNITS else word)
+            )
     return sorted(found, key=lambda amount: amount.start)
 
 
 _NOT_UNITS = frozenset(
-    "and or to for but is in on with the a an of at from not no please max maximum tops years year film films movie movies items "
+    "and or to for but is in on with the a an of at from not no please max maximum tops years year film"
+    " films movie movies items "
     "that if i it them these ones one only st nd rd th s x would as".split()
 )
 

@@ -17,26 +17,37 @@ from agent.understand.words import function_words
 
 _DROP = re.compile(
     r"\b(?:forget|never ?mind|ignore|drop|remove|scrap|lose|disregard|clear|delete|lift|skip|cancel)\s+(?:about\s+)?"
-    r"(?P<what>(?:the|my|that|any|all|thing)\b[^,.;!?]{1,40}?|(?:price|genre|year|budget|everything|all)\b)"
+    r"(?P<what>[^,.;!?]{3,40}?)"
     r"(?=\s*(?:[,.;!?]|$|\bbut\b|\band\b|\bplease\b|\bfor now\b|\binstead\b))"
     r"|(?:忘掉|忘了|取消|去掉|别管|不考虑|不在乎|不用管|不限|忽略)(?P<han>[^,.;!?]{1,10})"
 )
 _NO_MATTER = re.compile(
-    r"(?:\bthe\s+|\bmy\s+)?(?P<what>[a-z][a-z ]{2,25}?)\s+(?:really\s+)?(?:doesn'?t|does not|don'?t|do not|isn'?t|is not|won'?t)\s+(?:really\s+)?"
+    r"(?:\bthe\s+|\bmy\s+)?(?P<what>[a-z][a-z ]{2,25}?)\s+(?:really\s+)?(?:doesn'?t|does not|don'?t"
+    r"|do not|isn'?t|is not|won'?t)\s+(?:really\s+)?"
     r"(?:matter|important|an? (?:issue|problem|concern))\b"
-    r"|\b(?:don'?t|do not)\s+(?:really\s+)?(?:care|mind)\s+(?:about|what|which)\s+(?:the\s+)?(?P<care>[a-z][a-z ]{2,25})"
+    r"|\b(?:don'?t|do not)\s+(?:really\s+)?(?:care|mind)\s+(?:about|what"
+    r"|which)\s+(?:the\s+)?(?P<care>[a-z][a-z ]{2,25})"
     r"|\bany\s+(?P<any>[a-z]{4,12})\b(?=\s*(?:$|[,.!]|is (?:fine|ok|okay|good)|will do|works|would do))"
-    r"|\bno\s+(?P<limit>[a-z]{4,12})\s+(?:limit|preference|restriction)s?\b|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant)"
+    r"|\bno\s+(?P<limit>[a-z]{4,12})\s+(?:limit|preference|restriction)s?\b"
+    r"|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant)"
     r"|(?P<han>[\u4e00-\u9fff]{2})(?:无所谓|不重要|不限|随便|都行|没关系)"
 )
-_EVERYTHING = re.compile(r"\b(?:everything|all(?: of (?:it|that|them))?|(?:all|my) (?:the )?(?:filters?|wishes|preferences|criteria))\b")
+_EVERYTHING = re.compile(
+    r"\b(?:everything|all(?: of (?:it|that|them))?|(?:all|my) (?:the )?(?:filters?|wishes|preferences|criteria))\b"
+)
 _CORRECTION = re.compile(
-    r"\bactually\b|\bno,?\s+(?:i|make|not|sorry|wait|let)\b|\bi mean(?:t)?\b|\bmake (?:it|that)\b|\binstead\b|\bon second thoughts?\b|\bsorry\b"
-    r"|\b(?:change|switch)\b.{0,20}\bto\b|\bscratch that\b|\bcorrection\b|\bwait\b|\bnot\b[^.;!?]{2,30},|\brather\b(?! not| than)"
+    r"\bactually\b|\bno,?\s+(?:i|make|not|sorry|wait|let)\b|\bi mean(?:t)?\b|\bmake (?:it|that)\b"
+    r"|\binstead\b|\bon second thoughts?\b|\bsorry\b"
+    r"|\b(?:change|switch)\b.{0,20}\bto\b|\bscratch that\b|\bcorrection\b|\bwait\b|\bnot\b[^.;!?]{2,30},"
+    r"|\brather\b(?! not| than)"
     r"|不对|我是说|我的意思是|改成|换成|应该是|其实"
 )
-_ADDITIVE = re.compile(r"\b(?:also|too|as well|plus|additionally|still|both|even|on top)\b|^\s*(?:and|but|with|or)\b|还要?|也要?|并且|而且")
-_WORK = re.compile(r"\b(?:filters?|limits?|requirements?|restrictions?|constraints?|part|wish|things?|conditions?|preferences?)\b")
+_ADDITIVE = re.compile(
+    r"\b(?:also|too|as well|plus|additionally|still|both|even|on top)\b|^\s*(?:and|but|with|or)\b|还要?|也要?|并且|而且"
+)
+_WORK = re.compile(
+    r"\b(?:filters?|limits?|requirements?|restrictions?|constraints?|part|wish|things?|conditions?|preferences?)\b"
+)
 
 
 def take_back(message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading) -> None:
@@ -97,10 +108,8 @@ def replace_old(message: Message, context: DialogueContext, lexicon: Lexicon, re
         reading.dropped.append(Dropped(context.turn, evidence, preference_ids=tuple(ids)))
 
 
-def _deny_old(
-    wish: Wish, context: DialogueContext, reading: Reading, gone: dict[str, str], *, corrected: bool
-) -> None:
-    """"Not Chris Evans, Chris Pine" takes Evans back; without another name it excludes him."""
+def _deny_old(wish: Wish, context: DialogueContext, reading: Reading, gone: dict[str, str], *, corrected: bool) -> None:
+    """Take Evans back for "not Chris Evans, Chris Pine"; without another name he is excluded."""
     other = any(new.attribute == wish.attribute and new.polarity == "positive" for new in reading.wishes)
     if not (corrected and other):
         return

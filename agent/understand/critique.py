@@ -22,12 +22,22 @@ from retrieval.items import Item
 
 # role, operator, pattern; the longer phrases first
 _NUMBERS: tuple[tuple[Role, PreferenceOperator, str], ...] = (
-    ("price", "lt", r"cheaper|less (?:expensive|pricey|costly|money)|more affordable|lower(?: in)? price[ds]?|(?:way |far |a bit |much )?too (?:expensive|pricey|dear|costly)"
-                    r"|costs? too much|not (?:so|as|that) expensive|更便宜一?点?|便宜一?[点些]的?|太贵了?"),
+    (
+        "price",
+        "lt",
+        r"cheaper|less (?:expensive|pricey|costly|money)|more affordable|lower(?: in)? price[ds]?|(?:way "
+        r"|far |a bit |much )?too (?:expensive|pricey|dear|costly)"
+        r"|costs? too much|not (?:so|as|that) expensive|更便宜一?点?|便宜一?[点些]的?|太贵了?",
+    ),
     ("price", "gt", r"pricier|more expensive|dearer|higher[- ]end|更贵"),
     ("duration", "lt", r"shorter|less long|too long|not (?:so|as|that) long|更短一?点?|短一?[点些]的?|太长了?"),
     ("duration", "gt", r"longer|too short|更长一?点?|长一?[点些]的?|太短了?"),
-    ("year", "gt", r"newer|more (?:recent|modern|contemporary|up to date)|too old|less old|更新一?点?|新一?[点些]的?|太老了?|太旧了?"),
+    (
+        "year",
+        "gt",
+        r"newer|more (?:recent|modern|contemporary|up to date)|too old|less old"
+        r"|更新一?点?|新一?[点些]的?|太老了?|太旧了?",
+    ),
     ("year", "lt", r"older|more (?:classic|vintage)|too (?:new|modern|recent)|更老|更旧|老一?[点些]的?"),
     ("rating", "gt", r"(?:better|higher)[- ](?:rated|reviewed|ratings?|reviews?)|评分更高"),
     ("popularity", "gt", r"more popular|better known|more famous|更热门|更有名"),
@@ -36,20 +46,28 @@ _NUMBERS: tuple[tuple[Role, PreferenceOperator, str], ...] = (
     ("weight", "gt", r"heavier"),
     ("size", "gt", r"bigger|larger|too small|更大一?点?|大一?[点些]的?"),
     ("size", "lt", r"smaller|too (?:big|large)|more compact|更小一?点?|小一?[点些]的?"),
-)  # fmt: skip
+)
 _NUMBER_PATTERNS = tuple((role, op, re.compile(rf"(?<![a-z])(?:{words})(?![a-z])")) for role, op, words in _NUMBERS)
-_DENIED = re.compile(r"\b(?:not?|nothing|isn'?t|aren'?t|without|anything|never|n't(?: be)?)\s+(?:\w+\s+)?$|不(?:要)?$|别$")
+_DENIED = re.compile(
+    r"\b(?:not?|nothing|isn'?t|aren'?t|without|anything|never|n't(?: be)?)\s+(?:\w+\s+)?$|不(?:要)?$|别$"
+)
 _QUALITY = re.compile(
-    r"\b(?P<how>more|less|too|not (?:so|as|that)|fewer)\s+(?P<word>[a-z-]{3,}(?:\s(?:fi|com)\b)?)|(?:更|比较)(?P<more>[\u4e00-\u9fff]{2})|(?P<bit>[\u4e00-\u9fff]{2})一[点些]"
+    r"\b(?P<how>more|less|too|not (?:so|as|that)|fewer)\s+(?P<word>[a-z-]{3,}(?:\s(?:fi|com)\b)?)|(?:更"
+    r"|比较)(?P<more>[\u4e00-\u9fff]{2})|(?P<bit>[\u4e00-\u9fff]{2})一[点些]"
     r"|不那么(?P<less>[\u4e00-\u9fff]{2})"
 )
 _ER = re.compile(r"\b(?P<word>[a-z]{2,}er)\b(?!\s+than\s+\d)")
 _ADJECTIVES = frozenset(
-    "funny scary dark light quiet slow fast happy sad weird smart calm warm silly tense cozy cosy gentle soft deep gory bloody strange "
-    "creepy spooky witty dumb clever sweet gritty tough wild loud fun grim moody mellow violent romantic serious exciting uplifting "
-    "thoughtful lighthearted intense emotional suspenseful realistic artistic mainstream obscure graphic heartwarming original complex".split()
+    "funny scary dark light quiet slow fast happy sad weird smart calm warm silly tense cozy cosy gentle"
+    " soft deep gory bloody strange "
+    "creepy spooky witty dumb clever sweet gritty tough wild loud fun grim moody mellow violent romantic"
+    " serious exciting uplifting "
+    "thoughtful lighthearted intense emotional suspenseful realistic artistic mainstream obscure graphic"
+    " heartwarming original complex".split()
 )
-_NO_QUALITY = frozenset("than of like please information info details about or and time options results questions i to in on for".split())
+_NO_QUALITY = frozenset(
+    "than of like please information info details about or and time options results questions i to in on for".split()
+)
 
 
 def critiques(message: Message, lexicon: Lexicon, anchors: Sequence[str], item_of: ItemOf) -> list[Wish]:
@@ -61,10 +79,21 @@ def critiques(message: Message, lexicon: Lexicon, anchors: Sequence[str], item_o
     return wishes + _qualities(message, lexicon) + _comparatives(message, lexicon)
 
 
+def compared_number(low: str, lexicon: Lexicon) -> tuple[str, PreferenceOperator] | None:
+    """The attribute and direction of a comparison in lower-case text: "which is longer?" -> (runtime, gt)."""
+    for role, op, pattern in _NUMBER_PATTERNS:
+        attribute = lexicon.attributes.of(role)
+        if attribute is not None and pattern.search(low):
+            return attribute, op
+    return None
+
+
 def _numbers(message: Message, lexicon: Lexicon, items: Sequence[Item]) -> list[Wish]:
     wishes: list[Wish] = []
     for role, op, pattern in _NUMBER_PATTERNS:
-        attribute = lexicon.attributes.of(role) or ("popularity" if role == "popularity" and "popularity" in lexicon.numbers else None)
+        attribute = lexicon.attributes.of(role) or (
+            "popularity" if role == "popularity" and "popularity" in lexicon.numbers else None
+        )
         match = pattern.search(message.low)
         if attribute is None or match is None or not message.free(match.start(), match.end()):
             continue
@@ -79,7 +108,7 @@ def _numbers(message: Message, lexicon: Lexicon, items: Sequence[Item]) -> list[
 
 
 def _without_anchor(lexicon: Lexicon, attribute: str, op: PreferenceOperator, match: re.Match[str]) -> Wish | None:
-    """"Something shorter" with nothing to compare to: the shorter third, softly."""
+    """Read "something shorter" with nothing to compare to: the shorter third, softly."""
     bound = lexicon.quantile(attribute, 0.33 if op == "lt" else 0.66)
     if bound is None:
         return None

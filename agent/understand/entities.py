@@ -21,19 +21,25 @@ MAX_CANDIDATES = 80
 MAX_CORRECTIONS = 12
 """Misspelt words that are looked up in one message."""
 
-_BY = re.compile(r"(?:\bby|\bdirected by|\bdirector|\bfrom director|\bdirect(?:s|ed)?|\bwritten by|导演(?:的)?)\s+(?:the\s+)?$|导演$")
+_BY = re.compile(
+    r"(?:\bby|\bdirected by|\bdirector|\bfrom director|\bdirect(?:s|ed)?|\bwritten by|导演(?:的)?)\s+(?:the\s+)?$|导演$"
+)
 _WITH = re.compile(
     r"(?:\bwith|\bstarring|\bstars?|\bfeaturing|\bfeatures?|\bactors?|\bactress|\bhas|\bhaving|主演|演员)\s*(?:like\s+)?$"
 )
 _NAME_CUE = re.compile(
-    r"(?:\bby|\bwith|\bwithout|\bstarring|\bfeaturing|\bdirector|\bdirected|\blike|\blove|\band|\bor|\bnot|\bno|\bfrom|,|\bactors?|\bactress)\s*$"
+    r"(?:\bby|\bwith|\bwithout|\bstarring|\bfeaturing|\bdirector|\bdirected|\blike|\blove|\band|\bor"
+    r"|\bnot|\bno|\bany|\bsome|\bmore|\bfrom|,|\bactors?|\bactress)\s*$"
 )
-_WORK_AFTER = re.compile(r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b")
+_WORK_AFTER = re.compile(
+    r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b"
+)
 _IN_LANGUAGE = re.compile(r"\b(?:in|speak(?:s|ing)?|dubbed in|language)\s*$")
 _LANGUAGE_AFTER = re.compile(r"[\s-]*(?:language|speaking|audio|subtitles?|dub(?:bed)?)\b|语|对白")
 _OWNER = re.compile(r"\b(?:my|our|your|his|their|her)\s*$")
 _NOT_THIS_SENSE = re.compile(
-    r"^(?:my|our|your|his|her|their) family|^short (?:on|notice)|^(?:of|the) action|^war(?:ning)|^music (?:is|was|in)|^light(?:s|er)?\b"
+    r"^(?:my|our|your|his|her|their) family|^short (?:on|notice)|^(?:of|the) action|^war(?:ning)"
+    r"|^music (?:is|was|in)|^light(?:s|er)?\b"
 )
 
 
@@ -133,7 +139,11 @@ def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mentio
 def _title(
     message: Message, candidate: _Candidate, titles: list[Entry], sure: Certainty, year: float | None, end: int
 ) -> Mention | None:
-    if len(candidate.tokens) == 1 and _part_of_another_name(message, candidate.tokens) and not quoted(message, candidate.tokens[0].start, end):
+    if (
+        len(candidate.tokens) == 1
+        and _part_of_another_name(message, candidate.tokens)
+        and not quoted(message, candidate.tokens[0].start, end)
+    ):
         return None
     if candidate.slips and (len(candidate.tokens) == 1 or candidate.slips > 2):
         if len(candidate.tokens[0].norm) < 6:
@@ -174,7 +184,7 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
 
 
 def _part_of_another_name(message: Message, tokens: list[Token]) -> bool:
-    """"Segal" beside a capital that nobody of the catalogue has: "Jason Segal" is somebody else."""
+    """Whether a capital of nobody in the catalogue stands beside: "Jason Segal" is no George Segal."""
     first, last = tokens[0].place, tokens[-1]
     if not message.cased or not tokens[0].capital:
         return False
@@ -203,24 +213,29 @@ def _person(message: Message, lexicon: Lexicon, people: list[Entry], candidate: 
         return Mention(start, end, entry)
     if _part_of_another_name(message, candidate.tokens):
         return None
-    word = candidate.tokens[0]
+    return _called_by_surname(message, lexicon, entry, candidate)
+
+
+def _called_by_surname(message: Message, lexicon: Lexicon, entry: Entry, candidate: _Candidate) -> Mention | None:
+    """One word that is a name: it must stand where a name stands, all the more where it is a word besides."""
+    start, end, word = candidate.tokens[0].start, candidate.tokens[-1].end, candidate.tokens[0]
+    left, right = message.left(start), message.low[end:]
+    misspelt, single = candidate.slips > 0, len(candidate.tokens) == 1
     capital = message.cased and all(token.capital for token in candidate.tokens)
     cue = bool(_NAME_CUE.search(left) or _WORK_AFTER.match(right))
-    if word.norm in common_words():
-        if capital and cue and not message.starts_sentence(start):
-            return Mention(start, end, entry, "sure" if len(candidate.tokens) > 1 else "doubtful", misspelt)
+    if single and word.base in function_words():
         return None
-    if len(word.norm) < 4 and not (capital and cue):
-        return None
+    if word.base in common_words() or word.norm in common_words():
+        named = capital and cue and not message.starts_sentence(start)
+        return Mention(start, end, entry, "doubtful" if single else "sure", misspelt) if named else None
     if misspelt or not capital:  # "stoner comedies" are not by Ms Stoner
         work = _WORK_AFTER.match(right) and _is_maker(entry.attribute, lexicon)
         cue = bool(_BY.search(left) or _WITH.search(left) or work)
-    if misspelt and not cue and len(word.norm) < 7:
+    if not cue and len(word.norm) < (7 if misspelt else 4):
         return None
-    sure: Certainty = "sure" if cue or (capital and not misspelt) or len(message.tokens) <= 2 else "doubtful"
-    if entry.kind == "person" and len(candidate.tokens) == 1 and not cue:
-        sure = "doubtful"  # people of one name: "Common", "Ice", "Divine"
-    return Mention(start, end, entry, sure, misspelt)
+    alone = len(message.tokens) <= (3 if capital else 1) or message.language == "zh"
+    sure = cue or (alone and not misspelt and (single or entry.kind != "person"))
+    return Mention(start, end, entry, "sure" if sure else "doubtful", misspelt)
 
 
 def _by_role(lexicon: Lexicon, people: list[Entry], left: str, right: str) -> list[Entry]:
@@ -235,7 +250,7 @@ def _by_role(lexicon: Lexicon, people: list[Entry], left: str, right: str) -> li
     if makers and _WORK_AFTER.match(right) and not full:
         return makers
     pool = full or people
-    return sorted(pool, key=lambda entry: (-entry.weight, len(entry.values)))
+    return sorted(pool, key=lambda entry: (-entry.weight, not _is_maker(entry.attribute, lexicon)))
 
 
 def _is_maker(attribute: str, lexicon: Lexicon) -> bool:

@@ -12,147 +12,316 @@ from agent.preferences import PreferenceOperator
 from agent.understand.roles import Role
 
 HANDOFF = re.compile(
-    r"\b(?:talk|speak|chat|connect|transfer|put|escalate|get|pass)\b[^.?!]{0,25}\b(?:humans?|(?:real |actual )?person|agent|someone (?:real|else|from|at|in)|representative"
-    r"|rep|operator|staff|manager|supervisor|advis[eo]r|colleague|somebody|support team|customer (?:service|support|care))\b"
-    r"|\b(?:real|live|actual) (?:person|human|agent)\b|\bhuman (?:being|agent|support|help|please|assistance|representative)\b|\bagent,? please\b"
-    r"|\b(?:talk|speak) to (?:someone|somebody|a man|a woman)\b|^\W*(?:a )?(?:human|agent|operator|representative|real person)\W*(?:please)?\W*$"
-    r"|\b(?:is there|can i (?:get|have)|i (?:want|need)|i'd like) (?:a |an |some )?(?:human|real person|agent|representative|operator)\b"
-    r"|\bhablar con (?:un[ao]?|alguien)\b|\bparler (?:à|a|avec) (?:un|une|quelqu)|\bmit (?:einem|einer) (?:menschen|mitarbeiter|person)|\bparlare con (?:un|una)\b"
-    r"|\bfalar com (?:um|uma|algu)|\bmenselijke? medewerker|\bprawdziw\w+ (?:osob|człowiek)|人工|真人|转接|找客服|客服人员"
+    r"\b(?:talk|speak|chat|connect|transfer|put|escalate|get|pass)\b[^.?!]{0,25}\b(?:humans?|(?:real "
+    r"|actual )?person|agent|someone (?:real|else|from|at|in)|representative"
+    r"|rep|operator|staff|manager|supervisor|advis[eo]r|colleague|somebody|support team"
+    r"|customer (?:service|support|care))\b"
+    r"|\b(?:real|live|actual) (?:person|human|agent)\b|\bhuman (?:being|agent|support|help|please"
+    r"|assistance|representative)\b|\bagent,? please\b"
+    r"|\b(?:talk|speak) to (?:someone|somebody|a man|a woman)\b|^\W*(?:a )?(?:human|agent|operator"
+    r"|representative|real person)\W*(?:please)?\W*$"
+    r"|\b(?:is there|can i (?:get|have)|i (?:want|need)|i'd like) (?:a |an |some )?(?:human|real person"
+    r"|agent|representative|operator)\b"
+    r"|\bhablar con (?:un[ao]?|alguien)\b|\bparler (?:à|a|avec) (?:un|une|quelqu)|\bmit (?:einem"
+    r"|einer) (?:menschen|mitarbeiter|person)|\bparlare con (?:un|una)\b"
+    r"|\bfalar com (?:um|uma|algu)|\bmenselijke? medewerker|\bprawdziw\w+ (?:osob|człowiek)"
+    r"|人工|真人|转接|找客服|客服人员"
 )
-_ABOUT_FILM = re.compile(r"\b(?:about|film|films|movie|movies|story|based on|like|with|book)\s+(?:\w+\s+){0,3}$|关于")
+_ABOUT_FILM = re.compile(r"\b(?:about|film|films|movie|movies|story|based on|book)\s+(?:\w+\s+){0,3}$|关于")
 OUT_OF_SCOPE = re.compile(
-    r"\b(?:what(?:'s| is| will)|how(?:'s| is)|tell me) (?:the )?weather\b|\bweather (?:today|tomorrow|forecast|in|like)\b|\b(?:will it|is it going to) rain\b"
-    r"|\bwho (?:should|will|would|did) (?:i|you|we|win)\b.{0,20}\b(?:vote|election)|\b(?:president|prime minister|election|politic\w*)\b.{0,30}\?"
-    r"|\b(?:think|opinion) (?:about|of|on) (?:the )?(?:president|government|trump|biden|putin|election|war in|politics)\b"
-    r"|\b(?:write|fix|debug|generate|create|give me)\b.{0,30}\b(?:code|python|javascript|java|sql|script|function|program|html|regex|algorithm|essay|poem|song|email|cover letter|homework)\b"
-    r"|\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:instructions?|rules|prompts?|guidelines)\b|\b(?:system|your|hidden|initial) (?:prompt|instructions)\b"
-    r"|\b(?:you are now|pretend (?:to be|you)|act as|jailbreak|developer mode)\b|\b(?:tell|know) (?:me |any )?(?:a )?jokes?\b|\btranslate\b.{0,40}\b(?:to|into) \w+"
-    r"|\bwhat(?:'s| is) \d+ ?[-+*x/] ?\d+|\b(?:stock|bitcoin|crypto) (?:price|market)|\bcapital (?:city )?of \w+\b|\bmeaning of life\b"
-    r"|\b(?:news today|latest news|football score|who won the (?:game|match|election|world cup)|time is it|what day is it)\b"
+    r"\b(?:what(?:'s| is| will)|how(?:'s| is)|tell me) (?:the )?weather\b|\bweather (?:today|tomorrow"
+    r"|forecast|in|like)\b|\b(?:will it|is it going to) rain\b"
+    r"|\bwho (?:should|will|would|did) (?:i|you|we|win)\b.{0,20}\b(?:vote|election)|\b(?:president"
+    r"|prime minister|election|politic\w*)\b.{0,30}\?"
+    r"|\b(?:think|opinion) (?:about|of|on) (?:the )?(?:president|government|trump|biden|putin|election"
+    r"|war in|politics)\b"
+    r"|\b(?:write|fix|debug|generate|create|give me)\b.{0,30}\b(?:code|python|javascript|java|sql|script"
+    r"|function|program|html|regex|algorithm|essay|poem|song|email|cover letter|homework)\b"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:instructions?|rules|prompts?|guidelines)\b"
+    r"|\b(?:system|your|hidden|initial) (?:prompt|instructions)\b"
+    r"|\b(?:you are now|pretend (?:to be|you)|act as|jailbreak|developer mode)\b|\b(?:tell|know) (?:me "
+    r"|any )?(?:a )?jokes?\b|\btranslate\b.{0,40}\b(?:to|into) \w+"
+    r"|\bwhat(?:'s| is) \d+ ?[-+*x/] ?\d+|\b(?:stock|bitcoin|crypto) (?:price|market)"
+    r"|\bcapital (?:city )?of \w+\b|\bmeaning of life\b"
+    r"|\b(?:news today|latest news|football score|who won the (?:game|match|election|world cup)"
+    r"|time is it|what day is it)\b"
     r"|\b(?:book|find) (?:me )?(?:a )?(?:flight|hotel|restaurant|taxi)\b|\b(?:medical|legal|tax) advice\b"
     r"|天气|写(?:一?段|个)?(?:代码|程序|诗|作文)|总统|选举|政治|忽略.{0,12}(?:指令|提示|规则)|系统提示|提示词|讲个笑话|翻译"
 )
-UNDO = re.compile(r"^\W*(?:please\s+)?(?:can you\s+)?(?:undo(?: (?:that|it|this|the last (?:one|step|turn|message)|last))?|go back(?: (?:one|a) step)?|take (?:that|it) back|revert(?: that)?"
-                  r"|step back|back|i take (?:that|it) back|撤销|撤回|返回|回到上一步|上一步|取消上一[步条个])\W*(?:please)?\W*$")  # fmt: skip
-RESET = re.compile(r"\b(?:start (?:over|again|afresh|from scratch|fresh)|new search|reset|begin again|clear (?:everything|all|my (?:search|filters|preferences))"
-                   r"|forget (?:everything|all (?:of )?(?:that|this|it))|(?:let'?s )?start (?:something )?new)\b|重新开始|从头(?:开始|再来)|清空|重置|重来")  # fmt: skip
-GREETING = re.compile(r"^\W*(?:hi+|hello+|hey+|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hallo|hola|bonjour|你好啊?|您好|嗨|哈喽|早上好|晚上好|下午好|在吗)"
-                      r"(?:[\s,!.]+(?:there|all|everyone|again|you|friend|chatalogue|bot|sir|madam|how are you(?: doing)?(?: today)?|how(?:'s| is) it going|nice to meet you|你好))*\W*$")  # fmt: skip
-THANKS = re.compile(r"^\W*(?:(?:ok(?:ay)?|great|perfect|cool|awesome|nice|no|alright|good|that'?s (?:all|it|great|good|perfect)|much appreciated|for (?:your|the|all your) help|so much|very much|a lot|again|"
-                    r"bye|goodbye|see you|have a (?:good|nice|great) (?:day|one|night|evening)|you too)[\s,.!]*)*(?:thanks|thank you|thx|ty|cheers|many thanks|thank u|merci|danke|gracias|bye|goodbye|谢谢你?|多谢|感谢|再见)"
-                    r"(?:[\s,!.]*(?:so much|very much|a lot|a bunch|again|you|bye|goodbye|for (?:your|the|all your|all the) \w+|that'?s (?:all|it)|have a (?:good|nice|great) (?:day|one|night|evening|weekend)|了|啦|你|您))*\W*$")  # fmt: skip
+UNDO = re.compile(
+    r"^\W*(?:please\s+)?(?:can you\s+)?(?:undo(?: (?:that|it|this|the last (?:one|step|turn|message)"
+    r"|last))?|go back(?: (?:one|a) step)?|take (?:that|it) back|revert(?: that)?"
+    r"|step back|back|i take (?:that|it) back|撤销|撤回|返回|回到上一步|上一步|取消上一[步条个])\W*(?:please)?\W*$"
+)
+RESET = re.compile(
+    r"\b(?:start (?:over|again|afresh|from scratch|fresh)|new search|reset|begin again"
+    r"|clear (?:everything|all|my (?:search|filters|preferences))"
+    r"|forget (?:everything|all (?:of )?(?:that|this|it))|(?:let'?s )?start (?:something )?new)\b|重新开始"
+    r"|从头(?:开始|再来)|清空|重置|重来"
+)
+GREETING = re.compile(
+    r"^\W*(?:hi+|hello+|hey+|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hallo|hola"
+    r"|bonjour|你好啊?|您好|嗨|哈喽|早上好|晚上好|下午好|在吗)"
+    r"(?:[\s,!.]+(?:there|all|everyone|again|you|friend|chatalogue|bot|sir|madam"
+    r"|how are you(?: doing)?(?: today)?|how(?:'s| is) it going|nice to meet you|你好))*\W*$"
+)
+THANKS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|great|perfect|cool|awesome|nice|no|alright|good|that'?s (?:all|it|great|good"
+    r"|perfect)|much appreciated|for (?:your|the|all your) help|so much|very much|a lot|again|"
+    r"bye|goodbye|see you|have a (?:good|nice|great) (?:day|one|night|evening)"
+    r"|you too)[\s,.!]*)*(?:thanks|thank you|thx|ty|cheers|many thanks|thank u|merci|danke|gracias|bye"
+    r"|goodbye|谢谢你?|多谢|感谢|再见)"
+    r"(?:[\s,!.]*(?:so much|very much|a lot|a bunch|again|you|bye|goodbye|for (?:your|the|all your"
+    r"|all the) \w+|that'?s (?:all|it)|have a (?:good|nice|great) (?:day|one|night|evening|weekend)|了|啦|你"
+    r"|您))*\W*$"
+)
 SHOW_ANYWAY = re.compile(
-    r"\b(?:show (?:me )?(?:them |it |some(?:thing)? )?anyway|just (?:show|recommend|give|pick|suggest)|(?:i )?(?:really )?(?:don'?t|do not) (?:really )?(?:mind|care|have (?:a|any) preference)"
-    r"|no (?:particular |real |strong )?preference|whatever|surprise me|you (?:choose|pick|decide)|up to you|all the same|i'?m (?:easy|open|flexible|not (?:picky|fussy))"
-    r"|(?:it )?(?:doesn'?t|does not|don'?t) (?:really )?matter|skip (?:it|that|the question|this)|anything(?: is| will| would)? (?:fine|do|works|goes|good|ok(?:ay)?))\b"
+    r"\b(?:show (?:me )?(?:them |it |some(?:thing)? )?anyway|just (?:show|recommend|give|pick|suggest)"
+    r"|(?:i )?(?:really )?(?:don'?t|do not) (?:really )?(?:mind|care|have (?:a|any) preference)"
+    r"|no (?:particular |real |strong )?preference|whatever|surprise me|you (?:choose|pick|decide)"
+    r"|up to you|all the same|i'?m (?:easy|open|flexible|not (?:picky|fussy))"
+    r"|(?:it )?(?:doesn'?t|does not|don'?t) (?:really )?matter|skip (?:it|that|the question|this)"
+    r"|anything(?: is| will| would)? (?:fine|do|works|goes|good|ok(?:ay)?))\b"
     r"|随便|都行|都可以|无所谓|没关系|直接(?:推荐|看|给)|你(?:决定|选|推荐吧)|什么都"
 )
 SHOW_ANYWAY_WHEN_ASKED = re.compile(
-    r"^\W*(?:either(?: one| is fine| works| way)?|any(?:thing)?(?: of (?:them|those|these))?|both|no|nope|not sure|no idea|i don'?t know|dunno|none|not really|idk|all of (?:them|those)|不知道|不清楚|没有|任意|都)\W*$"
+    r"^\W*(?:either(?: one| is fine| works| way)?|any(?:thing)?(?: of (?:them|those|these))?|both|no|nope"
+    r"|not sure|no idea|i don'?t know|dunno|none|not really|idk|all of (?:them|those)|不知道|不清楚|没有|任意"
+    r"|都)\W*$"
 )
 MORE = re.compile(
-    r"^\W*more\W*$|\b(?:(?:something|anything|what|who|someone) else|(?:show (?:me )?|some |a few |any |see |got |have )more|more(?: (?:options|results|films|movies|items|suggestions|recommendations|choices|please|like (?:this|these|that|those)|ideas|of (?:these|those|the same)))"
-    r"|(?:any|some|show me(?: the| some)?|see(?: the| some)?) others?|other(?: ones?| options?| films?| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie| suggestion| option|(?=\W*$))|next(?: (?:page|ones?|batch))?"
-    r"|different (?:ones?|options?|suggestions?)|none of (?:these|those|them)|keep going|what (?:else|other))\b|换一?[批些个]|还有(?:别的|其他|吗|没有)|其他的?|别的|再来(?:一?[些个批])?|更多|下一[页批]"
+    r"^\W*more\W*$|\b(?:(?:something|anything|what|who|someone) else|(?:show (?:me )?|some |a few |any "
+    r"|see |got |have )more|more(?: (?:options|results|films|movies|items|suggestions|recommendations"
+    r"|choices|please|like (?:this|these|that|those)|ideas|of (?:these|those|the same)))"
+    r"|(?:any|some|show me(?: the| some)?|see(?: the| some)?) others?"
+    r"|(?<!\w )others(?= please)|other(?: ones?| options?| films?"
+    r"| movies?| suggestions?| recommendations?| choices| ideas| items?)|another(?: one| film| movie"
+    r"| suggestion| option|(?=\W*$))|next(?: (?:page|ones?|batch))?"
+    r"|different (?:ones?|options?|suggestions?)|none of (?:these|those|them)|keep going|what (?:else"
+    r"|other))\b|换一?[批些个]|还有(?:别的|其他|吗|没有)|其他的?|别的|再来(?:一?[些个批])?|更多|下一[页批]"
 )
 WHY_NOT = re.compile(
-    r"\bwhy (?:not|no\b|didn'?t|don'?t|wasn'?t|isn'?t|aren'?t|weren'?t|haven'?t|did(?: you)? not|is(?: there)? no|are(?: there)? no)\b|\bwhy (?:is|are|was|were|did|do)\b[^.?!]{0,40}\b(?:not|missing|left out)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
+    r"\bwhy (?:not|no\b|didn'?t|don'?t|wasn'?t|isn'?t|aren'?t|weren'?t|haven'?t|did(?: you)? not"
+    r"|is(?: there)? no|are(?: there)? no)\b|\bwhy (?:is|are|was|were|did|do)\b[^.?!]{0,40}\b(?:not"
+    r"|missing|left out)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
     r"|为什么(?:没有?|不|不是|没)|怎么(?:没有|不|没)"
 )
 COMPARE = re.compile(
-    r"\bcompare\b|\bcomparison\b|\bversus\b|\bvs\b|\bdifferences? between\b|\bwhich (?:one )?(?:of|is (?:the )?(?:better|best|cheaper|shorter|longer|newer|older|funnier|scarier|more|less|cheapest|shortest|longest|newest|oldest))"
-    r"|\bhow do (?:they|these|those) (?:compare|differ)\b|\bside by side\b|比较一?下?|对比|哪(?:个|部|款)更|有什么(?:区别|不同)"
+    r"\bcompare\b|\bcomparison\b|\bversus\b|\bvs\b|\bdifferences? between\b|\bwhich (?:one )?(?:of"
+    r"|is (?:the )?(?:better|best|cheaper|shorter|longer|newer|older|funnier|scarier|more|less|cheapest"
+    r"|shortest|longest|newest|oldest))"
+    r"|\bhow do (?:they|these|those) (?:compare|differ)\b|\bside by side\b"
+    r"|比较一?下?|对比|哪(?:个|部|款)更|有什么(?:区别|不同)"
 )
 COUNT = re.compile(
-    r"\bhow many\b(?! (?:minutes?|hours?|stars?|oscars?|awards?|seasons?|episodes?|pages?|days?|people|discs?|times?|calories|points))|\b(?:what is|what'?s) the number of\b|\bcount (?:of|the|all)\b"
+    r"\bhow many\b(?! (?:minutes?|hours?|stars?|oscars?|awards?|seasons?|episodes?|pages?|days?|people"
+    r"|discs?|times?|calories|points))|\b(?:what is|what'?s) the number of\b|^\W*(?:the )?number of\b"
+    r"|\bcount (?:of|the|all)\b"
     r"|有?多少(?:部|个|款|种|本|件|片|[^钱分时久长天]{0,6}(?:电影|片|喜剧))|有?几[部个款种本件]"
 )
 ASK_ITEM = re.compile(
-    r"\b(?:do|would) you (?:guys )?(?:have|sell|carry|stock|offer|know)\b|\bhave you (?:got|any)\b|\bis there\b|\bare there\b|\bgot any\b|\bi(?:'m| am) (?:looking|searching) for\b|\b(?:find|show|get) me\b|\bwhere(?:'s| is| can i find)\b"
-    r"|\bsearch(?:ing)? for\b|\bi (?:want|need|would like)\b|\bi'd like\b|\bany (?:film|movie|item|book|product|phone)s?\b|有没有|你们有|有吗|想(?:看|买|要|找)|找"
+    r"\b(?:do|would) you (?:guys )?(?:have|sell|carry|stock|offer|know)\b|\bhave you (?:got|any)\b"
+    r"|\bis there\b|\bare there\b|\bgot any\b|\bi(?:'m| am) (?:looking|searching) for\b|\b(?:find|show"
+    r"|get) me\b|\bwhere(?:'s| is| can i find)\b"
+    r"|\bsearch(?:ing)? for\b|\bi (?:want|need|would like)\b|\bi'd like\b|\bany (?:film|movie|item|book"
+    r"|product|phone)s?\b|有没有|你们有|有吗|想(?:看|买|要|找)|找"
 )
 TAKES = re.compile(
-    r"\b(?:i(?:'ll| will|'d like to| would like to|'m going to| want to| wanna) (?:take|have|go (?:with|for)|buy|get|order|pick|choose|watch|try|rent|purchase)|(?:let'?s|gonna|going to) (?:go (?:with|for)|take|watch|do|get|try)"
-    r"|add (?:it|that|this|the|them|both|number)\b.{0,30}\b(?:to (?:my |the )?(?:cart|basket|bag|order|list))|add (?:it|that|this) (?:please)?|(?:buy|order|purchase|take|choose|pick|rent) (?:it|that|this|the|number|both|them)|put .{0,30} in (?:my|the) (?:cart|basket))\b"
+    r"\b(?:i(?:'ll| will|'d like to| would like to|'m going to| want to| wanna) (?:take|have(?! to)|go (?:with"
+    r"|for)|buy|get|order|pick|choose|watch|try|rent|purchase)|(?:let'?s|gonna|going to) (?:go (?:with"
+    r"|for)|take|watch|do|get|try)"
+    r"|add (?:it|that|this|the|them|both|number)\b.{0,30}\b(?:to (?:my |the )?(?:cart|basket|bag|order"
+    r"|list))|add (?:it|that|this) (?:please)?|(?:buy|order|purchase|take|choose|pick|rent) (?:it|that"
+    r"|this|the|number|both|them)|put .{0,30} in (?:my|the) (?:cart|basket))\b"
     r"|我要(?=第|这|那|了)|就(?:要)?(?=这|那|第)|买(?=这|那|第)|加入购物车|选(?=这|那|第)|要(?=第|这个|那个)"
 )
 PRAISE = re.compile(
-    r"^\W*(?:yes[,!. ]*)?(?:perfect|sold|deal|great|excellent|wonderful|lovely|awesome|yes please|sounds? (?:good|great|perfect|interesting|fun)|looks? (?:good|great|perfect|interesting)|that'?s (?:the one|perfect|great|it)|good (?:choice|one|idea)"
-    r"|(?:that|this|it|the \w+ one|that one) (?:one )?(?:sounds?|looks?|is|will be|would be) (?:really |very )?(?:good|great|perfect|interesting|fine|nice|lovely|fun)|好的?,?就|太好了|不错|很好)"
+    r"^\W*(?:yes[,!. ]*)?(?:perfect|sold|deal|great|excellent|wonderful|lovely|awesome|yes please"
+    r"|sounds? (?:good|great|perfect|interesting|fun)|looks? (?:good|great|perfect|interesting)"
+    r"|that'?s (?:the one|perfect|great|it)|good (?:choice|one|idea)"
+    r"|(?:that|this|it|the \w+ one|that one) (?:one )?(?:sounds?|looks?|is|will be|would be) (?:really "
+    r"|very )?(?:good|great|perfect|interesting|fine|nice|lovely|fun)|好的?,?就|太好了|不错|很好)"
 )
 _REJECT = (
-    r"\bnot (?:that|this|the \w+) (?:one|film|movie)\b|\bnot (?:it|that|this|these|those|them)\b|\b(?:i(?:'ve| have)?|we(?:'ve| have)?|have|ve) (?:already |just )?(?:seen|watched|own|owned|got|read|have|bought|saw) (?:it|that|this|them|these|those|all)\b"
-    r"|\balready (?:seen|watched|own|have|read|got|bought)\b|\b(?:don'?t|do not|didn'?t|did not) (?:really )?(?:like|want|love|enjoy|care for|fancy) (?:it|that|this|them|these|those|any|the look)\b|\bnot (?:for me|my (?:thing|cup of tea|style|taste))\b"
-    r"|\bhate (?:it|that|this|them|these)\b|\b(?:remove|hide) (?:it|that|this)\b|\bnone of (?:these|those|them)\b|\bno,? (?:not )?(?:that|this|the \w+) one\b|\bnope,? not\b|\bnot interested in (?:it|that|this|the|any|those|these|them)\b"
+    r"\bnot (?:that|this|the \w+) (?:one|film|movie)\b|\bnot (?:it|that|this|these|those|them)\b"
+    r"|\b(?:i(?:'ve| have)?|we(?:'ve| have)?|have|ve) (?:already |just )?(?:seen|watched|own|owned|got"
+    r"|read|have|bought|saw) (?:it|that|this|them|these|those|all)\b"
+    r"|\balready (?:seen|watched|own|have|read|got|bought)\b|\b(?:don'?t|do not|didn'?t"
+    r"|did not) (?:really )?(?:like|want|love|enjoy|care for|fancy) (?:it|that|this|them|these|those|any"
+    r"|the look)\b|\bnot (?:for me|my (?:thing|cup of tea|style|taste))\b"
+    r"|\bhate (?:it|that|this|them|these)\b|\b(?:remove|hide) (?:it|that|this)\b|\bnone of (?:these|those"
+    r"|them)\b|\bno,? (?:not )?(?:that|this|the \w+) one\b|\bnope,? not\b|\bnot interested in (?:it|that"
+    r"|this|the|any|those|these|them)\b"
     r"|不要(?=这|那|第)|看过(?:了|这|那|第)?|不喜欢(?=这|那|第|它)|不想要(?=这|那|第)|不是这"
 )
 REJECT = re.compile(_REJECT)
-LIKES = re.compile(r"\b(?:i|we) (?:do |really |quite |also |did )*(?:like|love|liked|loved|enjoyed|enjoy) (?:it|that|this|the|number|#|film|movie|one)\b|我喜欢(?=第|这|那|它)")
-REJECT_NAMED = re.compile(r"\b(?:not|don'?t (?:want|like|show|recommend)|no|didn'?t like|hate|remove|not interested in|anything but|seen|watched|skip)\b|不要|不喜欢|看过|别")
+LIKES = re.compile(
+    r"\b(?:i|we) (?:do |really |quite |also |did )*(?:like|love|liked|loved|enjoyed|enjoy) (?:it|that"
+    r"|this|the|number|#|film|movie|one)\b|我喜欢(?=第|这|那|它)"
+)
+REJECT_NAMED = re.compile(
+    r"\b(?:not|don'?t (?:want|like|show|recommend)|no|didn'?t like|hate|remove|not interested in"
+    r"|anything but|seen|watched|skip)\b|不要|不喜欢|看过|别"
+)
 
 SUPPORT = re.compile(
-    r"\b(?:deliver(?:y|ies|ed|ing)?(?: (?:time|cost|fee|charge|option|address|date|to)s?)?|shipping|shipment|courier|parcel|tracking(?: number)?)\b"
-    r"|\b(?:do|can|will|could|would) you (?:guys )?(?:ship|deliver|post|send)\b|\bship(?:s|ped)? (?:to|in|within|abroad|overseas|internationally|my)\b|\btrack (?:my|the|an) (?:order|parcel|package)\b"
-    r"|\breturn(?:s|ed|ing)? (?:it|this|them|that|an?|the|my|policy|items?|something|window|label|process|address|and|or|if|within|period|for)\b|\b(?:your|about|make a|returns?) returns?\b|\breturns?\s*\?|\breturn policy\b"
-    r"|\b(?:send (?:it|this|them|that|the \w+) back|money[- ]back|exchange (?:it|this|an?|the|my|policy|items?))\b|\brefund(?:s|ed|ing|able)?\b"
-    r"|\b(?:my|an|the|existing|change|cancel|place[d]?|track|recent) orders?(?: (?:status|number|history|confirmation))?\b(?! (?:of|by))|\border (?:status|number|confirmation|history|tracking)\b|\bwhere(?:'s| is) my (?:order|package|parcel|stuff|film|disc|item)\b"
-    r"|\b(?:pay(?:ment)?s? (?:method|option|by|with|in|via|on|failed|declined)s?|payment|paypal|credit card|debit card|visa|mastercard|apple pay|google pay|klarna|invoice|instal?lments?|billing|charged (?:me )?(?:twice|wrong|double|too))\b|\bhow (?:can|do) i pay\b"
-    r"|\b(?:gift ?cards?|vouchers?|coupons?|promo(?:tion)?(?:al)? codes?|discount codes?|gift[- ]?wrap(?:ping|ped)?|student discount)\b"
-    r"|\b(?:my|an|the|user|your|delete|close|create|open|log ?in(?:to)?) accounts?\b|\bpassword|\blog[- ]?in\b|\bsign[- ]?(?:in|up)\b|\bmy (?:email|address|details|data|subscription|membership)\b|\bnewsletter\b|\bunsubscribe\b|\bprivacy\b|\bgdpr\b"
-    r"|\bregion(?:al)? (?:code|free|[abc]\b|\d\b)s?\b|\bregion[- ]?(?:code|free|lock)|\bpre-?orders?(?:ed|ing)?\b|\bwarrant(?:y|ies)\b|\bguarantee\b|\b(?:damaged|defective|faulty|scratched|broken (?:disc|item|product|case))\b|\b(?:arrived|came|is|was) (?:broken|damaged|scratched|late|wrong)\b"
-    r"|\b(?:wrong|missing) (?:item|disc|product|order|film)\b|\bcancel(?:led|lation|ling|ing)?\b(?! (?:that|the \w+ (?:filter|limit)))|\b(?:opening hours|contact (?:you|us|details|information|number)|phone number|email address|customer (?:service|support)|complain(?:t|ts)?|terms and conditions)\b"
-    r"|\bplay (?:on|in) my (?:player|dvd|blu)|\b(?:play|work)s? (?:in|on) (?:the )?(?:us|uk|usa|europe|america|australia|my)\b|\bcustoms\b|\bimport (?:duty|duties|tax)"
-    r"|退货|退款|退换|换货|配送|送货|发货|快递|物流|运费|包邮|订单|付款|支付|支付宝|微信支付|信用卡|发票|礼品卡|优惠券|优惠码|账户|账号|密码|登录|注册|区码|预订|预售|保修|质保|损坏|坏了|取消订单|联系方式|营业时间|投诉|什么时候到|几天到|送到"
+    r"\b(?:deliver(?:y|ies|ed|ing)?(?: (?:time|cost|fee|charge|option|address|date|to)s?)?|shipping"
+    r"|shipment|courier|parcel|tracking(?: number)?)\b"
+    r"|\b(?:do|can|will|could|would) you (?:guys )?(?:ship|deliver|post|send)\b|\bship(?:s|ped)? (?:to|in"
+    r"|within|abroad|overseas|internationally|my)\b|\btrack (?:my|the|an) (?:order|parcel|package)\b"
+    r"|\breturn(?:s|ed|ing)? (?:it|this|them|that|an?|the|my|policy|items?|something|window|label|process"
+    r"|address|and|or|if|within|period|for)\b|\b(?:your|about|make a|returns?) returns?\b|\breturns?\s*\?"
+    r"|\breturn policy\b"
+    r"|\b(?:send (?:it|this|them|that|the \w+) back|money[- ]back|exchange (?:it|this|an?|the|my|policy"
+    r"|items?))\b|\brefund(?:s|ed|ing|able)?\b"
+    r"|\b(?:my|an|the|existing|change|cancel|place[d]?|track|recent) orders?(?: (?:status|number|history"
+    r"|confirmation))?\b(?! (?:of|by))|\border (?:status|number|confirmation|history|tracking)\b"
+    r"|\bwhere(?:'s| is) my (?:order|package|parcel|stuff|film|disc|item)\b"
+    r"|\b(?:pay(?:ment)?s? (?:method|option|by|with|in|via|on|failed|declined)s?|payment|paypal"
+    r"|credit card|debit card|visa|mastercard|apple pay|google pay|klarna|invoice|instal?lments?|billing"
+    r"|charged (?:me )?(?:twice|wrong|double|too))\b|\bhow (?:can|do) i pay\b"
+    r"|\b(?:gift ?cards?|vouchers?|coupons?|promo(?:tion)?(?:al)? codes?|discount codes?"
+    r"|gift[- ]?wrap(?:ping|ped)?|student discount)\b"
+    r"|\b(?:my|an|the|user|your|delete|close|create|open|log ?in(?:to)?) accounts?\b|\bpassword"
+    r"|\blog[- ]?in\b|\bsign[- ]?(?:in|up)\b|\bmy (?:email|address|details|data|subscription"
+    r"|membership)\b|\bnewsletter\b|\bunsubscribe\b|\bprivacy\b|\bgdpr\b"
+    r"|\bregion(?:al)? (?:code|free|[abc]\b|\d\b)s?\b|\bregion[- ]?(?:code|free|lock)|\bpre-?orders?(?:ed"
+    r"|ing)?\b|\bwarrant(?:y|ies)\b|\bguarantee\b|\b(?:damaged|defective|faulty|scratched|broken (?:disc"
+    r"|item|product|case))\b|\b(?:arrived|came|is|was) (?:broken|damaged|scratched|late|wrong)\b"
+    r"|\b(?:wrong|missing) (?:item|disc|product|order|film)\b|\bcancel(?:led|lation|ling"
+    r"|ing)?\b(?! (?:that|the \w+ (?:filter|limit)))|\b(?:opening hours|contact (?:you|us|details"
+    r"|information|number)|phone number|email address|customer (?:service|support)|complain(?:t|ts)?"
+    r"|terms and conditions)\b"
+    r"|\bplay (?:on|in) my (?:player|dvd|blu)|\b(?:play|work)s? (?:in|on) (?:the )?(?:us|uk|usa|europe"
+    r"|america|australia|my)\b|\bcustoms\b|\bimport (?:duty|duties|tax)"
+    r"|退货|退款|退换|换货|配送|送货|发货|快递|物流|运费|包邮|订单|付款|支付|支付宝|微信支付|信用卡|发票|礼品卡|优惠券|优惠码|账户|账号|密码|登录|注册|区码|预订|预售|保修"
+    r"|质保|损坏|坏了|取消订单|联系方式|营业时间|投诉|什么时候到|几天到|送到"
 )
 NOT_SUPPORT = re.compile(
-    r"\b(?:film|films|movie|movies|story|something|book|comedy|drama|thriller)\b[^.?!,]{0,25}\b(?:about|where|in which|with|that|who)\b[^.?!]*$|^(?:about|a|an|some)\b[^.?!,]{0,20}\b(?:about|who|where)\b"
+    r"\b(?:film|films|movie|movies|story|something|book|comedy|drama|thriller)\b[^.?!,]{0,25}\b(?:about"
+    r"|where|in which|with|that|who)\b[^.?!]*$|^(?:about|a|an|some)\b[^.?!,]{0,20}\b(?:about|who|where)\b"
 )
 
-_MONEY_Q = r"how much (?:is|are|does|do|for|would|was)\b|what(?:'s| is| are| does)? (?:the |its )?(?:price|cost)s?\b|(?:the )?price of\b|what does .{1,40} cost|多少钱|什么价|价格(?:是|多少)"
+_MONEY_Q = (
+    r"how much (?:is|are|does|do|for|would|was)\b|what(?:'s| is| are| does)? (?:the |its )?(?:price"
+    r"|cost)s?\b|(?:the )?price of\b|what does .{1,40} cost|多少钱|什么价|价格(?:是|多少)"
+)
 ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
     (role, re.compile(words))
     for role, words in (
-        ("maker", r"\bwho(?:'s| is| was)? (?:direct|made|wrote|writ|creat|the director|the author|behind)\w*|\bdirector of\b|\bdirected by (?:whom|who)\b|\bwhose film\b|谁导演?的?|导演是谁"),
-        ("cast", r"\bwho(?:'s| is| are| was| else is)? (?:in (?:it|this|that|the)\b|in\b|star\w*|play\w*|act\w*|the (?:actors?|stars?|cast|lead)\b)|\bcast of\b|\bwhich actors?\b|\bwhat actors?\b|谁(?:主?演)的?|主演是谁|有哪些演员|演员(?:是谁|有谁)"),
-        ("duration", r"\bhow long\b(?! (?:have|had|ago|until|are you|did you)\b)(?! (?:does|is|will|do)?\s?(?:it |the )?(?:take|delivery|shipping|ship))|\b(?:what(?:'s| is) the |its )?(?:runtime|running time|run time)\b|\bhow many (?:minutes|hours)\b|多长|片长|几分钟|几个?小时"),
+        (
+            "maker",
+            r"\bwho(?:'s| is| was)? (?:direct|made|wrote|writ|creat|the director|the author|behind)\w*"
+            r"|\bdirector of\b|\bdirected by (?:whom|who)\b|\bwhose film\b|谁导演?的?|导演是谁",
+        ),
+        (
+            "cast",
+            r"\bwho(?:'s| is| are| was| else is)? (?:in (?:it|this|that|the)\b|in\b|star\w*|play\w*|act\w*"
+            r"|the (?:actors?|stars?|cast|lead)\b)|\bcast of\b|\bwhich actors?\b|\bwhat actors?\b"
+            r"|谁(?:主?演)的?|主演是谁"
+            r"|有哪些演员|演员(?:是谁|有谁)",
+        ),
+        (
+            "duration",
+            r"\bhow long\b(?! (?:have|had|ago|until|are you|did you)\b)(?! (?:does|is|will|do)?\s?(?:it "
+            r"|the )?(?:take|delivery|shipping|ship))|\b(?:what(?:'s| is) the |its )?(?:runtime|running time"
+            r"|run time)\b|\bhow many (?:minutes|hours)\b|多长|片长|几分钟|几个?小时",
+        ),
         ("price", _MONEY_Q),
-        ("in_stock", r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you |have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗|有没有货|还有吗"),
-        ("year", r"\bwhen (?:was|did|is|were)\b(?! my)|\b(?:what|which) year\b|\bhow old is\b|哪一?年|什么时候(?:上映|拍)"),
+        (
+            "in_stock",
+            r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you "
+            r"|have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗|有没有货"
+            r"|还有吗",
+        ),
+        (
+            "year",
+            r"\bwhen (?:was|did|is|were)\b(?! my)|\b(?:what|which) year\b|\bhow old is\b|哪一?年|什么时候(?:上映|拍)",
+        ),
         ("language", r"\b(?:what|which) languages?\b|什么语言"),
-        ("country", r"\bwhere (?:was|is|were) [^.?!]{1,40}\b(?:made|from|shot|filmed|set)\b|\b(?:which|what) country\b|哪个?国"),
-        ("kind", r"\b(?:what|which) (?:genre|category|kind of (?:film|movie|book|thing)|type of (?:film|movie))s?\b|什么类型"),
+        (
+            "country",
+            r"\bwhere (?:was|is|were) [^.?!]{1,40}\b(?:made|from|shot|filmed|set)\b|\b(?:which|what) country\b"
+            r"|哪个?国",
+        ),
+        (
+            "kind",
+            r"\b(?:what|which) (?:genre|category|kind of (?:film|movie|book|thing)|type of (?:film|movie))s?\b"
+            r"|什么类型",
+        ),
         ("format", r"\b(?:what|which) formats?\b|什么格式"),
-        ("rating", r"\bhow (?:good|well[- ]rated|highly rated) (?:is|are|was)\b|\bwhat(?:'s| is| are)? [^.?!]{0,30}\b(?:rating|score|rated)s?\b|\b(?:is|was|are) [^.?!]{1,30}\bany good\b|(?:^|[.!?])\W*any good\b|评分(?:多少|是|怎么样)|好看吗"),
-        ("", r"\bwhat(?:'s| is| are| was)? (?!about\b)[^.?!]{0,40}\babout\b|\btell me (?:more |something |a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\bwhat(?:'s| is) the (?:plot|synopsis|story(?:line)?)\b|\b(?:plot|synopsis|storyline) of\b|^\W*(?:the )?(?:plot|synopsis)\W*$|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是"),
+        (
+            "rating",
+            r"\bhow (?:good|well[- ]rated|highly rated) (?:is|are|was)\b|\bwhat(?:'s| is"
+            r"| are)? [^.?!]{0,30}\b(?:rating|score|rated)s?\b|\b(?:is|was|are) [^.?!]{1,30}\bany good\b|(?:^"
+            r"|[.!?])\W*any good\b|评分(?:多少|是|怎么样)|好看吗",
+        ),
+        (
+            "",
+            r"\bwhat(?:'s| is| are| was)? (?!about\b)[^.?!]{0,40}\babout\b|\btell me (?:more |something "
+            r"|a bit )?(?:more )?about\b|\b(?:more|further) (?:info\w*|details?)\b|\bwhat(?:'s| is) the (?:plot"
+            r"|synopsis|story(?:line)?)\b|\b(?:plot|synopsis|storyline) of\b|^\W*(?:the )?(?:plot|synopsis)\W*$"
+            r"|\bdescribe\b|讲(?:的是)?什么|关于什么|介绍一?下|什么内容|讲了什么|剧情是",
+        ),
     )
-)  # fmt: skip
-YES_NO = re.compile(r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是|\b(?:do you (?:have|sell)|have you got|can i (?:get|have|buy)|is there) (?:it|this|that|the \w+ (?:one|film|movie))\b")
+)
+YES_NO = re.compile(
+    r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t"
+    r"|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是|\b(?:do you (?:have|sell)|have you got"
+    r"|can i (?:get|have|buy)|is there) (?:it|this|that|the \w+ (?:one|film|movie))\b"
+)
 
 # direction: True for the most
 SUPERLATIVES: tuple[tuple[Role | str, bool, re.Pattern[str]], ...] = tuple(
     (role, descending, re.compile(rf"(?<![a-z])(?:{words})(?![a-z])"))
     for role, descending, words in (
-        ("price", False, r"cheapest|least (?:expensive|costly|pricey)|lowest[- ]price[ds]?|lowest (?:price|cost)|most affordable|最便宜|价格最低"),
-        ("price", True, r"(?:most (?:expensive|costly|pricey)|priciest|dearest|highest[- ]price[ds]?|highest (?:price|cost))|最贵|价格最高"),
+        (
+            "price",
+            False,
+            r"cheapest|least (?:expensive|costly|pricey)|lowest[- ]price[ds]?|lowest (?:price|cost)"
+            r"|most affordable|最便宜|价格最低",
+        ),
+        (
+            "price",
+            True,
+            r"(?:most (?:expensive|costly|pricey)|priciest|dearest|highest[- ]price[ds]?|highest (?:price|cost))"
+            r"|最贵|价格最高",
+        ),
         ("duration", False, r"shortest|briefest|最短"),
         ("duration", True, r"longest(?! time)|最长"),
         ("year", True, r"newest|latest|most recent|most up to date|最新"),
         ("year", False, r"oldest|earliest|最老|最早|最旧"),
-        ("popularity", True, r"most popular|best[- ]?sell(?:ing|ers?)|best known|most famous|top[- ]selling|most (?:watched|reviewed|bought|loved|wanted)|最受欢迎|最热门|最流行|最火|卖得最好"),
+        (
+            "popularity",
+            True,
+            r"most popular|best[- ]?sell(?:ing|ers?)|best known|most famous|top[- ]selling|most (?:watched"
+            r"|reviewed|bought|loved|wanted)|最受欢迎|最热门|最流行|最火|卖得最好",
+        ),
         ("popularity", False, r"least popular|least known|most obscure|最冷门"),
-        ("rating", True, r"(?:best|highest|top)[- ](?:rated|reviewed|scoring)|highest (?:rating|score)s?|best (?:rating|reviews|score)s?|评分最高|评价最好|口碑最好"),
+        (
+            "rating",
+            True,
+            r"(?:best|highest|top)[- ](?:rated|reviewed|scoring)|highest (?:rating|score)s?|best (?:rating"
+            r"|reviews|score)s?|评分最高|评价最好|口碑最好",
+        ),
         ("rating", False, r"(?:worst|lowest)[- ](?:rated|reviewed)|lowest (?:rating|score)s?|评分最低"),
         ("weight", False, r"lightest|least heavy|最轻"),
         ("weight", True, r"heaviest|最重"),
         ("size", True, r"biggest|largest|最大"),
         ("size", False, r"smallest|tiniest|most compact|最小"),
     )
-)  # fmt: skip
-SUPERLATIVE_OF = re.compile(r"\b(?P<how>most|highest|least|lowest|fewest|greatest|maximum|minimum)\s+(?P<what>[a-z]+(?:\s[a-z]+)?)")
-OF_SHOWN = re.compile(r"\b(?:of|from|among|out of|between) (?:these|those|them|the(?:se)? (?:two|three|four|five|list)|\d)|\bwhich (?:one )?(?:is|of|was|has|costs|runs)\b|\bwhich (?:one|film|movie|item)\b|哪(?:个|部|款)")
+)
+SUPERLATIVE_OF = re.compile(
+    r"\b(?P<how>most|highest|least|lowest|fewest|greatest|maximum|minimum)\s+(?P<what>[a-z]+(?:\s[a-z]+)?)"
+)
+OF_SHOWN = re.compile(
+    r"\b(?:of|from|among|out of|between) (?:these|those|them|the(?:se)? (?:two|three|four|five|list)|\d)"
+    r"|\bwhich (?:one )?(?:is|of|was|has|costs|runs)\b|\bwhich (?:one|film|movie|item)\b|哪(?:个|部|款)"
+)
 STOCK = re.compile(
-    r"\b(?:(?:that(?:'s| is| are)|which (?:is|are)|only|must be|currently|everything) )?(?:in stock|available (?:now|right now|today|immediately)|in-stock|ready to ship|ships? (?:today|now|immediately)|can (?:get|have) (?:it )?(?:today|now|tomorrow)"
+    r"\b(?:(?:that(?:'s| is| are)|which (?:is|are)|only|must be|currently|everything) )?(?:in stock"
+    r"|available (?:now|right now|today|immediately)|in-stock|ready to ship|ships? (?:today|now"
+    r"|immediately)|can (?:get|have) (?:it )?(?:today|now|tomorrow)"
     r"|still available|you actually have)\b|有现?货的?|现货"
 )
 NEGATIVE_STOCK = re.compile(r"\b(?:out of stock|sold out|unavailable)\b|缺货|没货")

@@ -31,6 +31,8 @@ MAX_PHRASE_WORDS = 10
 MAX_VALUE_CHARS = 60
 """Longer values are texts, not names of anything."""
 
+MAX_NAME_WORDS = 6
+
 MAX_NAMESAKES = 3
 """A surname that more people share says too little to filter by."""
 
@@ -205,29 +207,24 @@ class Lexicon:
         return sorted(direct, key=self._preference)
 
     def _add_people(self, items: Sequence[Item]) -> None:
-        weights: dict[tuple[str, str], float] = defaultdict(float)
-        people = self.attributes.all_of(sorted(PERSON_ROLES))
-        for item in items:
-            worth = 1.0 + math.log1p(max(0.0, item.popularity))
-            for name in people:
-                value = item.attributes.get(name, ())
-                for person in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
-                    weights[name, person] += worth
+        weights = _weights(items, self.attributes.all_of(sorted(PERSON_ROLES)))
         surnames: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
         first_names: set[str] = set()
         for (name, person), weight in weights.items():
             words = words_of(person)
-            if not words or len(words) > 6:
-                continue
-            self._add_phrase(" ".join(words), Entry("person", name, (person,), weight))
-            first_names.add(words[0])
-            for surname in _surnames(words):
-                surnames[surname][name].append((weight, person))
+            if words and len(words) <= MAX_NAME_WORDS:
+                self._add_phrase(" ".join(words), Entry("person", name, (person,), weight))
+                first_names.add(words[0])
+                for surname in _surnames(words):
+                    surnames[surname][name].append((weight, person))
         self.first_names = frozenset(first_names)
         for surname, by_attribute in surnames.items():
             for name, bearers in by_attribute.items():
                 if entry := _surname_entry(name, bearers):
                     self._add_phrase(surname, entry)
+        self._add_foreign_names()
+
+    def _add_foreign_names(self) -> None:
         for synonym in person_synonyms():
             for target in synonym.targets:
                 for entry in self.phrases.get(" ".join(words_of(target)), ()):
@@ -276,6 +273,18 @@ class Lexicon:
         for word in fuzzy:
             if len(word) >= MIN_FUZZY_LETTERS and word.isalpha() and not is_cjk(word[0]):
                 self._buckets.setdefault((word[0], len(word)), []).append(word)
+
+
+def _weights(items: Sequence[Item], attributes: Sequence[str]) -> dict[tuple[str, str], float]:
+    """How much each (attribute, person) counts: by number of items and their popularity."""
+    weights: dict[tuple[str, str], float] = defaultdict(float)
+    for item in items:
+        worth = 1.0 + math.log1p(max(0.0, item.popularity))
+        for name in attributes:
+            value = item.attributes.get(name, ())
+            for person in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+                weights[name, person] += worth
+    return weights
 
 
 def _nearest(word: str, buckets: dict[tuple[str, int], list[str]], limit: int) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ from agent.understand.types import Language
 from agent.understand.words import common_words
 from retrieval.text import fold
 
-MAX_READ_CHARS = 1_200
+MAX_READ_CHARS = 1_000
 """What is read of a message; the longest customer turn of three public dialogue sets has 955 characters."""
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -25,10 +25,11 @@ _KANA = re.compile("[\u3040-\u30ff]")
 _LATIN_WORD = re.compile(r"[a-z]+")
 _SENTENCE_END = re.compile(r"[.!?;\n。](?!\d)")
 _CLAUSE_END = re.compile(
-    r"[.!?;\n。](?!\d)|,?\s\b(?:but|however|although|though|yet|except that|otherwise|instead)\b\s|\s[-\u2013\u2014]{1,2}\s"
+    r"[.!?;\n。](?!\d)|,?\s\b(?:but|however|although|though|yet|except that|otherwise|instead)\b\s"
+    r"|\s[-\u2013\u2014]{1,2}\s"
     r"|但是|不过|可是|然而|但"
 )
-_SAME_LENGTH = {
+_SAME_LENGTH: dict[int, int | str] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f\u300a\u300b"), '"'),
@@ -43,7 +44,7 @@ _NO_PLURALS = frozenset({"news", "lens", "gas", "always", "perhaps", "series", "
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word: its place, its folded form, the form without a possessive s, its stem, whether it has a capital, its number."""
+    """One word: where it stands, folded, without a possessive s, stemmed, whether it has a capital, its number."""
 
     start: int
     end: int

@@ -8,55 +8,75 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from agent.understand.message import Message
 
 MAX_SCOPE_CHARS = 70
+MAX_SCOPES = 24
 
 _CUE = re.compile(
     r"""
     \bnothing\s+(?:that(?:'s|\s+is)\s+|with\s+|too\s+|but\s+not\s+)?(?!like\b|better\b|but\b|beats\b|wrong\b)
   | \b(?:any|every)thing\s+but\s+(?!i\b|not\b)
   | \b(?:not|no|never)\s+(?:a\s+)?(?:(?:big|huge|much\s+of\s+a)\s+)?fan\s+of\b
+  | \bneither\s+(?!one\b|of\b|are\b|is\b)
   | \bno\s+more\b(?!\s+than\b)
-  | \bno\s+(?!problem|one\b|idea|worries|doubt|matter|preference|thanks|thank|way\b|limit|need|i\s|it\b|that\b|this\b|the\b
+  | \bno\s+(?!problem|one\b|idea|worries|doubt|matter|preference|thanks|thank|way\b|limit|need|i\s|it\b|that\b
+        |this\b|the\b
         |make\b|sorry|rush|longer\b|not\b|actually\b|clue\b|more\b|less\b|later\b|earlier\b|just\b|but\b|you\b|we\b|instead\b)
-  | (?<!why\ )(?<!if\ )(?<!or\ )(?<!whether\ )\bnot\s+(?!only\b|just\b|sure\b|necessarily\b|bad\b|really\b|at\s+all|yet\b|long\s+ago
-        |interested\s+in\s+(?:it|that)\b|that\s+(?:one|i)\b|to\s+mention|know|mind|matter|picky|fussy)
+  | (?<!why\ )(?<!if\ )(?<!or\ )(?<!whether\ )\bnot\s+(?!only\b|just\b|sure\b|necessarily\b|bad\b|really\b
+        |at\s+all|yet\b|long\s+ago
+        |interested\s+in\s+(?:it|that)\b|that\s+(?:one|i)\b|to\s+mention|have\s+to|need\s+to|necessarily|know|mind|matter|picky|fussy)
         (?:a\b|an\b|interested\s+in\b|into\b|in\s+the\s+mood\s+for\b|looking\s+for\b|keen\s+on\b|any\b|the\b|in\b|by\b|with\b|from\b)?
-  | \b(?:without|excluding|exclude|except(?:\s+for)?|other\s+than|apart\s+from|aside\s+from|besides|minus|avoid(?:ing)?|skip(?:ping)?)\b
+  | \b(?:without|excluding|exclude|except(?:\s+for)?|other\s+than|apart\s+from|aside\s+from|besides
+        |minus|avoid(?:ing)?|skip(?:ping)?)\b
   | \bfree\s+of\b | \bstay\s+away\s+from\b | \b(?:leave|leaving)\s+out\b | \binstead\s+of\b | \brather\s+than\b
   | \b(?:tired|sick|bored|fed\s+up)\s+(?:of|with)\b | \brather\s+not\b | \bunlike\b
-  | \b(?:do\s+not|don'?t|doesn'?t|does\s+not|didn'?t|did\s+not|wouldn'?t|won'?t|never)\s+(?:really\s+|particularly\s+|usually\s+|much\s+)?
-        (?:want|wanna|like|love|enjoy|care\s+for|feel\s+like|watch|show|recommend|suggest|give|do|include|fancy|need|go\s+for|tend\s+to)\b
+  | \b(?:do\s+not|don'?t|doesn'?t|does\s+not|didn'?t|did\s+not|wouldn'?t|won'?t|never)
+        \s+(?:really\s+|particularly\s+|usually\s+|much\s+)?
+        (?:want|wanna|like[ds]?|loved?|enjoy(?:ed)?|care\s+for|feel\s+like|watch
+        |show|recommend|suggest|give|do|include|fancy|need|go\s+for|tend\s+to)\b
         (?!\s+it\b|\s+to\s+(?:pay|spend))
-  | \b(?:hate[ds]?|dislike[ds]?|detest(?:ed)?|loathe[d]?|despise[d]?|(?:can'?t|cannot|can\s+not|couldn'?t)\s+(?:stand|bear|take|handle))\b
+  | \b(?:hate[ds]?|dislike[ds]?|detest(?:ed)?|loathe[d]?|despise[d]?
+        |(?:can'?t|cannot|can\s+not|couldn'?t)\s+(?:stand|bear|take|handle))\b
   | (?<!^)\b(?:isn'?t|aren'?t|wasn'?t|weren'?t)\s+(?:a\b|an\b|too\b|very\b|so\b)?
-  | 除了|(?<![特区类性级个])别(?![的人名墅])(?:给我|再|看|推荐|放)?(?!超过)|不要(?!超过)|不想看?要?|不看|不喜欢|不爱看?|讨厌|不含|不带|(?<!有)没有(?!了|吗|货)|不能有|避免|不是|不太
+  | 除了|(?<![特区类性级个])别(?![的人名墅])(?:给我|再|看|推荐|放)?(?!超过)
+  | 不要(?!超过)|不想看?要?|不看|不喜欢|不爱看?|讨厌|不含|不带|(?<!有)没有(?!了|吗|货)|不能有|避免|不是|不太
     """,
     re.VERBOSE,
 )
 _MILD = re.compile(r"\b(?:too|very|so|that|overly|super|particularly|really|quite)\b|不太|太|这么|那么")
 _SCOPE_END = re.compile(
     r"[.!?;\n()。]|\s-\s|,?\s\b(?:but|however|although|though|because|since|as long as|so|just|then|please)\b"
-    r"|\band\s+(?=(?:i|we|my|maybe|preferably|ideally|something|anything|with|under|below|over|from|make|more|less|please|rather"
-    r"|just|only|show|give|find|if|it|that|love|like|prefer|want|in|on|by|around|about|starring|set|a|an|the|some|not|no|recommend)\b)"
-    r"|\s(?:i|we)\s+(?:also |really |do )?(?:like|love|liked|loved|want|need|enjoy|enjoyed|prefer)\b|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead|or something)\b"
+    r"|\band\s+(?=(?:i|we|my|maybe|preferably|ideally|something|anything|with|under|below|over|from|make"
+    r"|more|less|please|rather"
+    r"|just|only|show|give|find|if|it|that|love|like|prefer|want|in|on|by|around|about|starring|set|a|an"
+    r"|the|some|not|no|recommend)\b)"
+    r"|\s(?:i|we)\s+(?:also |really |do )?(?:like|love|liked|loved|want|need|enjoy|enjoyed|prefer)\b"
+    r"|\b(?:under|below|over|before|after|between|around|starring|directed|preferably|ideally|instead"
+    r"|or something)\b"
     r"|\s+for (?:my|our|the|a|tonight|us)\b|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
 )
 _LIST_GOES_ON = re.compile(r",\s*(?:[\w'-]+\s){0,1}[\w'-]+\s*(?:,\s*(?:[\w'-]+\s){0,1}[\w'-]+)*,?\s+(?:or|nor)\s")
 _SOFTENER = re.compile(
-    r"\b(?:preferabl[ey]|ideally|maybe|perhaps|a (?:bit|little|touch)|kind of|kinda|sort of|sorta|somewhat|slightly|if possible"
-    r"|possibly|would be (?:nice|great|good|a (?:plus|bonus))|bonus|i(?:'d)? prefer|we(?:'d)? prefer|prefer(?:red|ence)?|leaning|rather (?!than|not)"
-    r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|(?:lots|plenty|a lot|full) of|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
+    r"\b(?:preferabl[ey]|ideally|maybe|perhaps|a (?:bit|little|touch)|kind of|kinda|sort of|sorta"
+    r"|somewhat|slightly|if possible"
+    r"|possibly|would be (?:nice|great|good|a (?:plus|bonus))|bonus|i(?:'d)? prefer|we(?:'d)? prefer"
+    r"|prefer(?:red|ence)?|leaning|rather (?!than|not)"
+    r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|(?:lots|plenty|a lot|full) of"
+    r"|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
     r"|[a-z]-?ish\b|最好|尽量|可能的话|也许|偏|有点|稍微"
 )
 _TASTE = re.compile(
-    r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|even|always|kids?|wife|husband)\s+"
+    r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|even"
+    r"|always|kids?|wife|husband)\s+"
     r"(?:really\s+|do\s+|also\s+|usually\s+|absolutely\s+|both\s+|all\s+|generally\s+|mostly\s+|just\s+|always\s+)?"
     r"(?:like[sd]?|love[sd]?|enjoy(?:s|ed)?|adore[sd]?|am into|'?m into|are into)"
-    r"|(?:big|huge|a) fan of|favou?rite|my type|(?:but|and|also) (?:really )?(?:like|love|enjoy)|(?:^|[.!,] ?)(?:love|enjoy)"
-    r"|(?:i|we)(?:'ve| have)? (?:just |already |recently )?(?:saw|seen|watched|bought|finished)|last (?:night|week|time)|yesterday"
+    r"|(?:big|huge|a) fan of|favou?rite|my type|(?:but|and|also) (?:really )?(?:like|love|enjoy)|(?:^"
+    r"|[.!,] ?)(?:love|enjoy)"
+    r"|(?:i|we)(?:'ve| have)? (?:just |already |recently )?(?:saw|seen|watched|bought|finished)"
+    r"|last (?:night|week|time)|yesterday"
     r"|(?:did|have) you (?:ever )?(?:like|see|seen|watch)|do you like|what about you)\b"
     r"|我(?:也|很|比较|最|都)?(?:喜欢|爱看|爱)"
 )
@@ -64,7 +84,25 @@ _TASTE_IS_ASK = re.compile(r"\b(?:would|'d|id) (?:really )?(?:like|love)|like to
 
 
 _SOFTENED_AFTER = re.compile(
-    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))(?=\s*(?:$|[,.!?;]))|-?ish\b|更好|最好"
+    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))(?=\s*(?:$"
+    r"|[,.!?;]))|-?ish\b|更好|最好"
+)
+
+
+_TELLING_VERB = re.compile(
+    r"(?<!that )(?<!which )(?<!who )\b(?:is|isn'?t|wasn'?t|aren'?t|'s|was|are|were|has|had|'ve|stars?"
+    r"|starred|sounds?|seems?|looks? like|plays?|played|made|wrote|decides?|scared|think|thought"
+    r"|believe|heard|saw|seen|watch(?:ed|es)|loved?|liked?|enjoyed|knew|mean|mentioned|remember\w*|did"
+    r"|does|goes|went|might|reminds?"
+    r"|(?:i|you) know|have (?:to|not|been|seen|watched))\b"
+)
+_REQUEST = re.compile(
+    r"^\W*(?:(?:and|so|ok|okay|yes|well|but)\W+)*(?:which|what)\b|\b(?:want|wanna|need|looking|search\w*"
+    r"|show|find|recommend\w*|suggest\w*|give|get|please|how about|what about|in the mood|prefer\w*"
+    r"|only|must|should be|has to|have to be|let'?s|i'?ll (?:take|have)|(?:would|'d"
+    r"|id) (?:really )?(?:like|love)|something|anything|make it"
+    r"|any (?:good |other |more |great )?\w+s|do you (?:have|sell|carry|stock|know)|have you got|got any"
+    r"|are there|is there|i meant?|try|give me)\b"
 )
 
 
@@ -84,7 +122,9 @@ class Stances:
     def __init__(self, message: Message) -> None:
         self._message = message
         self.scopes = [
-            _scope(message.low, match) for match in _CUE.finditer(message.low) if message.free(match.start(), match.start() + 2)
+            _scope(message.low, match)
+            for match in islice(_CUE.finditer(message.low), MAX_SCOPES)
+            if message.free(match.start(), match.start() + 2)
         ]
 
     def denied(self, start: int) -> Scope | None:
@@ -99,6 +139,13 @@ class Stances:
         if re.match(r"\s*(?:also|equally)\b", before):  # "I like thrillers but also rom coms"
             before = low[self._message.sentence(start)[0] : start]
         return bool(_TASTE.search(before)) and not _TASTE_IS_ASK.search(before)
+
+
+def tells(message: Message, position: int) -> bool:
+    """Whether the sentence at the place reports something and asks for nothing: "it has Amy Adams"."""
+    sentence = message.low[slice(*message.sentence(position))]
+    before = message.low[message.sentence(position)[0] : position]
+    return bool(_TELLING_VERB.search(before)) and not _REQUEST.search(sentence)
 
 
 def hedged(message: Message, start: int, end: int) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from agent.preferences import PreferenceOperator
+from agent.preferences import PreferenceKind, PreferenceOperator
 from agent.understand.about import in_request
 from agent.understand.amounts import Amount, amounts_in, number
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message
-from agent.understand.negation import Stances, hedged
-from agent.understand.wishes import Wish
+from agent.understand.negation import Stances, hedged, tells
+from agent.understand.wishes import Wish, softened
 
 YEAR_LEEWAY = 3.0
 """Years on each side that "around 1994" still allows."""
@@ -26,29 +26,64 @@ AMOUNT_LEEWAY = 0.2
 RECENT_YEARS = 5.0
 
 _NOT = (
-    r"(?:\b(?:no|not|nothing|none|never|nor|isn'?t|aren'?t|don'?t want (?:anything|one|it|to (?:pay|spend|go))|can'?t (?:be|cost|pay|spend|go)"
-    r"|without (?:anything|going)|不|别|不要|没有)\s*(?:(?:that'?s?|that is|to be|be|is|cost(?:s|ing)?|go(?:ing)?|made|released|from|much|any|too)\s+)*)?"
+    r"(?:\b(?:no|not|nothing|none|never|nor|isn'?t|aren'?t|don'?t want (?:anything|one|it|to (?:pay|spend"
+    r"|go))|can'?t (?:be|cost|pay|spend|go)"
+    r"|without (?:anything|going)|不|别|不要|没有)\s*(?:(?:that'?s?|that is|to be|be|is|cost(?:s|ing)?"
+    r"|go(?:ing)?|made|released|from|much|any|too)\s+)*)?"
 )
 _OPERATORS: tuple[tuple[PreferenceOperator, str], ...] = (
-    ("lt", r"\b(?:under|below|beneath|(?:less|lower|fewer|smaller|cheaper|shorter|older|earlier|lighter) than|before|prior to|pre-?)|<"
-           r"|低于|少于|不到|不足|小于|短于|早于"),
-    ("le", r"\b(?:at (?:the )?most|max(?:imum)?(?: of)?|up to|until|till|within|capped at|(?:limit|maximum)(?: (?:of|is))?"
-           r"|budget(?: (?:of|is|around|about))*|can (?:only )?(?:spend|pay)|as (?:much|long) as)|<=|≤|最多|至多|上限|不高于|预算"),
-    ("gt", r"\b(?:over|above|(?:more|greater|higher|longer|newer|later|bigger|larger|heavier|better|more recent) than|after|post-?|exceed(?:ing|s)?"
-           r"|past)|(?<![<-])>|超过|高于|多于|大于|长于|晚于"),
-    ("ge", r"\b(?:at (?:the )?least|min(?:imum)?(?: (?:of|is))?|since|starting (?:at|from|in)|from|upwards? of)|>=|≥|至少|不少于|不低于|最少|从"),
-)  # fmt: skip
+    (
+        "lt",
+        r"\b(?:under|below|beneath|(?:less|lower|fewer|smaller|cheaper|shorter|older|earlier|lighter) than"
+        r"|before|prior to|pre-?)|<"
+        r"|低于|少于|不到|不足|小于|短于|早于",
+    ),
+    (
+        "le",
+        r"\b(?:at (?:the )?most|max(?:imum)?(?: of)?|up to|until|till|within|capped at|(?:limit"
+        r"|maximum)(?: (?:of|is))?"
+        r"|budget(?: (?:of|is|around|about))*|can (?:only )?(?:spend|pay)|as (?:much|long) as)|<=|≤|最多|至多|上限"
+        r"|不高于|预算",
+    ),
+    (
+        "gt",
+        r"\b(?:over|above|(?:more|greater|higher|longer|newer|later|bigger|larger|heavier|better"
+        r"|more recent) than|after|post-?|exceed(?:ing|s)?"
+        r"|past)|(?<![<-])>|超过|高于|多于|大于|长于|晚于",
+    ),
+    (
+        "ge",
+        r"\b(?:at (?:the )?least|min(?:imum)?(?: (?:of|is))?|since|starting (?:at|from|in)|from|upwards? of)"
+        r"|>=|≥|至少|不少于|不低于|最少|从",
+    ),
+)
 _FILLER = r"\s*(?:(?:the|a|an|year|years|of|like|price|it|say|just|about|around|roughly|than|is|was|in|early|于)\s+)*$"
 _LEFT = tuple((op, re.compile(rf"(?P<no>{_NOT})(?:{words}){_FILLER}")) for op, words in _OPERATORS)
-_APPROXIMATELY = re.compile(r"(?:\b(?:around|about|roughly|approximately|approx\.?|circa|ca\.?|some|near(?:ly)?|close to)|~|大约|大概|约)\s*(?:the\s+|year\s+|of\s+)*$")
+_APPROXIMATELY = re.compile(
+    r"(?:\b(?:around|about|roughly|approximately|approx\.?|circa|ca\.?|some|near(?:ly)?|close to)|~|大约|大概"
+    r"|约)\s*(?:the\s+|year\s+|of\s+)*$"
+)
 _RIGHT: tuple[tuple[PreferenceOperator, re.Pattern[str]], ...] = (
-    ("le", re.compile(r"\s*(?:or (?:so )?(?:less|under|below|cheaper|shorter|fewer)|and (?:under|below|less)|max(?:imum)?\b|tops\b|at (?:the )?most|以下|以内|之内|以里|内|封顶)")),
+    (
+        "le",
+        re.compile(
+            r"\s*(?:or (?:so )?(?:less|under|below|cheaper|shorter|fewer)|and (?:under|below|less)|max(?:imum)?\b"
+            r"|tops\b|at (?:the )?most|以下|以内|之内|以里|内|封顶)"
+        ),
+    ),
     ("le", re.compile(r"\s*(?:or (?:earlier|before|older)|and (?:earlier|before|older))")),
-    ("ge", re.compile(r"\s*(?:or (?:more|over|above|longer|later|newer|higher|better|after|up)|and (?:up|above|over|later|newer|higher|onwards?|on|after|more)"
-                      r"|onwards?\b|on(?=\W*$)|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)")),
+    (
+        "ge",
+        re.compile(
+            r"\s*(?:or (?:more|over|above|longer|later|newer|higher|better|after|up)|and (?:up|above|over|later"
+            r"|newer|higher|onwards?|on|after|more)"
+            r"|onwards?\b|(?:-|to|until)\s*(?:the )?(?:present|now|today)\b|on(?=\W*$)"
+            r"|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)"
+        ),
+    ),
     ("lt", re.compile(r"\s*(?:以前|之前|前)")),
     ("gt", re.compile(r"\s*(?:以后|之后|后)")),
-)  # fmt: skip
+)
 _ABOUT_RIGHT = re.compile(r"\s*(?:or so\b|ish\b|-ish\b|左右|上下)")
 _RANGE = re.compile(r"\s*(?:-|to|until|till|through|and|到|至|~)\s*(?:the\s+)?")
 _EITHER = re.compile(r"\s*(?:or|and|/|,|或者?|和)\s*(?:the\s+)?")
@@ -57,20 +92,50 @@ _SPEND = re.compile(r"\b(?:have|got|only|for|spend|pay|budget|cost|price|预算|
 _IN_TIME = re.compile(r"\b(?:have|got|only|in)\b[^.,;]{0,15}$")
 _OPPOSITE: dict[PreferenceOperator, PreferenceOperator] = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 _LAST_YEARS = re.compile(
-    r"\b(?:in |from |over |of )?(?:the )?(?:last|past|previous) (?:(?P<n>\d+|[a-z]+|couple of|few) )?(?P<unit>years?|decades?)\b|(?:最近|近)(?P<han>[一二两三四五六七八九十\d]+)年"
+    r"\b(?:in |from |over |of )?(?:the )?(?:last|past|previous) (?:(?P<n>\d+|[a-z]+|couple of"
+    r"|few) )?(?P<unit>years?|decades?)\b|(?:最近|近)(?P<han>[一二两三四五六七八九十\d]+)年"
 )
-_VAGUE_NEGATION = re.compile(r"\b(?:not?|nothing|isn'?t|aren'?t|don'?t want)\b[\w\s']{0,14}\b(?:too|very|so|that|overly|super|really|quite)\s+$|不太|不要太|别太|太$")
+_VAGUE_NEGATION = re.compile(
+    r"\b(?:not?|nothing|isn'?t|aren'?t|don'?t want)\b[\w\s']{0,14}\b(?:too|very|so|that|overly|super"
+    r"|really|quite)\s+$|不太|不要太|别太|太$"
+)
 
 # words, role, operator, quantile (for years: years before the newest as a negative number)
 _VAGUE: tuple[tuple[str, str, PreferenceOperator, float], ...] = (
     (r"(?:short|brief|quick)|短一?点?的?|短片", "duration", "le", 0.25),
-    (r"(?:long|lengthy)(?! (?:time|ago|day|week|as|for|been|story|way|flight|before|after|term))|长一?点的?", "duration", "ge", 0.75),
-    (r"(?:cheap|affordable|inexpensive|low[- ]?(?:cost|priced?)|budget[- ]friendly|good (?:deal|bargain)s?|on a budget)|便宜的?", "price", "le", 0.33),
+    (
+        r"(?:long|lengthy)(?! (?:time|ago|day|week|as|for|been|story|way|flight|before|after|term))|长一?点的?",
+        "duration",
+        "ge",
+        0.75,
+    ),
+    (
+        r"(?:cheap|affordable|inexpensive|low[- ]?(?:cost|priced?)|budget[- ]friendly|good (?:deal|bargain)s?"
+        r"|on a budget)|便宜的?",
+        "price",
+        "le",
+        0.33,
+    ),
     (r"(?:expensive|pricey|premium|high[- ]?end|luxury|luxurious|costly)|昂贵|高端|贵", "price", "ge", 0.75),
-    (r"(?:recent|newish|new(?! (?:to|york|zealand|mexico|orleans|jersey|year'?s?|here|search|one'?s? for))|modern|contemporary|current)(?:ly)?|最近的|新片|新一?点?的", "year", "ge", -RECENT_YEARS),
-    (r"(?:old(?! (?:boy|man|men|woman|lady|friend|enough|school))|older|vintage|old[- ]school|classic)|老片|老电影|经典", "year", "le", -30.0),
-)  # fmt: skip
-_VAGUE_PATTERNS = tuple((re.compile(rf"(?<![a-z0-9-])(?:{words})(?![a-z0-9-]|\s+than\b)"), role, op, share) for words, role, op, share in _VAGUE)
+    (
+        r"(?:recent|newish|new(?! (?:to|york|zealand|mexico|orleans|jersey|year'?s?|here|search|one'?s? for))"
+        r"|modern|contemporary|current)(?:ly)?|最近的|新片|新一?点?的",
+        "year",
+        "ge",
+        -RECENT_YEARS,
+    ),
+    (
+        r"(?:old(?! (?:boy|man|men|woman|lady|friend|enough|school))|older|vintage|old[- ]school|classic)|老片"
+        r"|老电影|经典",
+        "year",
+        "le",
+        -30.0,
+    ),
+)
+_VAGUE_PATTERNS = tuple(
+    (re.compile(rf"(?<![a-z0-9-])(?:{words})(?![a-z0-9-]|\s+than\b)"), role, op, share)
+    for words, role, op, share in _VAGUE
+)
 _AGE_OF_PERSON = re.compile(r"\d+\s?-?(?:years?|yrs?|month|岁)\s?-?old|岁|\bborn\b")
 
 
@@ -109,10 +174,19 @@ class NumberReader:
         for pattern, role, op, share in _VAGUE_PATTERNS:
             attribute = self._lexicon.attributes.of(role)  # type: ignore[arg-type]  # the table holds roles only
             match = pattern.search(self._message.low)
-            if not attribute or not match or taken(match.start(), match.end()) or not in_request(self._message, *match.span()):
+            if (
+                not attribute
+                or not match
+                or taken(match.start(), match.end())
+                or not in_request(self._message, *match.span())
+            ):
                 continue
             before = len(self._message.low[: match.start()].rstrip())
-            if before and not self._message.free(before - 1, before) and re.search(r"[a-z0-9]$", self._message.low[:before]):
+            if (
+                before
+                and not self._message.free(before - 1, before)
+                and re.search(r"[a-z0-9]$", self._message.low[:before])
+            ):
                 continue  # "two hours long" has been read as two hours
             wish = self._vague_wish(match, attribute, op, share, stances)
             if wish:
@@ -146,7 +220,7 @@ class NumberReader:
         op, start = _operator(left, amount.start)
         right_op, end = _right_operator(self._message.low, amount.end)
         attribute = self._attribute(amount, start, end, op or right_op, before)
-        if attribute is None:
+        if attribute is None or (attribute == self._year and not self._plausible_year(amount)):
             return []
         if approximate := _APPROXIMATELY.search(left):
             if op is None and right_op is None:
@@ -156,7 +230,12 @@ class NumberReader:
         from_on = op == "ge" and "from" in left[-12:]
         if right_op and (op is None or from_on):
             return [self._bound(attribute, right_op, amount, start if op else amount.start, end)]
-        if op == "ge" and attribute == self._year and re.search(r"\bfrom\b|从", left[-12:]) and "since" not in left[-8:]:
+        if (
+            op == "ge"
+            and attribute == self._year
+            and re.search(r"\bfrom\b|从", left[-12:])
+            and "since" not in left[-8:]
+        ):
             return self._exact(attribute, amount, start)
         if op:
             return [self._bound(attribute, op, amount, start, amount.end)]
@@ -176,6 +255,12 @@ class NumberReader:
         return [self._bound(attribute, "eq", amount, amount.start, amount.end)]
 
     def _exact(self, attribute: str, amount: Amount, start: int) -> list[Wish]:
+        """The year or the decade itself; softly where it is only told: "a film made in 2017 that I saw"."""
+        told = attribute == self._year and tells(self._message, amount.start)
+        wishes = self._stated(attribute, amount, start)
+        return [softened(wish) for wish in wishes] if told else wishes
+
+    def _stated(self, attribute: str, amount: Amount, start: int) -> list[Wish]:
         if amount.low == amount.high:
             return [self._wish(attribute, "eq", amount.low, start, amount.end)]
         return [
@@ -253,7 +338,9 @@ class NumberReader:
     def _by_unit(self, word: str, named: str | None) -> str | None:
         if named and named in self._lexicon.attributes.numbers:
             return named
-        fitting = self._lexicon.attributes.unit({'"': "inches", "寸": "inches", "公斤": "kg", "分": "rating"}.get(word, word))
+        fitting = self._lexicon.attributes.unit(
+            {'"': "inches", "寸": "inches", "公斤": "kg", "分": "rating"}.get(word, word)
+        )
         if word in ("star", "stars", "分", "points") and not fitting:
             return self._lexicon.attributes.of("rating")
         return fitting[0] if len(fitting) == 1 else None
@@ -262,7 +349,9 @@ class NumberReader:
         """A number attribute called by name right before or after the amount."""
         low = self._message.low
         window = low[max(0, start - 22) : start].rpartition(",")[2]
-        names = [name for s, e, name in self._lexicon.attributes.named(window) if name in self._lexicon.attributes.numbers]
+        names = [
+            name for s, e, name in self._lexicon.attributes.named(window) if name in self._lexicon.attributes.numbers
+        ]
         if names:
             return names[-1]
         after = self._lexicon.attributes.named(low[end : end + 24])
@@ -282,7 +371,13 @@ class NumberReader:
     def _last_years(self) -> list[Wish]:
         match = _LAST_YEARS.search(self._message.low)
         newest = self._lexicon.quantile(self._year, 1.0) if self._year else None
-        if not match or newest is None or self._year is None or not (in_request(self._message, *match.span()) or re.match(r"(?:from|of)\b", match.group())) or not self._message.free(match.start(), match.end()):
+        if (
+            not match
+            or newest is None
+            or self._year is None
+            or not (in_request(self._message, *match.span()) or re.match(r"(?:from|of)\b", match.group()))
+            or not self._message.free(match.start(), match.end())
+        ):
             return []
         word = match["n"] or match["han"] or "one"
         years = {"couple of": 2.0, "few": 4.0}.get(word) or number(word)
@@ -291,7 +386,8 @@ class NumberReader:
         if (match["unit"] or "").startswith("decade"):
             years *= 10
         self._message.take(match.start(), match.end())
-        return [Wish(self._year, "ge", (newest - years,), match.start(), match.end())]
+        kind: PreferenceKind = "soft" if tells(self._message, match.start()) else "hard"
+        return [Wish(self._year, "ge", (newest - years,), match.start(), match.end(), kind)]
 
 
 def _operator(left: str, place: int) -> tuple[PreferenceOperator | None, int]:

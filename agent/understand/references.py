@@ -23,14 +23,39 @@ MAX_LISTS_BACK = 4
 _ORDINALS = {
     word: place
     for place, words in enumerate(
-        ("first|1st|一", "second|2nd|二|两", "third|3rd|三", "fourth|4th|四", "fifth|5th|五", "sixth|6th|六", "seventh|7th|七",
-         "eighth|8th|八", "ninth|9th|九", "tenth|10th|十"), start=1,
+        (
+            "first|1st|一",
+            "second|2nd|二|两",
+            "third|3rd|三",
+            "fourth|4th|四",
+            "fifth|5th|五",
+            "sixth|6th|六",
+            "seventh|7th|七",
+            "eighth|8th|八",
+            "ninth|9th|九",
+            "tenth|10th|十",
+        ),
+        start=1,
     )
     for word in words.split("|")
-}  # fmt: skip
-_COUNTS = {"two": 2, "three": 3, "four": 4, "couple": 2, "2": 2, "3": 3, "4": 4, "两": 2, "三": 3, "四": 4, "一": 1, "one": 1}
+}
+_COUNTS = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "couple": 2,
+    "2": 2,
+    "3": 3,
+    "4": 4,
+    "两": 2,
+    "三": 3,
+    "四": 4,
+    "一": 1,
+    "one": 1,
+}
 _NOUN = (
-    r"(?:ones?|films?|movies?|items?|options?|choices?|suggestions?|recommendations?|products?|titles?|results?|picks?|cards?|books?"
+    r"(?:ones?|films?|movies?|items?|options?|choices?|suggestions?|recommendations?|products?|titles?"
+    r"|results?|picks?|cards?|books?"
     r"|of (?:those|these|them)|on (?:the|that|your) list)"
 )
 _ENGLISH_ORDINAL = "|".join(word for word in _ORDINALS if word.isascii())
@@ -40,26 +65,37 @@ _ORDINAL = re.compile(
     rf"|(?<=\band )(?P<joined>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]))"
 )
 _LAST = re.compile(
-    rf"\b(?:the\s+)?(?:very\s+)?(?:last|final|bottom)\s+{_NOUN}\b(?!\s+(?:i|we|you|that|was|by|of|from|in)\b)|最后一?(?:个|部|款|件|本)"
+    rf"\b(?:the\s+)?(?:very\s+)?(?:last|final|bottom)\s+{_NOUN}\b(?!\s+(?:i|we|you|that|was|by|of|from"
+    r"|in)\b)|最后一?(?:个|部|款|件|本)"
 )
-_FIRST_FEW = re.compile(r"\b(?:the\s+)?(?P<side>first|top|last)\s+(?P<n>two|three|four|couple|[234])\b|前(?P<han>[两三四])(?:个|部|款|件|本)")
+_FIRST_FEW = re.compile(
+    r"\b(?:the\s+)?(?P<side>first|top|last)\s+(?P<n>two|three|four|couple|[234])\b|前(?P<han>[两三四])(?:个|部|款|件|本)"
+)
 _NUMBER = re.compile(
-    r"(?:\b(?:number|no\.|nr\.?|option|item|film|movie)\s*#?\s*|#)(?P<n>\d{1,2}|one|two|three|four|five)\b(?!\s*(?:euros?|dollars?|min|gb|%|stars?))"
+    r"(?:\b(?:number|no\.|nr\.?|option|item|film|movie)\s*#?\s*|#)(?P<n>\d{1,2}|one|two|three|four"
+    r"|five)\b(?!\s*(?:euros?|dollars?|min|gb|%|stars?))"
 )
 _HAN_ORDINAL = re.compile(r"第(?P<n>[一二两三四五六七八九十]|\d{1,2})(?:个|部|款|件|本|条|张|双)?")
 _LISTED = re.compile(
-    r"\b(?:compare|of|between|versus|vs\.?|numbers?|options?)\s+(?P<list>#?\d{1,2}(?:\s*(?:,|and|or|with|to|vs\.?|&)\s*#?\d{1,2})+)(?!\s*(?:euros?|dollars?|min|hours?|gb|%|€|\$)|\d)"
+    r"\b(?:compare|of|between|versus|vs\.?|numbers?|options?)\s+(?P<list>#?\d{1,2}(?:\s*(?:,|and|or|with"
+    r"|to|vs\.?|&)\s*#?\d{1,2})+)(?!\s*(?:euros?|dollars?|min|hours?|gb|%|€|\$)|\d)"
 )
 _ALONE = re.compile(r"\s*#?(?P<n>\d{1,2})\s*[.!)]?\s*(?:please)?\s*")
 _PRONOUN = re.compile(
-    r"\b(?:that|this)\s+(?:one|film|movie|item|product|book|phone|thing)\b|\bit\b(?!'?s? (?:a|an|is|be|should|must|has to|can be|could be|to be)\b)"
+    r"\b(?:that|this)\s+(?:one|film|movie|item|product|book|phone|thing)\b|\bit\b(?!'?s? (?:a|an|is|be"
+    r"|should|must|has to|can be|could be|to be)\b)"
     r"|\b(?:that|this)\b(?=\s*(?:[.!?]|$|please|about|sounds?|looks?|is too|seems?))|它|(?:这|那)(?:个|部|款|件|本)"
 )
-_MANY = re.compile(r"\b(?:both|these|those|them|all of (?:these|those|them)|none of (?:these|those|them)|neither)\b|这些|那些|这两(?:个|部)|它们")
+_MANY = re.compile(
+    r"\b(?:both|these|those|them|all of (?:these|those|them)|none of (?:these|those|them)|neither)\b|这些"
+    r"|那些|这两(?:个|部)|它们"
+)
 _DESCRIBED = re.compile(
-    r"\bthe\s+(?P<words>(?!first|second|third|fourth|fifth|last|next|other|same|only|right|best|cheap|short|long|new|old|more|less|most)"
+    r"\bthe\s+(?P<words>(?!first|second|third|fourth|fifth|last|next|other|same|only|right|best|cheap"
+    r"|short|long|new|old|more|less|most)"
     r"[^,.;!?]{1,40}?)\s+(?:one|film|movie|version|edition|disc)\b(?!\s+(?:about|with|where|that|by|from))"
-    r"|\bthe one (?:with|by|from|starring|directed by|in)\s+(?:the\s+)?(?P<rest>[^,.;!?]{2,40})|(?P<han>[^,.;!?的]{1,8})的?那(?:个|部|款|件)"
+    r"|\bthe one (?:with|by|from|starring|directed by|in)\s+(?:the\s+)?(?P<rest>[^,.;!?]{2,40})"
+    r"|(?P<han>[^,.;!?的]{1,8})的?那(?:个|部|款|件)"
 )
 _MARKED_ID = re.compile(r"[`\"'\[(<{“‘]+\s*(?P<id>[^`\"'\[\]()<>{}\s“”‘’]{1,80})\s*[`\"'\])>}”’]+")
 
@@ -82,6 +118,8 @@ class References:
         self._context = context
         self._lexicon = lexicon
         self._item_of = item_of
+        self.missed = ""
+        """A place on a list that no list has: "the ninth one"."""
         self.shown: tuple[str, ...] = next((ids for ids in reversed(context.shown) if ids), ())
 
     def all(self) -> list[Reference]:
@@ -119,8 +157,10 @@ class References:
         return _without_overlaps(found)
 
     def _at(self, start: int, end: int, place: int) -> list[Reference]:
-        if 1 <= place <= len(self.shown):
-            return [Reference(start, end, (self.shown[place - 1],))]
+        for ids in reversed(self._context.shown[-MAX_LISTS_BACK:]):
+            if 1 <= place <= len(ids):  # "the second one" after a list of one: the second of the list before
+                return [Reference(start, end, (ids[place - 1],))]
+        self.missed = self._message.quote(start, end)
         return []
 
     def _ids(self) -> list[Reference]:
@@ -206,7 +246,11 @@ class References:
         for match in _MANY.finditer(self._message.low):
             if self.shown:
                 two = match.group() in ("both", "neither", "这两个", "这两部")
-                ids = (self._context.focus[:2] if len(self._context.focus) >= 2 else self.shown[:2]) if two else self.shown
+                ids = (
+                    (self._context.focus[:2] if len(self._context.focus) >= 2 else self.shown[:2])
+                    if two
+                    else self.shown
+                )
                 found.append(Reference(match.start(), match.end(), ids, pronoun=True))
         return found
 

@@ -38,7 +38,8 @@ PERSON_ROLES: frozenset[Role] = frozenset({"maker", "cast"})
 NUMBER_ROLES: frozenset[Role] = frozenset({"year", "duration", "price", "rating", "popularity", "weight", "size"})
 
 _NAME_WORDS: dict[Role, str] = {
-    "skip": "id ids imdb sku barcode isbn ean upc slug url link image picture photo description overview synopsis summary text",
+    "skip": "id ids imdb sku barcode isbn ean upc slug url link image picture photo description overview synopsis"
+    " summary text",
     "price": "price cost",
     "year": "year released release published decade vintage",
     "duration": "runtime duration minutes playtime length_min hours",

@@ -14,11 +14,11 @@ from agent.preferences import Dropped
 from agent.understand import intents
 from agent.understand.about import about_wishes, leftover_wishes
 from agent.understand.corrections import replace_old, take_back
-from agent.understand.critique import critiques
+from agent.understand.critique import compared_number, critiques
 from agent.understand.entities import Mention, mentions
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, words_of
-from agent.understand.negation import Stances
+from agent.understand.negation import Stances, tells
 from agent.understand.numbers import NumberReader
 from agent.understand.references import ItemOf, Reference, References
 from agent.understand.types import DialogueContext, Intent, Understanding
@@ -29,6 +29,7 @@ from retrieval.errors import ChatalogueError
 from retrieval.items import Item
 
 MAX_SUPPORT_CHARS = 400
+_ORDINALS = (r"(?:first|1st|1)", r"(?:second|2nd|2)", r"(?:third|3rd|3)", r"(?:fourth|4th|4)", r"(?:fifth|5th|5)")
 
 
 _THAN_TITLE = re.compile(r"\b(?:but|than|only|except|just)\b|但|比|不过|只是")
@@ -93,6 +94,7 @@ class _Pass:
         self.support_text: str | None = None
         self.superlative: _Superlative | None = None
         self.answered = False
+        self.missed = ""
 
     def read(self) -> Understanding:
         """Commands first; then take words one kind of reading after the other; then say what it is for."""
@@ -100,6 +102,7 @@ class _Pass:
             return command
         resolver = References(self.message, self.context, self.lexicon, self.item_of)
         self.references = resolver.all()
+        self.missed = resolver.missed
         for reference in self.references:
             if not reference.pronoun:
                 self.message.take(reference.start, reference.end)
@@ -161,20 +164,29 @@ class _Pass:
     def _read_answer(self) -> None:
         """The customer repeats one of the answers that we offered."""
         asked = self.context.asked
-        if asked is None or asked.attribute not in self.lexicon.shape.attributes or asked.attribute in self.lexicon.attributes.numbers:
+        if (
+            asked is None
+            or asked.attribute not in self.lexicon.shape.attributes
+            or asked.attribute in self.lexicon.attributes.numbers
+        ):
             return
-        low = self.message.low
         said = words_of(self.message.text)
-        for n, option in enumerate(asked.options):
-            words = words_of(option)
-            place = re.search(rf"\b(?:the )?(?:{('first', 'second', 'third', 'fourth', 'fifth', 'sixth')[min(n, 5)]}|{n + 1}) (?:option|answer|choice)\b", low)
-            if place or (words and said == words):
-                start, end = place.span() if place else (0, len(low))
-                if any(str(value) == option for value in self.lexicon.shape.attributes[asked.attribute].values or ()):
-                    self.reading.add(Wish(asked.attribute, "eq", (option,), start, end))
-                    self.references = [r for r in self.references if r.end <= start or r.start >= end]
-                    self.answered = True
+        noun = "option|answer|choice" if self.context.shown else "option|answer|choice|one"
+        for option, ordinal in zip(asked.options, _ORDINALS, strict=False):
+            place = re.search(rf"\b(?:the )?{ordinal} (?:{noun})\b", self.message.low)
+            if place or said == words_of(option) != []:
+                start, end = place.span() if place else (0, len(self.message.text))
+                self._choose(asked.attribute, option, start, end)
                 return
+
+    def _choose(self, attribute: str, option: str, start: int, end: int) -> None:
+        """A wish for an offered answer, where it is a value of the catalogue; other answers are read as words."""
+        values = self.lexicon.shape.attributes[attribute].values or {}
+        value = next((value for value in values if value.casefold() == option.casefold()), None)
+        if value is not None:
+            self.reading.add(Wish(attribute, "eq", (value,), start, end))
+            self.references = [r for r in self.references if r.end <= start or r.start >= end]
+            self.answered = True
 
     def _anchors(self) -> tuple[str, ...]:
         """What a comparison compares with: the item named, else the one in focus, else the last list."""
@@ -191,7 +203,12 @@ class _Pass:
 
     def _read_titles(self, stances: Stances) -> None:
         low = self.message.low
-        ask = bool(intents.ASK_ITEM.search(low) or intents.WHY_NOT.search(low) or intents.COMPARE.search(low) or self._question())
+        ask = bool(
+            intents.ASK_ITEM.search(low)
+            or intents.WHY_NOT.search(low)
+            or intents.COMPARE.search(low)
+            or self._question()
+        )
         shown = frozenset(item_id for ids in self.context.shown for item_id in ids)
         wishes, named = title_wishes(self.message, stances, self.found, shown, ask=ask)
         self.reading.add(*wishes)
@@ -235,22 +252,34 @@ class _Pass:
             attribute = attributes.of(role)  # type: ignore[arg-type]  # the table holds roles only
             if role in ("popularity", "rating") and attribute is None and "popularity" in self.lexicon.numbers:
                 attribute = "popularity"
-            if match and attribute and self.message.free(*match.span()):
+            if match and attribute and self.message.free(*match.span()) and not self._told(match.start()):
                 self.superlative = _Superlative(attribute, descending, *match.span())
                 self.message.take(*match.span())
                 return
         for match in intents.SUPERLATIVE_OF.finditer(low):
-            names = [name for start, _, name in attributes.named(match["what"]) if name in attributes.numbers and start == 0]
+            names = [
+                name for start, _, name in attributes.named(match["what"]) if name in attributes.numbers and start == 0
+            ]
             if names and self.message.free(*match.span()):
                 high = match["how"] in ("most", "highest", "greatest", "maximum")
                 self.superlative = _Superlative(names[0], high, *match.span())
                 self.message.take(*match.span())
                 return
 
+    def _told(self, place: int) -> bool:
+        """Whether it is told: "my latest film was ...", a superlative that asks for nothing."""
+        mine = re.match(
+            r"[\w -]{0,25}\b(?:i|we)(?:'ve| have)? (?:saw|seen|watch|bought|read)", self.message.low[place:]
+        )
+        owned = re.search(r"\b(?:my|his|her|their)\s+$", self.message.left(place))
+        return bool(mine or owned) or tells(self.message, place)
+
     # -- what it is for ------------------------------------------------------------------------
 
     def _conclude(self, shown: tuple[str, ...]) -> Understanding:
         items = self._items()
+        if self.missed and not items and all(wish.op == "about" for wish in self.reading.wishes):
+            self.reading.said = self.reading.said or self.missed
         for intent in (self._service, self._about_items, self._about_catalogue, self._about_list):
             if result := intent(items, shown):
                 return result
@@ -265,11 +294,25 @@ class _Pass:
         return tuple(dict.fromkeys(ids))
 
     def _result(
-        self, intent: Intent, items: tuple[str, ...] = (), *, attribute: str | None = None, facts: bool = True, descending: bool = True
+        self,
+        intent: Intent,
+        items: tuple[str, ...] = (),
+        *,
+        attribute: str | None = None,
+        facts: bool = True,
+        descending: bool = True,
     ) -> Understanding:
         certain, doubtful = self.reading.facts(self.context.turn) if facts else ((), ())
         return Understanding(
-            intent, self.message.language, certain, doubtful, items, attribute, descending, self.reading.said, self.support_text
+            intent,
+            self.message.language,
+            certain,
+            doubtful,
+            items,
+            attribute,
+            descending,
+            self.reading.said,
+            self.support_text,
         )
 
     def _service(self, items: tuple[str, ...], shown: tuple[str, ...]) -> Understanding | None:
@@ -291,7 +334,7 @@ class _Pass:
             return None
         if result := self._item_question(items):
             return result
-        if items or self.context.focus or len(shown) == 1:
+        if items or (not self.missed and (self.context.focus or len(shown) == 1)):
             return self._reaction(items or self.context.focus[:1] or shown)
         return None
 
@@ -309,9 +352,8 @@ class _Pass:
     def _compared(self) -> tuple[str | None, bool]:
         if self.superlative:
             return self.superlative.attribute, self.superlative.descending
-        for wish in self.reading.wishes:
-            if wish.attribute in self.lexicon.attributes.numbers and wish.op in ("lt", "le", "gt", "ge"):
-                return wish.attribute, wish.op in ("gt", "ge")
+        if compared := compared_number(self.message.low, self.lexicon):
+            return compared[0], compared[1] == "gt"
         names = [name for _, _, name in self.lexicon.attributes.named(self.message.low)]
         return (names[0] if names else None), True
 
@@ -329,21 +371,29 @@ class _Pass:
         question = self._question()
         pointed = items or tuple(str(w.values[0]) for w in self.reading.wishes if w.op == "like" and not w.doubtful)
         if question is not None and (pointed or self._points_back()):
-            return self._result("item_question", pointed or self.context.focus[:1], attribute=question[0], facts=False)
+            back = () if self.missed else self.context.focus[:1]
+            return self._result("item_question", pointed or back, attribute=question[0], facts=False)
         if pointed and intents.YES_NO.search(low) and ("?" in low or "吗" in low or len(self.message.tokens) <= 8):
             asked = [w.attribute for w in self.reading.wishes if w.attribute]
             named = [name for _, _, name in self.lexicon.attributes.named(low)]
             if not intents.MORE.search(low) and not self._denies(low):
                 return self._result("item_question", pointed, attribute=next(iter(asked + named), None), facts=False)
-        if items and re.search(r"\b(?:what|who|where|when|how|which) (?:\w+ )?(?:is|are|was|does|do|did)\b|\bwhat'?s\b", low):
+        if items and re.search(
+            r"\b(?:what|who|where|when|how|which) (?:\w+ )?(?:is|are|was|does|do|did)\b|\bwhat'?s\b", low
+        ):
             named = [name for _, _, name in self.lexicon.attributes.named(low)]
             return self._result("item_question", items, attribute=named[0] if named else None, facts=False)
         return None
 
     def _points_back(self) -> bool:
-        """"How long is it?" also where nobody knows what "it" is: the answer asks back."""
+        """Whether it asks of an "it", even of one that nobody knows: the answer then asks back."""
         hard = any(w.kind == "hard" and w.op != "like" for w in self.reading.wishes)
-        return not hard and bool(re.search(r"\b(?:it|that|this|they|these|those|the (?:film|movie|\w+ one))\b|[它这那谁]|多少钱|多长", self.message.low))
+        return not hard and bool(
+            re.search(
+                r"\b(?:it|that|this|they|these|those|the (?:film|movie|\w+ one))\b|[它这那谁]|多少钱|多长",
+                self.message.low,
+            )
+        )
 
     @staticmethod
     def _denies(low: str) -> bool:
@@ -380,7 +430,9 @@ class _Pass:
         if intents.COUNT.search(low):
             return self._result("count", items)
         if self.superlative:
-            return self._result("superlative", attribute=self.superlative.attribute, descending=self.superlative.descending)
+            return self._result(
+                "superlative", attribute=self.superlative.attribute, descending=self.superlative.descending
+            )
         if self.reading.said:
             return self._result("unknown_item", items)
         if items and not self.reading.wishes and intents.ASK_ITEM.search(low):
@@ -406,14 +458,22 @@ class _Pass:
             return self._result("item_question", items)
         if intents.PRAISE.match(self.message.low):
             return self._result("thanks")
-        asks = intents.ASK_ITEM.search(self.message.low) or re.search(r"\b(?:recommend|suggest|show|watch|film|movie|something)", self.message.low)
+        asks = intents.ASK_ITEM.search(self.message.low) or re.search(
+            r"\b(?:recommend|suggest|show|watch|film|movie|something)", self.message.low
+        )
         return self._result("recommend" if asks or self.message.language == "zh" else "empty")
 
 
 def _part(message: Message, position: int) -> tuple[int, int]:
     """The part of a sentence around `position`: "..., and can I return it?" is a part of its own."""
     start, end = message.sentence(position)
-    before = list(re.finditer(r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])", message.low[start:position]))
+    before = list(
+        re.finditer(
+            r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)"
+            r"|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])",
+            message.low[start:position],
+        )
+    )
     if before:
         start += before[-1].end()
     while start < position and message.low[start] in " ,":

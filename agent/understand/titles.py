@@ -16,16 +16,25 @@ from agent.understand.words import common_words, frequent_words, function_words
 Certainty = Literal["sure", "doubtful", "no"]
 
 LIKE = re.compile(
-    r"(?:\blike|\bsimilar to|\bin the (?:style|vein|spirit|mould|mold) of|\balong the lines of|\bremind(?:s|ed)? me of"
-    r"|\breminiscent of|\bsuch as|\bsame (?:\w+ )?as|\bas \w+ as|\bcomparable to|\bclose to|\bthan|\bunlike|类似于?|像|跟|和)"
+    r"(?:\blike|\bsimilar to|\bin the (?:style|vein|spirit|mould|mold) of|\balong the lines of"
+    r"|\bremind(?:s|ed)? me of"
+    r"|\breminiscent of|\bsuch as|\bsame (?:\w+ )?as|\bas \w+ as|\bcomparable to|\bclose to|\bthan"
+    r"|\bunlike|类似于?|像|跟|和)"
     r"\s*(?:(?:the )?(?:film|movie|one|original|book|show)s?:?\s+)?[\"'*]?$"
 )
 _SPOKEN_OF = re.compile(
-    r"(?:\b(?:see|seen|saw|watch|watched|watching|rewatched|love|loved|loves|liked|likes|enjoy|enjoyed|hate|hated|adore|adored|recommend"
-    r"|about|film|movie|called|named|titled|have|is|favou?rites? (?:is|are|was|were|movies? (?:is|are)|films? (?:is|are))|buy|get|take|order|find"
-    r"|try|of|why not|show me|not|and|or|directed|wrote|in|stars in|price of|much is|for|with|does|did|has|was)|看过|喜欢|讨厌|有|不喜欢)\s*[\"'*]?$"
+    r"(?:[,:]|\b(?:see|seen|saw|watch|watched|watching|rewatched|love|loved|loves|liked|likes|enjoy|enjoyed"
+    r"|hate|hated|adore|adored|recommend"
+    r"|about|film|movie|called|named|titled|have|is|favou?rites? (?:is|are|was|were|movies? (?:is|are)"
+    r"|films? (?:is|are))|buy|get|take|order|find"
+    r"|try|of|why not|show me|not|and|or|directed|wrote|in|stars in|price of|much is|for|with|does|did"
+    r"|has|was)|看过|喜欢|讨厌|有|不喜欢)\s*[\"'*]?$"
 )
-_NAMED = re.compile(r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled|compare|versus|vs\.?|between|directed|stars in|price of|much is|long is|who'?s in|why not)\s*[\"'*]?$)")
+_NAMED = re.compile(
+    r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled"
+    r"|compare|versus|vs\.?|between|directed|stars in|price of|much is|long is|who'?s in"
+    r"|why not)\s*[\"'*]?$)"
+)
 _YEAR_AFTER = re.compile(r"[\"'*.\u2026!?]*\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
 _DATED = re.compile(r"\s*[(\[](?:1[89]|20)\d\d[)\]]")
 _QUOTES = "\"'*_`“”‘’«»「」『』《》"
@@ -70,11 +79,17 @@ def quoted(message: Message, start: int, end: int) -> bool:
 
 
 def _only_function_words(message: Message, tokens: list[Token]) -> Certainty:
-    """"It", "Her", "Up": a capital alone is not enough."""
+    """Judge "It", "Her", "Up": a capital alone is not enough."""
     capital = message.cased and all(token.capital for token in tokens)
     inside = not message.starts_sentence(tokens[0].start)
     ends = re.match(r"\s*(?:$|[,.!?;)\"]|(?:and|or|but|was|is|movie|film|again)\b)", message.low[tokens[-1].end :])
-    if ends and capital and inside and tokens[0].norm not in ("i", "ok", "tv") and _NAMED.search(message.left(tokens[0].start)):
+    if (
+        ends
+        and capital
+        and inside
+        and tokens[0].norm not in ("i", "ok", "tv")
+        and _NAMED.search(message.left(tokens[0].start))
+    ):
         return "sure"
     return "no"
 
@@ -104,7 +119,7 @@ def _one_word(
 
 
 def _common_words(message: Message, tokens: list[Token], content: list[Token], *, capital: bool) -> Certainty:
-    """"Back to the Future", "Get Out": every word is everyday."""
+    """Judge "Back to the Future", "Get Out": every word is everyday."""
     left = message.left(tokens[0].start)
     if capital and tokens[0].capital:
         return "sure"

@@ -9,20 +9,27 @@ import re
 
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, Token
+from agent.understand.negation import tells
 from agent.understand.words import common_words, function_words
 
 _BEFORE_NAME = re.compile(
-    r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand|(?:anything|something|films?|movies?|ones?|stuff) (?:from|with))\s+(?:the\s+)?$"
+    r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand|(?:anything|something|films?"
+    r"|movies?|ones?|stuff) (?:from|with))\s+(?:the\s+)?$"
 )
 _BEFORE_THING = re.compile(
-    r"\b(?:do you (?:have|sell|carry|stock|know)|have you got|got any|looking for|(?:something|anything|films?|movies?|ones?|more|stuff|items?) (?:just )?(?:like|similar to)|find me|show me|search for|where is|is|any|i want|i need|called|named|titled)"
+    r"\b(?:why not|what about|how about|why isn'?t|do you (?:have|sell|carry|stock|know)|have you got"
+    r"|got any|looking for|(?:something|anything"
+    r"|films?|movies?|ones?|more|stuff|items?) (?:just )?(?:like|similar to)|find me|show me|search for"
+    r"|where is|i want|i need|called|named|titled)"
     r"\s+(?:(?:a|an|the|any|some|copy of|film|movie|something|by|from|new|watch|see|buy|to)\s+)*$"
 )
 _QUOTED = re.compile(r"[\"“«《「]([^\"“”«»《》「」]{2,60})[\"”»》」]")
 _INNER = frozenset("of the and a an in on for to from at de la le von van no".split())
 _NOT_A_NAME = frozenset(
-    "i monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november "
-    "december christmas halloween easter english french netflix amazon hulu disney imdb dvd tv ok usa uk blu ray hd uhd".split()
+    "i monday tuesday wednesday thursday friday saturday sunday january february march april may june"
+    " july august september october november "
+    "december christmas halloween easter english french netflix amazon hulu disney imdb dvd tv ok usa uk"
+    " blu ray hd uhd".split()
 )
 MIN_LETTERS = 3
 
@@ -37,6 +44,8 @@ def unknown_name(message: Message, lexicon: Lexicon) -> tuple[int, int] | None:
         left = message.left(token.start)
         by = bool(_BEFORE_NAME.search(left))
         if not message.free(token.start, token.end) or not (by or _BEFORE_THING.search(left)):
+            continue
+        if tells(message, token.start):
             continue
         if span := _name_from(message, lexicon, tokens[first:], by=by):
             return span
@@ -65,6 +74,11 @@ def _name_from(message: Message, lexicon: Lexicon, tokens: list[Token], *, by: b
     small = by and first.norm.isalpha() and len(first.norm) > MIN_LETTERS and first.norm not in common_words()
     if small and not lexicon.knows(first.norm):
         second = tokens[1] if len(tokens) > 1 else None
-        both = second is not None and second.norm not in common_words() and second.norm.isalpha() and message.free(second.start, second.end)
+        both = (
+            second is not None
+            and second.norm not in common_words()
+            and second.norm.isalpha()
+            and message.free(second.start, second.end)
+        )
         return first.start, (second.end if both and second else first.end)
     return None

@@ -11,28 +11,51 @@ from collections.abc import Sequence
 from agent.understand.entities import Mention
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message
-from agent.understand.negation import Stances, hedged
+from agent.understand.negation import Stances, hedged, tells
 from agent.understand.titles import LIKE
 from agent.understand.wishes import Wish
 
-_OR = re.compile(r"\s*(?:,?\s*\bor\b|/|,?\s*\beither\b|或者?|还是|,\s*(?=.{0,30}\bor\b))\s*(?:(?:a|an|the|by|with|some|maybe|even|from|in)\s+)*", re.ASCII)
+_OR = re.compile(
+    r"\s*(?:,?\s*\bor\b|/|,?\s*\beither\b|或者?|还是|,\s*(?=.{0,30}\bor\b))\s*(?:(?:a|an|the|by|with|some"
+    r"|maybe|even|from|in)\s+)*",
+    re.ASCII,
+)
 _AND = re.compile(r"\s*(?:,|&|,?\s*\band\b|和|跟|与)\s*(?:(?:a|an|the|by|with|some|from|in)\s+)*")
 _FILM_NOUN = re.compile(r"\s*(?:films?|movies?|flicks?|ones?|stuff|items?|products?)\b")
-_DESCRIBES = re.compile(r"(?<!make )\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really |such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$")
-_PAST = re.compile(r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently|would you|do you(?! have| sell| carry| stock| know| got)|have you(?! got| any)|did you|are you|you like)\b")
+_DESCRIBES = re.compile(
+    r"(?<!make )\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really "
+    r"|such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$"
+)
+_PAST = re.compile(
+    r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently"
+    r"|would you|do you(?! have| sell| carry| stock| know| got)|have you(?! got| any)|did you|are you"
+    r"|you like)\b"
+)
 _FAN = re.compile(r"\s*(?:films?|movies?|genres?)?\s*(?:fan|buff|lover|person|guy|girl|nerd|junkie|freak)s?\b")
-_IS_PRAISED = re.compile(r"\s*(?:is|was|are|were)\b(?!\s*(?:fine|ok|okay|good|what))|\s*'s\s+(?:great|good|the best|my)")
+_IS_PRAISED = re.compile(
+    r"\s*(?:just |also )?(?:is|was|are|were|has|had|scared|made|plays|played|might)\b(?!\s*(?:fine|ok|okay|good|what))"
+    r"|\s*'s\s+(?:great|good|the best|my)"
+)
 _GOOD = re.compile(
-    r"\b(?:love[ds]?|liked?|likes|enjoy(?:ed|s)?|adore[ds]?|favou?rites?|great|fantastic|amazing|excellent|awesome|brilliant|masterpiece|best)\b|喜欢|爱|好看|最爱"
+    r"\b(?:love[ds]?|liked?|likes|enjoy(?:ed|s)?|adore[ds]?|favou?rites?|great|fantastic|amazing"
+    r"|excellent|awesome|brilliant|masterpiece|best)\b|喜欢|爱|好看|最爱"
 )
 _BAD = re.compile(
-    r"\b(?:hate[ds]?|dislike[ds]?|terrible|awful|boring|worst|bad|horrible|disappointing|disappointed|sucks?|sucked|crap|overrated|stupid)\b|讨厌|难看|无聊|不喜欢"
+    r"\b(?:hate[ds]?|dislike[ds]?|terrible|awful|boring|worst|bad|horrible|disappointing|disappointed"
+    r"|sucks?|sucked|crap|overrated|stupid)\b|讨厌|难看|无聊|不喜欢"
 )
-_NOT_GOOD = re.compile(r"\b(?:not|n'?t|never|didn'?t|don'?t|wasn'?t|isn'?t|cannot|can'?t)\s+(?:\w+\s+){0,2}(?:love|like|enjoy|good|great|stand|care|my|a fan)\b|不(?:太)?(?:喜欢|爱|好看)")
+_NOT_GOOD = re.compile(
+    r"\b(?:not|n'?t|never|didn'?t|don'?t|wasn'?t|isn'?t|cannot|can'?t)\s+(?:\w+\s+){0,2}(?:love|like"
+    r"|enjoy|good|great|stand|care|my|a fan)\b|不(?:太)?(?:喜欢|爱|好看)"
+)
 _UNSEEN = re.compile(
-    r"\b(?:haven'?t|have not|not|never|didn'?t|hadn'?t)\s+(?:\w+\s+)?(?:seen|see|watched|watch|heard|read|tried)\b|没看过"
+    r"\b(?:haven'?t|have not|not|never|didn'?t|hadn'?t)\s+(?:\w+\s+)?(?:seen|see|watched|watch|heard|read"
+    r"|tried)\b|没看过"
 )
-_JOINED = re.compile(r"[\"'*]?\s*(?:,|and|or|&|,\s*and|meets|crossed with|和|跟|与|或者?|\+|/)+\s*(?:also\s+|the (?:film|movie)\s+)?[\"'*]?")
+_JOINED = re.compile(
+    r"[\"'*]?\s*(?:,|and|or|&|,\s*and|meets|crossed with"
+    r"|和|跟|与|或者?|\+|/)+\s*(?:also\s+|the (?:film|movie)\s+)?[\"'*]?"
+)
 
 
 def value_wishes(
@@ -71,7 +94,7 @@ def _alternatives(message: Message, lexicon: Lexicon, stances: Stances, mentions
 
 
 def _listed_with_or(between: str, rest: str) -> bool:
-    """"comedy, drama or horror": the comma stands for the "or" to come."""
+    """In "comedy, drama or horror" the comma stands for the "or" to come."""
     return between.strip() == "," and bool(re.match(r"[\w\s'-]{2,25}(?:,[\w\s'-]{2,25})*,?\s+or\s", rest))
 
 
@@ -103,7 +126,7 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
     """Whether the words tell a taste, a memory or a leaning instead of a condition."""
     start, end = group[0].start, group[-1].end
     left = message.low[message.clause(start)[0] : start]
-    if hedged(message, start, end) or stances.taste(start):
+    if hedged(message, start, end) or stances.taste(start) or tells(message, start):
         return True
     if _DESCRIBES.search(left) or _PAST.search(left) or _FAN.match(message.low, end):
         return True
@@ -123,7 +146,11 @@ def title_wishes(
     previous: tuple[Mention, str] | None = None
     for mention in (mention for mention in found if mention.entry.kind == "title"):
         role = _role(message, stances, mention, ask=ask)
-        if previous and _JOINED.fullmatch(message.low[previous[0].end : mention.start]) and not stances.denied(mention.start):
+        if (
+            previous
+            and _JOINED.fullmatch(message.low[previous[0].end : mention.start])
+            and not stances.denied(mention.start)
+        ):
             role = previous[1]
         item_id = mention.entry.values[0]
         if role == "named" or (role == "seen" and item_id in shown):
@@ -150,11 +177,15 @@ def _role(message: Message, stances: Stances, mention: Mention, *, ask: bool) ->
         return "positive"
     if re.match(r"[\"'*)]?\s*(?:sucked|sucks|bored me)\b", right):
         return "negative"
-    if re.match(r"[\"'*)]?\s*(?:was|is|were|being|,?\s*(?:which|that) (?:was|is))\b", right) and (_BAD.search(right) or _NOT_GOOD.search(right)):
+    if re.match(r"[\"'*)]?\s*(?:was|is|were|being|,?\s*(?:which|that) (?:was|is))\b", right) and (
+        _BAD.search(right) or _NOT_GOOD.search(right)
+    ):
         return "negative"
     if ask:
         return "named"
     if re.search(r"\b(?:seen|watched|saw|own|read)\b|看过", own):
         return "seen"
-    alone = not re.sub(r"[\W\d_]+|\b(?:the|film|movie|please|what about|how about|and|ok|hmm|maybe|yes)\b", "", left + right)
+    alone = not re.sub(
+        r"[\W\d_]+|\b(?:the|film|movie|please|what about|how about|and|ok|hmm|maybe|yes)\b", "", left + right
+    )
     return "named" if alone and mention.certainty == "sure" else "positive"

@@ -430,7 +430,8 @@ does did doing done have has had having will would shall should can could may mi
 with without from to into onto up down out off over under about as per via too also just only very really quite so
 more most much many some any all both each every either neither other another such own same again still already yet
 even ever never now one ones dont doesnt didnt isnt arent wasnt cant couldnt wont wouldnt im ive id ill youre thats
-whats lets havent hasnt hadnt wouldnt couldnt shouldnt werent please thanks thank ok okay yeah yep hi hello hey oh well let like get got go going
+whats lets havent hasnt hadnt wouldnt couldnt shouldnt werent please thanks thank ok okay
+yeah yep hi hello hey oh well let like get got go going
 """
 
 

@@ -95,7 +95,10 @@ FALSE = [
 ]
 
 TRUE = [
-    ("Alien", "Alien follows the crew of the space tug Nostromo, who investigate an abandoned ship on an unknown world."),
+    (
+        "Alien",
+        "Alien follows the crew of the space tug Nostromo, who investigate an abandoned ship on an unknown world.",
+    ),
     ("Alien", "Alien is a tense and spooky film in which a deadly creature gets loose aboard the ship."),
     ("Alien", "It was directed by Ridley Scott and stars Sigourney Weaver and Tom Skerritt."),
     ("Alien", "Released in 1979, it runs 117 minutes."),
@@ -151,7 +154,7 @@ def test_a_sentence_of_one_film_is_refused_of_another() -> None:
 def test_every_film_may_be_told_in_its_own_words() -> None:
     """The text of an item backs itself, but for claims that the shop does not want told (no more than a few)."""
     refused = [(film.title, why) for film in FILMS if (why := Grounding(film, SHAPE).objection(film.text))]
-    assert len(refused) <= 0.08 * len(FILMS), refused[:20]
+    assert len(refused) <= 0.01 * len(FILMS), refused[:20]
 
 
 def test_the_customers_own_words_may_be_repeated_but_prove_nothing() -> None:

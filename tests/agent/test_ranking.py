@@ -121,9 +121,7 @@ def test_soft_wishes_lift_and_avoided_ones_sink(films: tuple[Item, ...], film_ta
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.15, 1.0])
-def test_what_cannot_be_bought_comes_last(
-    films: tuple[Item, ...], film_table: ItemTable, temperature: float
-) -> None:
+def test_what_cannot_be_bought_comes_last(films: tuple[Item, ...], film_table: ItemTable, temperature: float) -> None:
     gone = [film for film in films if film.in_stock is False]
     assert len(gone) == 2
     best_first = [Candidate(film.id, 5.0) for film in gone] + candidates(films[:5])

@@ -9,11 +9,11 @@ from page_doubles import HOSTILE, Reply, ScriptedChat
 from agent.preferences import Dropped
 from agent.services import Services
 from retrieval.errors import EngineBusy
+from ui.cards import Mark
 from ui.page.draw import draw_items, draw_live, draw_log, draw_wishes
 from ui.page.history import list_earlier, open_chat, set_mark
 from ui.page.tab import Tab
 from ui.page.turns import drop_wish, run_turn
-from ui.cards import Mark
 from ui.words import words_in
 
 USER = "visitor:me"
@@ -164,8 +164,8 @@ class TestDrawing:
 
     async def test_starters_on_an_empty_chat_only(self, services: Services, tab: Tab) -> None:
         assert "cg-starter" in draw_log(tab, demo=False)
-        assert "Alien" not in draw_log(tab, demo=False)
-        assert "Alien" in draw_log(tab, demo=True)
+        assert "Groundhog Day" not in draw_log(tab, demo=False)
+        assert "Groundhog Day" in draw_log(tab, demo=True)
         await say(services, tab, "delivery")
         assert "cg-starter" not in draw_log(tab, demo=False)
 

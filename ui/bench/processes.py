@@ -74,4 +74,4 @@ def run_measured(command: Sequence[str], env: Mapping[str, str], what: str) -> M
     if result.returncode != 0:
         raise CommandFailed(f"{what} failed with exit code {result.returncode}; its last words are above.")
     out, _, last = result.stdout.rstrip("\n").rpartition("\n")
-    return Measured(Cost.model_validate_json(last), out)
+    return Measured(Cost.model_validate_json(last), out.rstrip("\n"))

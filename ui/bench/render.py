@@ -5,13 +5,13 @@ Knows nothing of how anything is measured: it prints what stands in the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from agent.bench.spread import Spread
 from agent.bench.turn_times import SideTimes, TurnTimes
 from ui.bench.index import IndexCost, Quantiles
-from ui.bench.render_talk import talk_lines
+from ui.bench.render_talk import table, talk_lines
 from ui.bench.report import Report, Section
 from ui.bench.startup import Starts, StartTimes
 
@@ -37,7 +37,7 @@ ALWAYS_UNMEASURED = (
     "the first installation by `make serve` (it depends on the network)",
     "a GPU, and the vLLM engine",
     "several customers at once",
-    "the quality of recommendations (the conversations below are two samples, not a measure)",
+    "the quality of recommendations (two conversations are samples, not a measure)",
     "start-up with the files of the packages not yet in the operating system's memory",
 )
 
@@ -80,7 +80,7 @@ def _machine(report: Report) -> list[str]:
         ("Python", machine.python),
         ("packages", packages),
     ]
-    return _table(("machine", ""), rows)
+    return table(("machine", ""), rows)
 
 
 def _start(times: StartTimes) -> list[str]:
@@ -101,7 +101,7 @@ def _start(times: StartTimes) -> list[str]:
         "Seconds from the start of `chatalogue serve` on the demo shop, median [range]. Cold: an empty data directory, "
         "so the shop is indexed and the weights are converted first. Warm: the same directory again.",
         "",
-        *_table(("", "cold", "warm"), rows),
+        *table(("", "cold", "warm"), rows),
     ]
 
 
@@ -126,11 +126,11 @@ def _index(cost: IndexCost) -> list[str]:
     return [
         f"`chatalogue index {cost.catalogue} --keep-first`: {cost.n_items:,} items, {cost.n_rejected:,} rows left out.",
         "",
-        *_table(("index", "s", "processor s", "peak memory GiB", "n"), builds),
+        *table(("index", "s", "processor s", "peak memory GiB", "n"), builds),
         "",
         "One query at a time (embed, retrieve 200, fuse, filter), milliseconds:",
         "",
-        *_table(("query", "p50", "p95", "n"), searches),
+        *table(("query", "p50", "p95", "n"), searches),
         "",
         f"HNSW finds {queries.hnsw_recall_at_200:.1%} of the exact 200 nearest; with a filter search is exact. "
         f"Peak memory of building and searching in one process: {queries.serving_peak_rss_gib:.2f} GiB.",
@@ -152,7 +152,7 @@ def _turns(times: TurnTimes) -> list[str]:
         f"First messages to the demo shop ({times.n_items} items), the same to both sides in turns, one at a time, in "
         f"one process. The model is {times.model}.",
         "",
-        *_table(header, rows),
+        *table(header, rows),
         "",
         *(f"- model {side.side}: {_counts(side)}" for side in times.sides),
     ]
@@ -193,7 +193,3 @@ def _milliseconds(spread: Spread | None) -> tuple[str, str, str]:
 
 def _quantiles(times: Quantiles) -> tuple[str, str]:
     return f"{times.p50:g}", f"{times.p95:g}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

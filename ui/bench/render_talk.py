@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from agent.answer import PreferenceView
 from agent.bench.transcripts import RecordedTurn, Transcript
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>#~|])")
+_HEADER = ("turn", "shows", "action", "cards", "first word", "first sentence after the list", "whole turn")
 _LISTED = re.compile(r"^\d+\. ")
 
 
@@ -19,9 +20,25 @@ def talk_lines(talk: Transcript) -> list[str]:
         f"A scripted customer of {talk.title} ({talk.n_items:,} items); {len(talk.turns)} turns, replies as they came "
         f"out of {talk.model}{adapter}, rules and templates. Times are milliseconds from sending the message.",
     ]
+    lines += ["", *table(_HEADER, (_row(number, turn) for number, turn in enumerate(talk.turns, 1)))]
+    wishes: tuple[PreferenceView, ...] = ()
     for number, turn in enumerate(talk.turns, 1):
-        lines += ["", f"**{number}. {escaped(turn.said)}** *({turn.shows})*", "", *_turn(turn)]
+        lines += ["", f"**{number}. {escaped(turn.said)}** *({turn.shows})*", "", *_turn(turn, wishes)]
+        wishes = wishes if turn.error else turn.wishes
     return lines
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table; the cells are Markdown."""
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def _row(number: int, turn: RecordedTurn) -> tuple[str, ...]:
+    if turn.times is None:
+        return str(number), turn.shows, "no answer", "-", "-", "-", "-"
+    times = (turn.times.cards, turn.times.first_word, turn.times.sentence, turn.times.total)
+    numbers = ("-" if one is None else f"{one:.0f}" for one in times)
+    return str(number), turn.shows, f"{turn.action}{', degraded' if turn.degraded else ''}", *numbers
 
 
 def escaped(text: str) -> str:
@@ -29,15 +46,18 @@ def escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
-def _turn(turn: RecordedTurn) -> Iterator[str]:
+def _turn(turn: RecordedTurn, before: tuple[PreferenceView, ...]) -> Iterator[str]:
+    """`before` are the wishes that were in force: only what this turn changed is printed."""
     if turn.error:
         yield f"No answer: {escaped(turn.error)}"
         return
     yield from quoted(turn.reply)
     yield ""
     yield f"- {' · '.join(_facts(turn))}"
-    if turn.wishes:
-        yield f"- understood: {'; '.join(_wish(wish) for wish in turn.wishes)}"
+    if new := [wish for wish in turn.wishes if wish not in before]:
+        yield f"- new wishes: {'; '.join(_wish(wish) for wish in new)}"
+    if gone := [wish for wish in before if wish not in turn.wishes]:
+        yield f"- no longer wished: {'; '.join(_wish(wish) for wish in gone)}"
     if turn.alternatives:
         yield f"- near misses: {', '.join(escaped(item.title) for item in turn.alternatives)}"
     for refused in turn.refused:
@@ -54,27 +74,16 @@ def quoted(reply: str) -> Iterator[str]:
 
 
 def _facts(turn: RecordedTurn) -> Iterator[str]:
-    count = len(turn.items)
-    yield f"{turn.intent} → {turn.action}"
-    yield f"{count} item{'' if count == 1 else 's'}"
-    if turn.times is not None:
-        yield f"cards {turn.times.cards:.0f}"
-        if turn.times.first_word is not None:
-            yield f"first word {turn.times.first_word:.0f}"
-        if turn.times.sentence is not None:
-            yield f"first sentence after the list {turn.times.sentence:.0f}"
-        yield f"whole turn {turn.times.total:.0f}"
+    yield f"read as {turn.intent}"
+    yield f"{len(turn.items)} item{'' if len(turn.items) == 1 else 's'}"
+    yield f"{len(turn.wishes)} wish{'' if len(turn.wishes) == 1 else 'es'} in force"
     yield "the model was asked" if turn.model_asked else "the model was not asked"
-    if turn.degraded:
-        yield "degraded"
 
 
 def _wish(wish: PreferenceView) -> str:
     value = ", ".join(map(_plain, wish.value if isinstance(wish.value, list) else [wish.value]))
     sign = "not " if wish.polarity == "negative" else ""
-    return escaped(
-        f"{wish.kind}: {sign}{wish.attribute or 'text'} {wish.op} {value} (“{wish.evidence}”, turn {wish.turn})"
-    )
+    return escaped(f"{wish.kind}: {sign}{wish.attribute or 'text'} {wish.op} {value} (“{wish.evidence}”)")
 
 
 def _plain(value: float | str) -> str:

@@ -86,6 +86,8 @@ def measure_start(
         shutil.rmtree(folder, ignore_errors=True)
         cold_starts.append(_start(folder, settings, config))
         say(f"cold start {number + 1} of {cold}: first answer after {cold_starts[-1].first_answer:.1f} s")
+    if warm and not folder.exists():
+        _start(folder, settings, config)  # there is nothing to start warm from yet: this one is not counted
     for number in range(warm):
         warm_starts.append(_start(folder, settings, config))
         say(f"warm start {number + 1} of {warm}: first answer after {warm_starts[-1].first_answer:.1f} s")

@@ -15,7 +15,7 @@ from rich.console import Console
 from agent.bench.scripts import films_script, reel_shop_script
 from agent.settings import Settings, load_settings
 from retrieval.demo import demo_films_path
-from ui.bench import index, startup, talks
+from ui.bench import index, startup
 from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
@@ -81,6 +81,8 @@ def index_cost(bench: Bench, report: Report) -> Report:
 
 def turns(bench: Bench, report: Report) -> Report:
     """Times of single turns, with the model and without."""
+    from ui.bench import talks
+
     stamp = Stamp(bench.command("turns"))
     result = talks.turns(bench.at("shop"), bench.say)
     return report.model_copy(update={"turns": stamp.section(result)})
@@ -88,6 +90,8 @@ def turns(bench: Bench, report: Report) -> Report:
 
 def talk_shop(bench: Bench, report: Report) -> Report:
     """Ten turns in the demo shop."""
+    from ui.bench import talks
+
     stamp = Stamp(bench.command("talk"))
     result = talks.talk(bench.at("shop"), reel_shop_script(), None, bench.say)
     return report.model_copy(update={"talk_shop": stamp.section(result)})
@@ -95,6 +99,8 @@ def talk_shop(bench: Bench, report: Report) -> Report:
 
 def talk_films(bench: Bench, report: Report) -> Report:
     """Ten turns over the films; nothing without them."""
+    from ui.bench import talks
+
     films = bench.call.films
     if films is None:
         return report

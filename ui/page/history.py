@@ -10,8 +10,9 @@ import asyncio
 from pydantic import ValidationError
 
 from agent.answer import Answer, PreferenceView
+from agent.history import facts_in_force
 from agent.log.records import ConversationState, Feedback, SessionView, TurnView
-from agent.preferences import Fact, fold
+from agent.preferences import fold
 from agent.services import Services
 from retrieval.errors import NotFound
 from ui.cards import Mark
@@ -50,7 +51,7 @@ async def open_chat(services: Services, tab: Tab, session_id: str) -> bool:
         if not turn.undone:
             tab.entries.append(_entry(turn))
             _restore_marks(tab, turn)
-    tab.wishes = tuple(PreferenceView.of(wish) for wish in fold(_facts(state)))
+    tab.wishes = tuple(PreferenceView.of(wish) for wish in fold(facts_in_force(state)))
     return True
 
 
@@ -67,16 +68,6 @@ def _restore_marks(tab: Tab, turn: TurnView) -> None:
     for reaction in turn.reactions:
         if reaction.kind in ("thumb_up", "thumb_down", "accept", "reject"):
             tab.marks[(turn.turn_id, reaction.item_id)] = Mark(reaction.kind, reaction.reason)
-
-
-def _facts(state: ConversationState) -> list[Fact]:
-    """Facts in the order they took force: a turn's own, then the edits made after it."""
-    facts = [fact for edit in state.edits if edit.after_turn == 0 for fact in edit.facts]
-    for turn in state.turns:
-        if not turn.undone:
-            facts += turn.facts
-        facts += [fact for edit in state.edits if edit.after_turn == turn.number for fact in edit.facts]
-    return facts
 
 
 async def react(services: Services, feedback: Feedback) -> None:

@@ -5,7 +5,9 @@ Knows nothing of how answers are made; every change goes through `Services`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from importlib.resources import files
@@ -55,6 +57,21 @@ def mount_page(app: FastAPI, services: Services, *, demo: bool = False) -> FastA
         services: everything that the server has.
         demo: the catalogue is the demo shop's: its name where none is set, and starters about films.
     """
+
+    async def in_a_loop() -> None:
+        _mount(app, services, demo=demo)
+
+    # Outside a running loop Gradio opens one for each of its locks and never closes it (`utils.safe_get_lock`).
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(in_a_loop())
+    else:
+        _mount(app, services, demo=demo)
+    return app
+
+
+def _mount(app: FastAPI, services: Services, *, demo: bool) -> None:
     page = Page(services, demo=demo)
     blocks = page.build()
     app.add_middleware(PageHeaders, root_path=services.settings.server.root_path)
@@ -74,7 +91,6 @@ def mount_page(app: FastAPI, services: Services, *, demo: bool = False) -> FastA
         head=f"<style>{_static('page.css')}</style>{_static('head.html')}",
         js=_static("page.js"),
     )
-    return app
 
 
 def _static(name: str) -> str:
@@ -123,6 +139,9 @@ class Page:
                     self.items = gr.HTML(elem_id="cg-items-panel", js_on_load=events_js, apply_default_css=False)
             self._wire(blocks)
         blocks.queue(default_concurrency_limit=None, api_open=False)
+        # After each event Gradio sums up its last 10,000 in a pandas table that nobody sees (monitoring is off),
+        # with calls that pandas 3 has deprecated. Never again before so many events; the name is theirs.
+        blocks._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
         return blocks
 
     def _build_input(self) -> None:

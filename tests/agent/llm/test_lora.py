@@ -64,7 +64,7 @@ def test_merged_scores_are_those_of_peft_and_the_base_comes_back_exactly(
 def test_packed_bf16_on_smol_is_close_to_peft(
     smol: LoadedModel, smol_dir: Path, make_lora: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """bf16: 0.6 nats, for the merged weights are rounded once more."""
+    """0.3 nats from fp32, which is nearer than unmerged bf16 comes."""
     adapters = Adapters(smol.linears)
     base = choose(smol, OPTIONS[:2])
     lora = make_lora(smol_dir, tmp_path / "lora", strength=0.07)
@@ -74,9 +74,9 @@ def test_packed_bf16_on_smol_is_close_to_peft(
         ours = choose(smol, OPTIONS[:2])
     finally:
         adapters.use(None)
-    print(ours, base, peft_scores(smol_dir, lora, smol, torch.bfloat16, OPTIONS[:2]), peft_scores(smol_dir, lora, smol, torch.float32, OPTIONS[:2]))
-    assert ours == pytest.approx(peft_scores(smol_dir, lora, smol, torch.bfloat16, OPTIONS[:2]), abs=0.6)
-    assert max(abs(a - b) for a, b in zip(ours, base, strict=True)) > 1.5
+    reference = peft_scores(smol_dir, lora, smol, torch.float32, OPTIONS[:2])
+    assert ours == pytest.approx(reference, abs=0.3)
+    assert max(abs(a - b) for a, b in zip(ours, base, strict=True)) > 1.0
     assert choose(smol, OPTIONS[:2]) == base
 
 

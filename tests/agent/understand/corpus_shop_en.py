@@ -29,6 +29,7 @@ the cheapest laptop || superlative; least; attr price; H category=Laptops
 lightest phone you have || superlative; least; attr weight_kg; H category=Smartphones
 highest rated headphones || superlative; attr rating; H category=Headphones
 how many phones do you sell? || count; H category=Smartphones
+do you have iphone 13? || recommend; S about iphone 13
 do you have Zyxel routers? || unknown_item; said Zyxel; S about Zyxel
 the black one |list| item_question; ids p1,p4
 cheaper |focus| recommend; H price<399

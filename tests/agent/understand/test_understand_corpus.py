@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from corpus_films_en import CORPUS as FILMS_EN
+from corpus_heldout import CORPUS as FILMS_HELDOUT
 from corpus_shop_en import CORPUS as SHOP_EN
 from corpus_zh import CORPUS as FILMS_ZH
 from understand_catalogues import FILM_CONTEXTS, SHOP_CONTEXTS, films, goods, notation, rules_for
@@ -28,7 +29,7 @@ def shop_rules() -> Rules:
     return rules_for(goods())
 
 
-@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_EN))
+@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_EN) + rows(FILMS_HELDOUT))
 def test_film_shop(film_rules: Rules, text: str, context: str, reading: str) -> None:
     result = film_rules.understand(text, FILM_CONTEXTS[context])
     assert notation(result) == {part.strip() for part in reading.split(";")}
@@ -37,7 +38,9 @@ def test_film_shop(film_rules: Rules, text: str, context: str, reading: str) -> 
 
 @pytest.mark.parametrize(("text", "context", "reading"), rows(SHOP_EN))
 def test_general_shop(shop_rules: Rules, text: str, context: str, reading: str) -> None:
-    assert notation(shop_rules.understand(text, SHOP_CONTEXTS[context])) == {part.strip() for part in reading.split(";")}
+    assert notation(shop_rules.understand(text, SHOP_CONTEXTS[context])) == {
+        part.strip() for part in reading.split(";")
+    }
 
 
 @pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_ZH))
@@ -47,7 +50,9 @@ def test_chinese(film_rules: Rules, text: str, context: str, reading: str) -> No
     assert result.language == "zh"
 
 
-@pytest.mark.parametrize(("text", "context"), [(text, context) for text, context, _ in rows(FILMS_EN) + rows(FILMS_ZH)])
+@pytest.mark.parametrize(
+    ("text", "context"), [(text, context) for text, context, _ in rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_ZH)]
+)
 def test_facts_quote_the_message_and_have_ids_of_the_turn(film_rules: Rules, text: str, context: str) -> None:
     turn = FILM_CONTEXTS[context].turn
     result = film_rules.understand(text, FILM_CONTEXTS[context])

@@ -21,8 +21,10 @@ from retrieval.shape import CatalogueShape
 RULES = rules_for(films())
 MAX_MS_LONG_MESSAGE = 50.0
 WORDS = [
-    "comedy", "not", "no", "like", "Alien", "but", "cheaper", "under", "20", "euros", "the second one", "1994", "or", ",", ".", "Heat",
-    "by", "Kubrick", "nothing", "violent", "70s", "between", "and", "?", "it", "actually", "第二个", "不要", "恐怖片", "以前", "“", "(1995)", "hours",
+    "comedy", "not", "no", "like", "Alien", "but", "cheaper", "under", "20", "euros",
+    "the second one", "1994", "or", ",", ".", "Heat",
+    "by", "Kubrick", "nothing", "violent", "70s", "between", "and", "?", "it", "actually", "第二个",
+    "不要", "恐怖片", "以前", "“", "(1995)", "hours",
 ]  # fmt: skip
 
 
@@ -55,14 +57,28 @@ def test_nothing_is_read_where_nothing_is_said(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["a comedy like Alien but not violent, under 20 euros. ", "a", "aaaa bbbb ", "no, ", "(", "like ", "12 ", "不要恐怖片，", "intersteller ", "the second one and "],
+    [
+        "a comedy like Alien but not violent, under 20 euros. ",
+        "a",
+        "aaaa bbbb ",
+        "no, ",
+        "(",
+        "like ",
+        "12 ",
+        "不要恐怖片，",
+        "intersteller ",
+        "the second one and ",
+    ],
 )
 def test_20_000_characters_are_read_in_time(unit: str) -> None:
     text = (unit * (20_000 // len(unit) + 1))[:20_000]
     RULES.understand(text, FILM_CONTEXTS["list"])  # builds the caches of the word lists
-    started = time.perf_counter()
-    RULES.understand(text, FILM_CONTEXTS["list"])
-    assert (time.perf_counter() - started) * 1_000 < 4 * MAX_MS_LONG_MESSAGE  # leeway for a busy machine
+    times = []
+    for _ in range(5):
+        started = time.process_time()
+        RULES.understand(text, FILM_CONTEXTS["list"])
+        times.append((time.process_time() - started) * 1_000)
+    assert min(times) < MAX_MS_LONG_MESSAGE  # the best of five: the machine may be busy with other things
 
 
 @pytest.mark.parametrize("word", ["It", "Up", "Her", "Go", "heat", "the others", "home", "alien"])
@@ -71,13 +87,19 @@ def test_everyday_words_are_no_titles(word: str) -> None:
     assert not any(isinstance(fact, Added) and fact.preference.op == "like" for fact in result.facts)
 
 
-@pytest.mark.parametrize(("text", "item"), [('something like "It"', "it"), ("like It (2017)", "it"), ("I loved It", "it"), ("like *Heat*", "heat")])
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [('something like "It"', "it"), ("like It (2017)", "it"), ("I loved It", "it"), ("like *Heat*", "heat")],
+)
 def test_everyday_titles_are_read_where_they_are_marked(text: str, item: str) -> None:
     assert f"S like {item}" in notation(RULES.understand(text, DialogueContext()))
 
 
 def test_the_year_chooses_among_films_of_one_name() -> None:
-    remakes = [Item("old", "Dune", "", {"year": 1984.0}, popularity=50.0), Item("new", "Dune", "", {"year": 2021.0}, popularity=90.0)]
+    remakes = [
+        Item("old", "Dune", "", {"year": 1984.0}, popularity=50.0),
+        Item("new", "Dune", "", {"year": 2021.0}, popularity=90.0),
+    ]
     rules = rules_for(remakes)
     assert "S like old" in notation(rules.understand("like Dune (1984)", DialogueContext()))
     assert "S like new" in notation(rules.understand("something like Dune", DialogueContext()))
@@ -88,9 +110,14 @@ def test_namesakes_become_alternatives_and_frequent_names_nothing() -> None:
         return Item(f"f{n}", f"Untitled Work {n}", "", {"director": (director,), "year": 2000.0})
 
     few = rules_for([film(1, "Joel Coen"), film(2, "Ethan Coen")])
-    assert notation(few.understand("a Coen film", DialogueContext())) == {"recommend", "H director=Joel Coen/Ethan Coen"}
+    assert notation(few.understand("a Coen film", DialogueContext())) == {
+        "recommend",
+        "H director=Joel Coen/Ethan Coen",
+    }
     many = rules_for([film(n, f"{first} Coen") for n, first in enumerate(("Joel", "Ethan", "Ann", "Bob"))])
-    assert not any("Coen" in part and part.startswith("H") for part in notation(many.understand("a Coen film", DialogueContext())))
+    assert not any(
+        "Coen" in part and part.startswith("H") for part in notation(many.understand("a Coen film", DialogueContext()))
+    )
 
 
 def test_words_of_the_catalogue_only() -> None:
@@ -103,7 +130,13 @@ def test_words_of_the_catalogue_only() -> None:
 @pytest.mark.parametrize("items", [[], [Item("only", "Only One", "", {}, Decimal("3.00"), "EUR", True)]])
 def test_tiny_catalogues(items: list[Item]) -> None:
     rules = rules_for(items)
-    for text in ("a comedy under 20 euros", "the cheapest", "something like Only One but cheaper", "in 1994", "how many?"):
+    for text in (
+        "a comedy under 20 euros",
+        "the cheapest",
+        "something like Only One but cheaper",
+        "in 1994",
+        "how many?",
+    ):
         rules.understand(text, DialogueContext())
 
 
@@ -111,6 +144,20 @@ def test_items_that_are_gone_are_passed_over() -> None:
     context = DialogueContext(turn=2, shown=(("gone", "alien"),), focus=("gone",))
     assert RULES.understand("cheaper", context).intent == "recommend"
     assert RULES.understand("the black one", context).intent
+
+
+def test_a_place_that_no_list_has_is_said_and_not_guessed() -> None:
+    result = RULES.understand("who directed the ninth one?", FILM_CONTEXTS["focus"])
+    assert (result.intent, result.item_ids, result.said) == ("item_question", (), "the ninth one")
+    older = RULES.understand(
+        "the third one", replace(FILM_CONTEXTS["list"], shown=(("alien", "shining", "pulp"), ("heat",)))
+    )
+    assert older.item_ids == ("pulp",)
+
+
+def test_a_name_that_is_not_carried_is_said_with_why_not() -> None:
+    result = RULES.understand("why not Solaris?", FILM_CONTEXTS["list"])
+    assert (result.intent, result.said) == ("why_not", "Solaris")
 
 
 def test_an_id_is_found_in_any_quotes() -> None:
@@ -126,14 +173,19 @@ def test_a_number_replaces_the_older_one_in_the_fold() -> None:
 
 
 def test_support_keeps_its_words_and_the_item() -> None:
-    result = RULES.understand("Looks nice. Can I return it if it is scratched?", replace(FILM_CONTEXTS["focus"], turn=5))
+    result = RULES.understand(
+        "Looks nice. Can I return it if it is scratched?", replace(FILM_CONTEXTS["focus"], turn=5)
+    )
     assert result.intent == "support"
     assert result.support_text == "Can I return it if it is scratched?"
     assert result.item_ids == ("pulp",)
 
 
 def test_attribute_names_may_be_anything() -> None:
-    odd = [Item(str(n), f"Thing {n}", "", {"zork": value, "blip_count": float(n)}) for n, value in enumerate(("Fuzzy", "Shiny", "Fuzzy"))]
+    odd = [
+        Item(str(n), f"Thing {n}", "", {"zork": value, "blip_count": float(n)})
+        for n, value in enumerate(("Fuzzy", "Shiny", "Fuzzy"))
+    ]
     rules = rules_for(odd)
     assert notation(rules.understand("a shiny thing", DialogueContext())) == {"recommend", "H zork=Shiny"}
     assert "H blip_count>=2" in notation(rules.understand("blip count at least 2", DialogueContext()))
@@ -143,6 +195,6 @@ def test_the_function_form_is_the_class_form() -> None:
     items = {item.id: item for item in goods()}
     lexicon = Lexicon.of(list(items.values()), CatalogueShape.of(items.values()))
     context = DialogueContext()
-    assert understand("black phones", context, lexicon, title_of=items.__getitem__) == Rules(lexicon, items.__getitem__).understand(
-        "black phones", context
-    )
+    assert understand("black phones", context, lexicon, title_of=items.__getitem__) == Rules(
+        lexicon, items.__getitem__
+    ).understand("black phones", context)

@@ -12,31 +12,48 @@ from agent.understand.types import AskedQuestion, DialogueContext, Understanding
 from retrieval.items import AttributeValue, Item
 from retrieval.shape import CatalogueShape
 
-# id | title | year | minutes | director | cast | genres | moods | country | language | format | price | stock | popularity
+# id | title | year | minutes | director | cast | genres | moods | country | language | format | price | stock | sold
 _FILMS = """
-alien|Alien|1979|117|Ridley Scott|Sigourney Weaver, Tom Skerritt|Horror, Science Fiction|tense, dark|United Kingdom, United States|English|Blu-ray|12.90|y|300
-bladerunner|Blade Runner|1982|117|Ridley Scott|Harrison Ford, Rutger Hauer|Science Fiction, Thriller|dark, quiet|United States|English|4K UHD|19.90|y|280
-shining|The Shining|1980|144|Stanley Kubrick|Jack Nicholson, Shelley Duvall|Horror|dark, violent|United States|English|DVD|7.90|y|260
-strangelove|Dr. Strangelove|1964|95|Stanley Kubrick|Peter Sellers|Comedy, War|witty, dark|United Kingdom|English|Blu-ray|9.90|n|210
-pulp|Pulp Fiction|1994|154|Quentin Tarantino|John Travolta, Uma Thurman|Crime, Drama|violent, witty|United States|English|Blu-ray|11.90|y|400
+alien|Alien|1979|117|Ridley Scott|Sigourney Weaver, Tom Skerritt|Horror, Science Fiction\
+|tense, dark|United Kingdom, United States|English|Blu-ray|12.90|y|300
+bladerunner|Blade Runner|1982|117|Ridley Scott|Harrison Ford, Rutger Hauer\
+|Science Fiction, Thriller|dark, quiet|United States|English|4K UHD|19.90|y|280
+shining|The Shining|1980|144|Stanley Kubrick|Jack Nicholson, Shelley Duvall|Horror|dark, violent\
+|United States|English|DVD|7.90|y|260
+strangelove|Dr. Strangelove|1964|95|Stanley Kubrick|Peter Sellers|Comedy, War|witty, dark\
+|United Kingdom|English|Blu-ray|9.90|n|210
+pulp|Pulp Fiction|1994|154|Quentin Tarantino|John Travolta, Uma Thurman|Crime, Drama|violent, witty\
+|United States|English|Blu-ray|11.90|y|400
 kill|Kill Bill|2003|111|Quentin Tarantino|Uma Thurman, Lucy Liu|Action|violent|United States|English|DVD|6.90|y|200
-toystory|Toy Story|1995|81|John Lasseter|Tom Hanks, Tim Allen|Animation, Comedy, Family|cosy, funny|United States|English|Blu-ray|14.90|y|350
-gump|Forrest Gump|1994|142|Robert Zemeckis|Tom Hanks, Robin Wright|Drama, Romance|moving|United States|English|DVD|5.90|y|360
-harry|When Harry Met Sally...|1989|96|Rob Reiner|Billy Crystal, Meg Ryan|Comedy, Romance|cosy, witty|United States|English|DVD|8.90|y|240
+toystory|Toy Story|1995|81|John Lasseter|Tom Hanks, Tim Allen|Animation, Comedy, Family|cosy, funny\
+|United States|English|Blu-ray|14.90|y|350
+gump|Forrest Gump|1994|142|Robert Zemeckis|Tom Hanks, Robin Wright|Drama, Romance|moving\
+|United States|English|DVD|5.90|y|360
+harry|When Harry Met Sally...|1989|96|Rob Reiner|Billy Crystal, Meg Ryan|Comedy, Romance\
+|cosy, witty|United States|English|DVD|8.90|y|240
 amelie|Amélie|2001|122|Jean-Pierre Jeunet|Audrey Tautou|Comedy, Romance|cosy, quirky|France|French|Blu-ray|13.90|y|220
-mood|In the Mood for Love|2000|98|Wong Kar-wai|Tony Leung Chiu-wai, Maggie Cheung|Drama, Romance|quiet, sad|Hong Kong|Cantonese|4K UHD|24.90|y|150
+mood|In the Mood for Love|2000|98|Wong Kar-wai|Tony Leung Chiu-wai, Maggie Cheung|Drama, Romance\
+|quiet, sad|Hong Kong|Cantonese|4K UHD|24.90|y|150
 seven|Seven Samurai|1954|207|Akira Kurosawa|Toshiro Mifune|Action, Drama|epic|Japan|Japanese|Blu-ray|21.90|n|170
-heat|Heat|1995|170|Michael Mann|Al Pacino, Robert De Niro|Crime, Thriller|tense|United States|English|Blu-ray|10.90|y|230
+heat|Heat|1995|170|Michael Mann|Al Pacino, Robert De Niro|Crime, Thriller|tense|United States\
+|English|Blu-ray|10.90|y|230
 it|It|2017|135|Andy Muschietti|Bill Skarsgård|Horror|tense, violent|United States|English|4K UHD|17.90|y|190
 others|The Others|2001|104|Alejandro Amenábar|Nicole Kidman|Horror, Mystery|quiet, tense|Spain|English|DVD|6.50|y|140
-knives|Knives Out|2019|130|Rian Johnson|Daniel Craig, Chris Evans, Ana de Armas|Comedy, Mystery|witty, funny|United States|English|4K UHD|18.90|y|250
-trek|Star Trek|2009|127|J. J. Abrams|Chris Pine, Zoe Saldana|Action, Science Fiction|exciting|United States|English|Blu-ray|9.50|y|230
-west|Once Upon a Time in the West|1968|165|Sergio Leone|Henry Fonda, Charles Bronson|Western|epic, quiet|Italy|Italian|Blu-ray|15.90|y|180
-unforgiven|Unforgiven|1992|130|Clint Eastwood|Clint Eastwood, Gene Hackman|Western, Drama|dark|United States|English|DVD|7.50|y|175
-singin|Singin' in the Rain|1952|103|Stanley Donen|Gene Kelly, Debbie Reynolds|Musical, Comedy|cheerful|United States|English|Blu-ray|12.50|y|185
+knives|Knives Out|2019|130|Rian Johnson|Daniel Craig, Chris Evans, Ana de Armas|Comedy, Mystery\
+|witty, funny|United States|English|4K UHD|18.90|y|250
+trek|Star Trek|2009|127|J. J. Abrams|Chris Pine, Zoe Saldana|Action, Science Fiction|exciting\
+|United States|English|Blu-ray|9.50|y|230
+west|Once Upon a Time in the West|1968|165|Sergio Leone|Henry Fonda, Charles Bronson|Western\
+|epic, quiet|Italy|Italian|Blu-ray|15.90|y|180
+unforgiven|Unforgiven|1992|130|Clint Eastwood|Clint Eastwood, Gene Hackman|Western, Drama|dark\
+|United States|English|DVD|7.50|y|175
+singin|Singin' in the Rain|1952|103|Stanley Donen|Gene Kelly, Debbie Reynolds|Musical, Comedy\
+|cheerful|United States|English|Blu-ray|12.50|y|185
 laputa|Castle in the Sky|1986|124|Hayao Miyazaki|Mayumi Tanaka|Animation, Family|warm|Japan|Japanese|Blu-ray|16.90|y|195
-inception|Inception|2010|148|Christopher Nolan|Leonardo DiCaprio, Elliot Page|Science Fiction, Thriller|clever, tense|United States|English|4K UHD|14.50|y|420
-future|Back to the Future|1985|116|Robert Zemeckis|Michael J. Fox|Comedy, Science Fiction|funny|United States|English|Blu-ray|9.90|y|380
+inception|Inception|2010|148|Christopher Nolan|Leonardo DiCaprio, Elliot Page\
+|Science Fiction, Thriller|clever, tense|United States|English|4K UHD|14.50|y|420
+future|Back to the Future|1985|116|Robert Zemeckis|Michael J. Fox|Comedy, Science Fiction|funny\
+|United States|English|Blu-ray|9.90|y|380
 army|Army of Shadows|1969|145|Jean-Pierre Melville|Lino Ventura|Drama, War|quiet, tense|France|French|Blu-ray|18.50|y|90
 """
 
@@ -61,11 +78,22 @@ def films() -> list[Item]:
     """Two dozen films with the attributes of the demo shop."""
     items = []
     for line in _FILMS.strip().splitlines():
-        (id_, title, year, minutes, director, cast, genre, mood, country, language, form, price, stock, popularity) = line.split("|")
-        lists = {"director": director, "cast": cast, "genre": genre, "mood": mood, "country": country, "language": language}
+        (id_, title, year, minutes, director, cast, genre, mood, country, language, form, price, stock, popularity) = (
+            line.split("|")
+        )
+        lists = {
+            "director": director,
+            "cast": cast,
+            "genre": genre,
+            "mood": mood,
+            "country": country,
+            "language": language,
+        }
         attributes: dict[str, AttributeValue] = {name: tuple(value.split(", ")) for name, value in lists.items()}
         attributes |= {"year": float(year), "runtime_min": float(minutes), "format": form}
-        items.append(Item(id_, title, "", attributes, Decimal(price), "EUR", stock == "y", popularity=float(popularity)))
+        items.append(
+            Item(id_, title, "", attributes, Decimal(price), "EUR", stock == "y", popularity=float(popularity))
+        )
     return items
 
 
@@ -74,7 +102,12 @@ def goods() -> list[Item]:
     items = []
     for line in _GOODS.strip().splitlines():
         id_, title, brand, category, colour, price, stock, storage, weight, rating, tags, wireless = line.split("|")
-        attributes: dict[str, AttributeValue] = {"brand": brand, "category": category, "colour": colour, "wireless": wireless}
+        attributes: dict[str, AttributeValue] = {
+            "brand": brand,
+            "category": category,
+            "colour": colour,
+            "wireless": wireless,
+        }
         attributes |= {"weight_kg": float(weight), "rating": float(rating), "tags": tuple(tags.split(", "))}
         if storage:
             attributes["storage_gb"] = float(storage)
@@ -88,7 +121,15 @@ def rules_for(items: Sequence[Item]) -> Rules:
     return Rules(Lexicon.of(items, CatalogueShape.of(items)), by_id.__getitem__)
 
 
-def wish(id_: str, attribute: str | None, op: str, *values: str | float, kind: str = "hard", polarity: str = "positive", evidence: str = "") -> Preference:
+def wish(
+    id_: str,
+    attribute: str | None,
+    op: str,
+    *values: str | float,
+    kind: str = "hard",
+    polarity: str = "positive",
+    evidence: str = "",
+) -> Preference:
     """A wish of an earlier turn."""
     return Preference(id_, kind, attribute, op, values, polarity, evidence or " ".join(map(str, values)), 1)  # type: ignore[arg-type]
 
