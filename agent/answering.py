@@ -31,7 +31,8 @@ def decide(view: Situation) -> Outcome:
 def _superlative(view: Situation) -> Outcome:
     """The extreme of a number over the whole catalogue, under the hard wishes."""
     attribute, descending = view.understanding.attribute or "popularity", view.understanding.descending
-    filters = filters_of(view.wishes)
+    wishes = _scope(view)
+    filters = filters_of(wishes)
     items = view.shop.table.order_by(attribute, descending=descending, filters=filters, limit=view.size)
     items = [item for item in items if item.id not in view.rejected]
     wording, words = view.wording, view.wording.words
@@ -40,7 +41,7 @@ def _superlative(view: Situation) -> Outcome:
         if view.shop.table.count(filters) == 0:
             return no_match(view)
         return Outcome("answer", opening=words.text("reply.superlative_unknown", label=label))
-    hard = [wish for wish in view.wishes if wish.as_filter() is not None]
+    hard = [wish for wish in wishes if wish.as_filter() is not None]
     opening = words.text(
         "reply.superlative_high" if descending else "reply.superlative_low",
         label=label,
@@ -50,6 +51,14 @@ def _superlative(view: Situation) -> Outcome:
     )
     slate = matched_slate(items, view.wishes, view.shop.table)
     return Outcome("answer", opening=opening, slate=slate, focus=tuple(item.id for item in items))
+
+
+def _scope(view: Situation) -> tuple[Preference, ...]:
+    """The wishes in force; where nothing fits them all, those of this message: "the cheapest western" of all."""
+    if view.shop.table.count(filters_of(view.wishes)):
+        return view.wishes
+    own = tuple(wish for wish in view.wishes if wish.turn == view.context.turn)
+    return own if view.shop.table.count(filters_of(own)) else view.wishes
 
 
 def _count(view: Situation) -> Outcome:
@@ -179,7 +188,7 @@ def _support(view: Situation) -> Outcome:
 
 
 def _citation(n: int, passage: Passage) -> Citation:
-    return Citation(n=n, title=passage.title, url=passage.url, quote=passage.quote)
+    return Citation(n=n, title=passage.section, url=passage.url, quote=passage.quote)
 
 
 def _greeting(view: Situation) -> Outcome:

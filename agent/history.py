@@ -63,7 +63,7 @@ def reactions_of(state: ConversationState, kind: str) -> tuple[str, ...]:
 
 def turn_that_showed(state: ConversationState, item_id: str) -> str | None:
     """The latest turn whose list had the item."""
-    return next((turn.turn_id for turn in reversed(state.turns) if item_id in (*turn.shown, *turn.focus)), None)
+    return next((turn.turn_id for turn in reversed(state.turns) if item_id in _list_of(turn)), None)
 
 
 def messages_of(state: ConversationState) -> tuple[PastMessage, ...]:

@@ -163,9 +163,7 @@ def _not_carried(view: Situation) -> Outcome:
     """A name or value that the catalogue lacks: said plainly, with the nearest things as different ones."""
     words = view.wording.words
     unknown = view.understanding.intent == "unknown_item"
-    searched = search_and_rank(
-        replace(view, size=NEAR_MISSES), view.wishes, extra_text=view.understanding.said, explore=False
-    )
+    searched = search_and_rank(replace(view, size=NEAR_MISSES), (), extra_text=view.understanding.said, explore=False)
     near = tuple(NearMiss(entry, ()) for entry in searched.slate.entries)
     said = view.understanding.said
     key = "reply.unknown_item" if unknown else "reply.not_carried_near"

@@ -39,9 +39,13 @@ _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Words of an article that answer a question; `similarity` is the cosine of section and question."""
+    """Words of an article that answer a question; `similarity` is the cosine of section and question.
+
+    `section` is the article's title with the heading that the words stand under.
+    """
 
     title: str
+    section: str
     url: str | None
     quote: str
     similarity: float
@@ -77,7 +81,7 @@ class HelpArticles:
             title = str(section.attributes["article"])
             if all((passage.title, passage.url) != (title, section.url) for passage in passages):
                 quote = self._quote(section.text, question, asked)
-                passages.append(Passage(title, section.url, quote, similarity))
+                passages.append(Passage(title, section.title, section.url, quote, similarity))
         return tuple(passages)
 
     def _quote(self, text: str, question: str, vector: FloatArray) -> str:

@@ -106,6 +106,10 @@ WHY_NOT = re.compile(
     r"|missing|left out)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
     r"|为什么(?:没有?|不|不是|没)|怎么(?:没有|不|没)"
 )
+WHY_NOT_NAMED = re.compile(
+    r"\b(?i:why not|show(?: me)?|recommend|suggest|offer|list|include)\s+[\"“'‘]?(?P<name>[A-Z][^?.!\"”]{1,60})"
+)
+"""A name after "why not", in capitals, as the customer wrote it."""
 COMPARE = re.compile(
     r"\bcompare\b|\bcomparison\b|\bversus\b|\bvs\b|\bdifferences? between\b|\bwhich (?:one )?(?:of"
     r"|is (?:the )?(?:better|best|cheaper|shorter|longer|newer|older|funnier|scarier|more|less|cheapest"
@@ -133,7 +137,7 @@ TAKES = re.compile(
     r"|add (?:it|that|this|the|them|both|number)\b.{0,30}\b(?:to (?:my |the )?(?:cart|basket|bag|order"
     r"|list))|add (?:it|that|this) (?:please)?|(?:buy|order|purchase|take|choose|pick|rent) (?:it|that"
     r"|this|the|number|both|them)|put .{0,30} in (?:my|the) (?:cart|basket))\b"
-    r"|我要(?=第|这|那|了)|就(?:要)?(?=这|那|第)|买(?=这|那|第)|加入购物车|选(?=这|那|第)|要(?=第|这个|那个)"
+    r"|我要(?=第|这|那|了|[\"“《「])|就(?:要)?(?=这|那|第)|买(?=这|那|第)|加入购物车|选(?=这|那|第)|要(?=第|这个|那个)"
 )
 PRAISE = re.compile(
     r"^\W*(?:yes[,!. ]*)?(?:perfect|sold|deal|great|excellent|wonderful|lovely|awesome|yes please"

@@ -110,6 +110,19 @@ class Reference:
     pronoun: bool = False
 
 
+_ASKED_LIKE = re.compile(
+    r"(?:^\W*|[,.;!?]\s*|\b(?:something|anything|more|others?|ones?|films?|movies?|items?|stuff|things?|just|bit|lot"
+    r"|similar|close|closer)\s+)(?:(?:exactly|just|much|a bit|kind of)\s+)?(?:like|to|similar to)\s+(?:the\s+)?[\"“”'‘`]*$"
+    r"|(?:类似于?|像)[\"“《「]?$"
+)
+"""What stands before an item that is the measure of a wish: "something like ...", "more like ...", "similar to ..."."""
+
+
+def asked_like(message: Message, reference: Reference) -> bool:
+    """Whether the words before a reference ask for something like it: "more like the second one"."""
+    return bool(reference.item_ids) and bool(_ASKED_LIKE.search(message.left(reference.start)))
+
+
 class References:
     """Resolves the references of one message against what was shown."""
 

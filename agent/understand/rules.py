@@ -20,7 +20,7 @@ from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, words_of
 from agent.understand.negation import Stances, tells
 from agent.understand.numbers import NumberReader
-from agent.understand.references import ItemOf, Reference, References
+from agent.understand.references import ItemOf, Reference, References, asked_like
 from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.understand.unknown import unknown_name
 from agent.understand.values import title_wishes, value_wishes
@@ -106,6 +106,9 @@ class _Pass:
         for reference in self.references:
             if not reference.pronoun:
                 self.message.take(reference.start, reference.end)
+            if asked_like(self.message, reference):
+                like = Wish(None, "like", reference.item_ids[:1], reference.start, reference.end, kind="soft")
+                self.reading.add(like)
         self._read_wishes()
         return self._conclude(resolver.shown)
 
@@ -327,6 +330,8 @@ class _Pass:
         low = self.message.low
         if intents.WHY_NOT.search(low) and (items or len(self.message.tokens) > 3 or shown):
             liked = tuple(str(w.values[0]) for w in self.reading.wishes if w.op == "like")
+            if not items and not liked and (name := intents.WHY_NOT_NAMED.search(self.message.text)):
+                self.reading.said = self.reading.said or name["name"].strip()
             return self._result("why_not", items or liked, facts=False)
         if result := self._comparison(items, shown):
             return result

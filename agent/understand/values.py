@@ -134,7 +134,7 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
         return True  # "the comedy between the two"
     if group[0].entry.kind in ("person", "surname") and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
         return True
-    return bool(re.search(r"\b(?:like|kind of like|similar to)\s+(?:a|an)\s*$", left))
+    return bool(re.search(r"(?<!would )(?<!'d )(?<!’d )\b(?:like|similar to)\s+(?:a|an)\s*$", left))
 
 
 def title_wishes(

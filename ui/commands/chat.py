@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 from rich.console import Console
@@ -11,13 +12,16 @@ from agent.answer import Finished, Text, Waiting
 from agent.services import Services, TurnRequest
 from agent.settings import Settings, load_settings
 from retrieval.errors import ChatalogueError
+from ui.logs import configure_logs
 
 PROMPT = "you> "
 
 
 def run(config: Path | None) -> None:
     """Read lines until the end of input or `/quit`."""
-    asyncio.run(_chat(load_settings(config).settings))
+    settings = load_settings(config).settings
+    configure_logs(logging.WARNING)
+    asyncio.run(_chat(settings))
 
 
 async def _chat(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from agent.settings import load_settings
 from retrieval.loading import LoadedCatalogue, load_catalogue
 from ui.commands.output import print_result
+from ui.logs import configure_logs
 
 LISTED_ROWS = 20
 """Bad rows that are listed at a terminal; `--json` has them all."""
@@ -33,6 +35,7 @@ class IndexCall:
 def run(call: IndexCall) -> None:
     """Read, report, index, make live."""
     settings = load_settings(call.config).settings
+    configure_logs(logging.WARNING)
     loaded = load_catalogue(call.file, mapping=call.mapping, strict=call.strict, keep_first=call.keep_first)
     if call.show_mapping:
         print_result(loaded.mapping.to_toml())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 from rich.console import Console
@@ -11,11 +12,13 @@ from agent.answer import Answer, Finished
 from agent.services import TurnRequest
 from agent.settings import Settings, load_settings
 from ui.commands.output import print_result
+from ui.logs import configure_logs
 
 
 def run(text: str, as_json: bool, config: Path | None) -> None:
     """Print the items that one turn would show first."""
     settings = load_settings(config).settings
+    configure_logs(logging.WARNING)
     answer, reply = asyncio.run(_answer(settings, text))
     print_result(answer.model_dump_json(indent=2) if as_json else reply)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from rich.progress import track
 from agent.settings import Settings, load_settings
 from retrieval.errors import BadRequest
 from ui.commands.output import print_result
+from ui.logs import configure_logs
 
 if TYPE_CHECKING:
     from agent.conversation import Conversations
@@ -43,7 +45,9 @@ def run(turn: str | None, since: str | None, as_json: bool, config: Path | None)
     if (turn is None) == (since is None):
         raise BadRequest("Name either one turn id or --since with a span such as 7d, 12h or 30m.")
     settings = load_settings(config).settings
-    results = asyncio.run(_replay(settings, turn, _start_of(since) if since else None))
+    start = _start_of(since) if since else None
+    configure_logs(logging.WARNING)
+    results = asyncio.run(_replay(settings, turn, start))
     if as_json:
         print_result("\n".join(json.dumps(asdict(result), ensure_ascii=False) for result in results))
         return
@@ -61,7 +65,10 @@ def _start_of(span: str) -> datetime:
     match = _SPAN.fullmatch(span)
     if match is None:
         raise BadRequest(f"The span {span!r} cannot be read; give days, hours or minutes, such as 7d, 12h or 30m.")
-    return datetime.now(UTC) - timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+    try:
+        return datetime.now(UTC) - timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+    except OverflowError:
+        raise BadRequest(f"The span {span!r} is longer than time itself; give a shorter one, such as 365d.") from None
 
 
 async def _replay(settings: Settings, turn: str | None, since: datetime | None) -> list[Replayed]:

@@ -1,0 +1,247 @@
+"""The command line: results on stdout, one sentence for each error, nothing heavy before it is needed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+
+from ui.cli import main
+
+FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
+COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
+HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """The installed program's entry point, in this process."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["chatalogue", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Result(int(ended.value.code or 0), said.out, said.err)
+
+    yield call
+    structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.upper().startswith("CHATALOGUE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("CHATALOGUE_LLM__ENGINE", "off")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def sentence(result: Result) -> str:
+    """An error is exit code 1, one line on stderr, nothing on stdout."""
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith("chatalogue: ")
+    assert result.err.count("\n") == 1
+    assert "Traceback" not in result.err
+    return result.err.removeprefix("chatalogue: ").strip()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.code == 0
+    assert "Usage:" in result.out
+    assert "--help" in result.out
+
+
+def test_help_imports_nothing_heavy_and_answers_at_once() -> None:
+    code = (
+        "import sys, time; started = time.process_time()\n"
+        "from ui.cli import main\n"
+        "sys.argv = ['chatalogue', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])\n"
+        "print('SECONDS', time.process_time() - started)\n"
+    )
+    times = []
+    for _ in range(3):  # the machine may be busy with something else; processor time is steadier than the clock
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+        assert "HEAVY []" in out
+        times.append(float(out.rpartition("SECONDS")[2]))
+    assert min(times) < 1.0
+
+
+def test_without_a_command_it_shows_help(run: Run) -> None:
+    result = run()
+    assert "Usage:" in result.out + result.err
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(run: Run) -> None:
+    assert run("dance").code == 2
+    assert run("serve", "--prot", "1").code == 2
+    assert run("serve", "--port", "99999").code == 2
+
+
+def test_an_unknown_file_is_named(run: Run, tmp_path: Path) -> None:
+    assert "no-films.csv" in sentence(run("index", tmp_path / "no-films.csv"))
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_missing_settings_file_is_named(run: Run) -> None:
+    assert "'none.toml' does not exist" in sentence(run("config", "show", "--config", "none.toml"))
+
+
+def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATALOGUE_CHAT__ITEMS", "many")
+    assert "'chat.items'" in sentence(run("config", "show"))
+
+
+def test_config_show_masks_secrets_and_names_origins(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATALOGUE_SERVER__API_KEYS", '["open-sesame"]')
+    monkeypatch.setenv("CHATALOGUE_DATABASE__URL", "postgresql://user:open-sesame@db/log")
+    for arguments in (["--json"], []):
+        result = run("config", "show", *arguments)
+        assert result.code == 0
+        assert "open-sesame" not in result.out + result.err
+        assert "CHATALOGUE_SERVER__API_KEYS" in result.out
+    rows = {row["key"]: row for row in json.loads(run("config", "show", "--json").out)}
+    assert rows["llm.engine"] == {"key": "llm.engine", "value": "off", "origin": "CHATALOGUE_LLM__ENGINE"}
+    assert rows["server.port"]["origin"] == "default"
+
+
+def test_serving_the_world_without_a_key_is_refused(run: Run, tmp_path: Path) -> None:
+    assert "API key" in sentence(run("serve", "--host", "0.0.0.0"))  # noqa: S104
+    assert not (tmp_path / "var").exists()
+
+
+def test_the_mapping_can_be_shown_without_indexing(run: Run, tmp_path: Path) -> None:
+    result = run("index", FILMS, "--show-mapping")
+    assert result.code == 0
+    assert "title" in result.out
+    assert not (tmp_path / "var").exists()
+
+
+def test_replay_wants_one_turn_or_a_span(run: Run) -> None:
+    assert "either one turn id or --since" in sentence(run("replay"))
+    assert "either one turn id or --since" in sentence(run("replay", "turn-1", "--since", "7d"))
+    assert "'7 weeks' cannot be read" in sentence(run("replay", "--since", "7 weeks"))
+    assert "'99999999999d'" in sentence(run("replay", "--since", "99999999999d"))
+
+
+def test_backup_of_nothing_is_refused(run: Run, tmp_path: Path) -> None:
+    assert "no data directory" in sentence(run("backup", tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory in which the program has indexed the 30 films."""
+    folder = tmp_path_factory.mktemp("shop")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATALOGUE_")}
+    environment |= {"CHATALOGUE_DATA_DIR": str(folder / "var"), "CHATALOGUE_LLM__ENGINE": "off"}
+    command = [sys.executable, "-c", "from ui.cli import main; main()", "index", str(FILMS), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)  # noqa: S603
+    assert json.loads(done.stdout) == {"index": "000001", "items": 30, "rejected": []}
+    assert "Catalogue" in done.stderr  # progress goes to stderr
+    return folder / "var"
+
+
+@pytest.fixture
+def shop(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(indexed))
+    return indexed
+
+
+def recommended(run: Run, text: str) -> dict[str, Any]:
+    result = run("recommend", text, "--json")
+    assert result.code == 0, result.err
+    answer: dict[str, Any] = json.loads(result.out)  # nothing else on stdout: no log line, no bar
+    return answer
+
+
+def test_recommend_meets_every_hard_wish_and_repeats_itself(run: Run, shop: Path) -> None:
+    answer = recommended(run, "a comedy under 16 euros")
+    assert answer["v"] == 1
+    assert answer["items"]
+    for item in answer["items"]:
+        assert "Comedy" in item["attributes"]["genre"]
+        assert float(item["price"]["amount"]) < 16
+    again = recommended(run, "a comedy under 16 euros")
+    assert [item["id"] for item in again["items"]] == [item["id"] for item in answer["items"]]
+
+
+def test_recommend_in_words_is_a_numbered_list(run: Run, shop: Path) -> None:
+    result = run("recommend", "a horror film")
+    assert result.code == 0
+    assert "\n1. " in result.out
+    assert "https://" in result.out
+
+
+def test_a_backup_can_be_lived_in_and_replayed(
+    run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn_id = recommended(run, "something tense in space")["turn_id"]
+    copy = tmp_path / "copy"
+    result = run("backup", copy)
+    assert result.code == 0
+    assert "1 index folders" in result.out
+    assert "is not empty" in sentence(run("backup", copy))
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(copy))
+    replayed = run("replay", turn_id, "--json")
+    assert replayed.code == 0, replayed.err
+    line = json.loads(replayed.out)
+    assert line["turn_id"] == turn_id
+    assert line["message"] == "something tense in space"
+    assert line["same_items"] is True
+    assert line["same_intent"] is True
+    assert line["then"] == line["now"] != []
+    everything = run("replay", "--since", "1d")
+    assert everything.code == 0
+    assert "turns offer the same items in the same order." in everything.out
+
+
+def test_replaying_an_unknown_turn_is_one_sentence(run: Run, shop: Path) -> None:
+    assert "turn-nowhere" in sentence(run("replay", "turn-nowhere"))
+
+
+def test_doctor_finds_each_part_in_order(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATALOGUE_SERVER__PORT", "0")
+    result = run("doctor", "--json")
+    findings = {finding["check"]: finding for finding in json.loads(result.out)}
+    assert {"python", "packages", "settings", "data directory", "address", "database", "encoder"} <= set(findings)
+    assert findings["database"]["detail"].endswith("is live.")
+    assert findings["language model"]["level"] == "warning"
+    assert result.code == int(any(finding["level"] == "problem" for finding in findings.values()))
+
+
+def test_doctor_says_what_is_wrong_with_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATALOGUE_SERVER__PROT", "1")
+    result = run("doctor", "--json")
+    assert result.code == 1
+    assert json.loads(result.out)[-1]["detail"].startswith("The environment variable 'CHATALOGUE_SERVER__PROT'")
+
+
+def test_a_package_that_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "retrieval.loading", None)
+    monkeypatch.delitem(sys.modules, "ui.commands.index", raising=False)
+    said = run("index", FILMS)
+    assert said.code == 1
+    assert "pip install 'chatalogue[serve]'" in said.err
