@@ -6,7 +6,7 @@ Numbers come from the whole catalogue by code, never from the model. Each functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.answer import Citation
@@ -15,6 +15,7 @@ from agent.querying import filters_of
 from agent.ranking import WishMasks, matched_slate, value_of
 from agent.recommending import more, no_match, recommend, search_and_rank
 from agent.support.articles import Passage
+from agent.support.chinese import english_question
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent
 from retrieval.items import Item
@@ -62,13 +63,15 @@ def _scope(view: Situation) -> tuple[Preference, ...]:
 
 
 def _count(view: Situation) -> Outcome:
-    words, n = view.wording.words, view.shop.table.count(filters_of(view.wishes))
+    """How many fit: a question, so what it names is not wished for afterwards."""
+    wishes, words = _scope(view), view.wording.words
+    n = view.shop.table.count(filters_of(wishes))
     if n == 0:
         return no_match(view)
-    hard = [wish for wish in view.wishes if wish.as_filter() is not None]
+    hard = [wish for wish in wishes if wish.as_filter() is not None]
     if not hard:
         return Outcome("answer", opening=words.text("reply.count_all_one" if n == 1 else "reply.count_all", n=n))
-    searched = search_and_rank(view, view.wishes, explore=False)
+    searched = search_and_rank(view, wishes, explore=False)
     return Outcome(
         "answer",
         opening=words.text("reply.count_one" if n == 1 else "reply.count", n=n, wishes=view.wording.wishes(hard)),
@@ -89,14 +92,39 @@ def _item_question(view: Situation) -> Outcome:
 
 
 def _compare(view: Situation) -> Outcome:
-    """Two to four items, field by field: those that the customer named first."""
-    items = _items(view)[:MAX_COMPARED]
+    """Two to four items field by field, or all of them by the one number that was asked for."""
+    items = _items(view)
     if len(items) < 2:
         return Outcome("answer", opening=view.wording.words.text("reply.which_item"), focus=view.context.focus)
+    shape = view.shop.table.shape.attributes.get(view.understanding.attribute or "")
+    if shape is not None and shape.kind == "number":
+        return _most_of(view, items, shape.name)
+    return _side_by_side(view, items[:MAX_COMPARED])
+
+
+def _most_of(view: Situation, items: Sequence[Item], attribute: str) -> Outcome:
+    """The items by one number, the first one named: "which of these is the longest?"."""
+    wording, descending = view.wording, view.understanding.descending
+    known = [item for item in items if value_of(item, attribute) is not None]
+    if not known:
+        label = wording.superlative(attribute, descending=descending)
+        return Outcome("answer", opening=wording.words.text("reply.superlative_unknown", label=label))
+    known.sort(key=lambda item: float(value_of(item, attribute)), reverse=descending)  # type: ignore[arg-type]  # a number
+    opening = wording.words.text(
+        "reply.most_of",
+        label=wording.superlative(attribute, descending=descending),
+        title=known[0].title,
+        value=wording.value(attribute, value_of(known[0], attribute) or 0.0, known[0].currency),
+    )
+    slate = matched_slate(known, view.wishes, view.shop.table)
+    return Outcome("answer", opening=opening, slate=slate, focus=tuple(item.id for item in known))
+
+
+def _side_by_side(view: Situation, items: Sequence[Item]) -> Outcome:
     wished = [wish.attribute for wish in view.wishes if wish.attribute]
     named = [view.understanding.attribute] if view.understanding.attribute else []
     common = [name for name in view.shop.table.shape.attributes if any(value_of(i, name) is not None for i in items)]
-    attributes = list(dict.fromkeys([*named, *wished, "price", *common]))[:COMPARED_ATTRIBUTES]
+    attributes = list(dict.fromkeys([*named, "price", *wished, *common]))[:COMPARED_ATTRIBUTES]
     wording = view.wording
     lines = [wording.words.text("reply.compare_intro")]
     for name in attributes:
@@ -178,6 +206,8 @@ def _reject(view: Situation) -> Outcome:
 def _support(view: Situation) -> Outcome:
     """The help articles, quoted and cited; says so when they do not answer."""
     words, question = view.wording.words, view.understanding.support_text or view.text
+    if view.understanding.language == "zh":
+        question = english_question(question) or question
     passages = view.shop.articles.answer(question) if view.shop.articles else ()
     focus = view.understanding.item_ids or view.context.focus
     if not passages:

@@ -30,7 +30,7 @@ from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
 from agent.messages import messages
-from agent.preferences import Fact, fold
+from agent.preferences import Fact, Preference, fold
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.replying import Replier, ReplyState
 from agent.services import PastMessage, TurnRequest
@@ -38,10 +38,12 @@ from agent.settings import Settings
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
 from agent.skills import is_on
-from agent.turn import Outcome, Situation
+from agent.turn import Outcome, Situation, lasting_facts
 from agent.understand.model import ModelUnderstanding
 from agent.understand.types import DialogueContext, Intent, Language, Understanding
 from agent.wording import Wording
+from retrieval.table import ItemTable
+from retrieval.text import fold as text_fold
 
 RECORD_ATTEMPTS = 5
 """Another process may take a turn's number; so many numbers are tried."""
@@ -157,8 +159,7 @@ class Conversations:
         if len(text) > limit:
             return Understanding("too_long", language=self._language(None, turn))
         understood = await asyncio.to_thread(turn.shop.rules.understand, text, turn.context)
-        if understood.intent == "unknown_item":  # a name that is not carried is answered, not wished for ever after
-            understood = replace(understood, facts=())
+        understood = _found_after_all(understood, turn.shop)
         understood = replace(understood, language=self._language(understood.language, turn))
         if is_on("understand", self._settings.llm.understand) and self._engine.status().state == "ready":
             table = turn.shop.table
@@ -206,19 +207,19 @@ class Conversations:
                 await asyncio.to_thread(self._log.record_feedback, tenant, key, feedback)
 
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
-        wishes = fold((*turn.imported, *facts_in_force(turn.state), *understanding.facts))
+        before = (*turn.imported, *facts_in_force(turn.state))
         table, chat = turn.shop.table, self._settings.chat
         rejected = {*reactions_of(turn.state, "reject")}
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
-        known = tuple(w for w in wishes if w.op != "like" or str(w.values[0]) in table)
         return Situation(
             text=turn.request.text,
             shop=turn.shop,
             context=turn.context,
             understanding=understanding,
-            wishes=known,
+            wishes=_carried(fold((*before, *understanding.facts)), table),
+            lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
             rejected=frozenset(i for i in rejected if i in table),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),
@@ -290,3 +291,17 @@ class Conversations:
             except TurnConflict:
                 if attempt == RECORD_ATTEMPTS - 1:
                     raise
+
+
+def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
+    """Without likes of items that the live catalogue no longer has."""
+    return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
+
+
+def _found_after_all(understood: Understanding, shop: Shop) -> Understanding:
+    """A name that the rules did not take for a title, but which is one, is never called unknown."""
+    ids = shop.ids_by_title.get(text_fold(understood.said)) if understood.said else None
+    if ids is None:
+        return understood
+    intent: Intent = "item_question" if understood.intent == "unknown_item" else understood.intent
+    return replace(understood, intent=intent, item_ids=(ids[0], *understood.item_ids), said="", facts=())

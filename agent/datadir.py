@@ -1,6 +1,6 @@
 """The data directory: where everything lies, and the lock that keeps a second server out.
 
-<data_dir>/chatalogue.db                 the event log (unless a database URL is set)
+<data_dir>/log.sqlite3                   the event log (unless a database URL is set)
           /index/<tenant>/000012/        immutable search indexes
           /articles/<tenant>/000012/     the help articles that belong to index 000012
           /models/                       weights as the engines read them

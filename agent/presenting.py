@@ -13,7 +13,7 @@ from agent.llm.protocol import EngineStatus
 from agent.log.records import ShownRow, TurnRecord
 from agent.ranking import Ranked, WishMasks
 from agent.replying import ReplyState
-from agent.turn import Outcome, Situation
+from agent.turn import Outcome, Situation, lasting_facts
 from agent.understand.types import AskedQuestion
 
 TRACED = 50
@@ -34,7 +34,7 @@ def answer_of(
             for n, miss in enumerate(outcome.near, 1)
         ],
         citations=list(outcome.citations),
-        preferences=[PreferenceView.of(wish) for wish in view.wishes],
+        preferences=[PreferenceView.of(wish) for wish in view.lasting],
         no_match=outcome.no_match,
         question=outcome.question,
         model=status.model,
@@ -82,7 +82,7 @@ def turn_record(
         completion_tokens=reply.completion_tokens,
         exploration=outcome.slate.temperature,
         index_name=view.shop.index_name,
-        facts=view.understanding.facts,
+        facts=lasting_facts(view.understanding),
         shown=_shown(answer, outcome),
         focus=outcome.focus,
         question=AskedQuestion(question.attribute, tuple(question.options)) if question else None,

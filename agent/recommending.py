@@ -9,13 +9,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rapidfuzz.fuzz import partial_ratio
+
 from agent.answer import Blocking, NoMatch
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
 from agent.questions import question_for
 from agent.ranking import RankingOptions, Slate, WishMasks, rank
 from agent.turn import NearMiss, Outcome, Situation
+from retrieval.text import fold
 
+NEAR_TITLE = 75
+"""Partial ratio (0 to 100) from which a title is near enough to a name that we do not carry to be offered."""
 NEAR_MISSES = 3
 """Alternatives offered when nothing fits."""
 
@@ -160,16 +165,19 @@ def _most_first(entry: Blocking) -> tuple[int, str]:
 
 
 def _not_carried(view: Situation) -> Outcome:
-    """A name or value that the catalogue lacks: said plainly, with the nearest things as different ones."""
-    words = view.wording.words
+    """A name or value that the catalogue lacks: said plainly, with titles near it offered as different ones."""
+    words, said = view.wording.words, view.understanding.said
+    searched = search_and_rank(view, (), extra_text=said, explore=False)
+    near = tuple(
+        NearMiss(entry, ())
+        for entry in searched.slate.considered
+        if partial_ratio(fold(said), fold(entry.item.title)) >= NEAR_TITLE
+    )[:NEAR_MISSES]
     unknown = view.understanding.intent == "unknown_item"
-    searched = search_and_rank(replace(view, size=NEAR_MISSES), (), extra_text=view.understanding.said, explore=False)
-    near = tuple(NearMiss(entry, ()) for entry in searched.slate.entries)
-    said = view.understanding.said
-    key = "reply.unknown_item" if unknown else "reply.not_carried_near"
+    key = "reply.unknown_item" if unknown else "reply.not_carried"
     return Outcome(
         "answer",
-        opening=words.text(key if near else "reply.not_carried", said=f"“{said}”"),
+        opening=words.text(f"{key}_near" if near else key, said=f"“{said}”"),
         near=near,
         no_match=NoMatch(kind="unknown" if unknown else "not_carried", said=said),
         focus=tuple(miss.entry.item.id for miss in near),

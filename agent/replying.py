@@ -120,8 +120,8 @@ class Replier:
             facts.append(wording.value("price", float(item.price), item.currency))
         if item.in_stock is False:
             facts.append(wording.words.text("reply.out_of_stock"))
-        head = " · ".join(facts)
-        return f"{n}. {head}{' · ' + note if note else ''}{' · ' + item.url if item.url else ''}"
+        lines = [f"{n}. {' · '.join(facts)}", note, item.url or ""]
+        return "\n   ".join(line for line in lines if line)
 
     def _closing(self, outcome: Outcome, state: ReplyState) -> str:
         words, parts = self.wording.words, [outcome.closing] if outcome.closing else []

@@ -9,22 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.answer import Action, Citation, NoMatch, Question
-from agent.preferences import Preference
+from agent.preferences import Fact, Preference
 from agent.ranking import Ranked, Slate
 from agent.shop import Shop
-from agent.understand.types import DialogueContext, Understanding
+from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that the decision of one turn may look at. `wishes` are those in force after this message."""
+    """Everything that the decision of one turn may look at.
+
+    `wishes` are those that this message is answered with, `lasting` those that stay: what a mere question
+    names ("how many westerns do you have?") is not wished for afterwards.
+    """
 
     text: str
     shop: Shop
     context: DialogueContext
     understanding: Understanding
     wishes: tuple[Preference, ...]
+    lasting: tuple[Preference, ...]
     wording: Wording
     rejected: frozenset[str] = frozenset()
     accepted: tuple[str, ...] = ()
@@ -70,3 +75,11 @@ class Outcome:
     focus: tuple[str, ...] = ()
     degraded: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+_QUESTIONS: frozenset[Intent] = frozenset({"count", "superlative", "unknown_item"})
+
+
+def lasting_facts(understanding: Understanding) -> tuple[Fact, ...]:
+    """The facts that the log keeps: "how many westerns do you have?" wishes for nothing."""
+    return () if understanding.intent in _QUESTIONS else understanding.facts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agent.understand.lexicon import Entry, Lexicon
 from agent.understand.message import Message, Token, is_cjk, stem
-from agent.understand.titles import Certainty, best_of, certainty, quoted, year_after
+from agent.understand.titles import Certainty, best_of, called_for, certainty, quoted, year_after
 from agent.understand.words import common_words, frequent_words, function_words
 
 MAX_CANDIDATES = 80
@@ -124,7 +124,8 @@ def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mentio
     as_title: Certainty = certainty(message, candidate.tokens, titles, lexicon) if titles else "no"
     year, year_end = year_after(message, end)
     dated = year is not None and any(entry.year is not None and abs(entry.year - year) <= 1 for entry in titles)
-    if titles and as_title == "sure" and (dated or quoted(message, start, end) or not (values or people)):
+    asked = dated or quoted(message, start, end) or called_for(message, candidate.tokens)
+    if titles and as_title == "sure" and (asked or not (values or people)):
         return _title(message, candidate, titles, as_title, year if dated else None, year_end if dated else end)
     if values and not _other_sense(message, start, end, candidate):
         entry = _value(message, values, start, end, lexicon)
@@ -175,7 +176,7 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
         return False
     left, word = message.left(start), candidate.tokens[0].norm
     if _OWNER.search(left):
-        return not re.search(r"\bfor (?:my|our|the)\s*$", left)
+        return not re.search(r"\b(?:for|with) (?:my|our|the)\s*$", left)
     if word in ("light", "classic", "new", "short", "good", "independent", "black", "white") and re.match(
         r"\s*(?:of|on|at|time|year|and white)\b", message.low[end:]
     ):

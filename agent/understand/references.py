@@ -112,7 +112,8 @@ class Reference:
 
 _ASKED_LIKE = re.compile(
     r"(?:^\W*|[,.;!?]\s*|\b(?:something|anything|more|others?|ones?|films?|movies?|items?|stuff|things?|just|bit|lot"
-    r"|similar|close|closer)\s+)(?:(?:exactly|just|much|a bit|kind of)\s+)?(?:like|to|similar to)\s+(?:the\s+)?[\"“”'‘`]*$"
+    r"|similar|close|closer)\s+)(?:(?:exactly|just|much|a bit|kind of)\s+)?"
+    r"(?:like|to|similar to)\s+(?:the\s+)?[\"“”'‘`]*$"
     r"|(?:类似于?|像)[\"“《「]?$"
 )
 """What stands before an item that is the measure of a wish: "something like ...", "more like ...", "similar to ..."."""

@@ -222,7 +222,8 @@ class _Pass:
         if not self.lexicon.stocked:
             return
         match = intents.STOCK.search(self.message.low)
-        if match and self.message.free(match.start(), match.end()) and not self._question():
+        counted = intents.COUNT.search(self.message.low)
+        if match and self.message.free(match.start(), match.end()) and (counted or not self._question()):
             self.reading.add(Wish("in_stock", "eq", ("yes",), match.start(), match.end()))
 
     def _read_unknown(self) -> None:
@@ -283,6 +284,7 @@ class _Pass:
         items = self._items()
         if self.missed and not items and all(wish.op == "about" for wish in self.reading.wishes):
             self.reading.said = self.reading.said or self.missed
+            return self._result("item_question", facts=False)
         for intent in (self._service, self._about_items, self._about_catalogue, self._about_list):
             if result := intent(items, shown):
                 return result

@@ -72,6 +72,12 @@ def certainty(message: Message, tokens: list[Token], entries: list[Entry], lexic
     return _common_words(message, tokens, content, capital=capital)
 
 
+def called_for(message: Message, tokens: list[Token]) -> bool:
+    """Whether capitals stand where a title is asked for: "something like Alien", "why not Alien?"."""
+    left = message.left(tokens[0].start)
+    return message.cased and tokens[0].capital and bool(LIKE.search(left) or _NAMED.search(left))
+
+
 def quoted(message: Message, start: int, end: int) -> bool:
     """Whether the span stands in quotation marks, stars or backticks of its own."""
     text = message.text
@@ -101,7 +107,7 @@ def _one_word(
     alone = len(message.tokens) <= len(tokens) + 1
     cue = bool(LIKE.search(left) or _NAMED.search(left))
     if lexicon.values_like([token.norm for token in tokens]):
-        return "no"
+        return "sure" if capital and cue else "no"  # "like Alien" means the film, "like aliens" the theme
     if word.norm.isdigit():
         return "sure" if _NAMED.search(left) or (LIKE.search(left) and not left.rstrip().endswith("than")) else "no"
     if len(message.tokens) == len(tokens) and word.norm not in frequent_words():

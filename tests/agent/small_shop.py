@@ -34,7 +34,8 @@ class HashingEncoder:
             for token in tokens(text) or ["."]:
                 rng = np.random.default_rng(zlib.crc32(token.encode()))
                 vectors[row] += rng.standard_normal(self.dim).astype(np.float32)
-        return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        unit: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+        return unit
 
 
 def read_films() -> tuple[Item, ...]:

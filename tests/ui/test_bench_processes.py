@@ -117,5 +117,5 @@ def test_the_figures_of_retrieval_are_taken_over() -> None:
 def test_no_catalogue_is_said_before_anything_is_deleted(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     with pytest.raises(ChatalogueError, match="no catalogue"):
-        measure_index(tmp_path / "none.jsonl", tmp_path, None, print)
+        measure_index(tmp_path / "none.jsonl", bench_settings(Settings(), tmp_path), None, print)
     assert (tmp_path / "kept").exists()

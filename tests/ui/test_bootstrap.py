@@ -1,5 +1,6 @@
 """The installer's sentences: each thing that can be wrong is said once and plainly. Nothing is installed."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_a_machine_that_has_all_passes() -> None:
 
 def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", Version(3, 9, 2, "final", 0))
-    monkeypatch.setattr(bootstrap.platform, "python_version", lambda: "3.9.2")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.9.2")
     assert "Python 3.9.2 is too old, 3.11 or newer is needed" in sentence()
 
 

@@ -202,7 +202,7 @@ def test_a_backup_can_be_lived_in_and_replayed(
     copy = tmp_path / "copy"
     result = run("backup", copy)
     assert result.code == 0
-    assert "1 index folders" in result.out
+    assert "1 index folder" in result.out
     assert "is not empty" in sentence(run("backup", copy))
     monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(copy))
     replayed = run("replay", turn_id, "--json")

@@ -14,8 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.datadir import DataDirectory
+from agent.settings import Settings
 from retrieval.demo import demo_articles_dir
 from retrieval.errors import ChatalogueError
+from retrieval.index import CACHE_FILE, ITEMS_FILE
 from ui.bench.processes import CHATALOGUE, CommandFailed, Cost, environment, run_measured
 
 Say = Callable[[str], None]
@@ -54,27 +57,31 @@ class IndexCost(_Frozen):
     queries: QueryTimes
 
 
-def measure_index(file: Path, folder: Path, config: Path | None, say: Say) -> IndexCost:
-    """Index `file` twice in the data directory `folder`, which is emptied before, and time queries.
+def measure_index(file: Path, settings: Settings, config: Path | None, say: Say) -> IndexCost:
+    """Index `file` twice in the data directory of `settings`, which is emptied before, and time queries.
+
+    The data directory keeps the catalogue live.
 
     Raises:
         CommandFailed: the file could not be indexed or searched; stderr says why.
     """
     if not file.is_file():
         raise CommandFailed(f"There is no catalogue {str(file)!r} to index; name a file of items.")
+    folder = settings.data_dir
     shutil.rmtree(folder, ignore_errors=True)
     say(f"indexing {file.name} from nothing ...")
     first, indexed = _index(file, folder, config)
     say(f"{indexed['items']} items in {first.seconds:.0f} s; the same file again ...")
-    again, _ = _index(file, folder, config)
-    say(f"{again.seconds:.0f} s; now queries, on an index of their own ...")
+    again, indexed = _index(file, folder, config)
+    say(f"{again.seconds:.0f} s; now queries ...")
+    live = DataDirectory(folder).index(settings.tenant) / indexed["index"]
     return IndexCost(
         catalogue=file.name,
         n_items=indexed["items"],
         n_rejected=len(indexed["rejected"]),
         first=first,
         again=again,
-        queries=_queries(file, folder),
+        queries=_queries(live, folder),
     )
 
 
@@ -86,9 +93,13 @@ def _index(file: Path, folder: Path, config: Path | None) -> tuple[Cost, Mapping
     return ran.cost, json.loads(ran.stdout)
 
 
-def _queries(file: Path, folder: Path) -> QueryTimes:
-    command = (sys.executable, "-m", "retrieval.bench.latency", "--items", str(file.resolve()))
-    ran = run_measured(command, environment(folder), "The benchmark of retrieval")
+def _queries(live: Path, folder: Path) -> QueryTimes:
+    """Time queries on a copy of the index `live`: another process must not open the folder of a server."""
+    own = folder / "queries"
+    own.mkdir()
+    shutil.copy(live.parent / CACHE_FILE, own)  # the vectors are there already: nothing is embedded again
+    command = ("-m", "retrieval.bench.latency", "--items", str(live / ITEMS_FILE), "--folder", str(own))
+    ran = run_measured((sys.executable, *command), environment(folder), "The benchmark of retrieval")
     try:
         return query_times(json.loads(ran.stdout))
     except (KeyError, ValueError) as error:

@@ -133,7 +133,7 @@ def _index(cost: IndexCost) -> list[str]:
         *table(("query", "p50", "p95", "n"), searches),
         "",
         f"HNSW finds {queries.hnsw_recall_at_200:.1%} of the exact 200 nearest; with a filter search is exact. "
-        f"Peak memory of building and searching in one process: {queries.serving_peak_rss_gib:.2f} GiB.",
+        f"Peak memory of searching, in the process that wrote the index: {queries.serving_peak_rss_gib:.2f} GiB.",
     ]
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from agent.datadir import DataDirectory
+from agent.log.database import SQLITE_FILE
 from agent.log.store import EventLog
 from agent.settings import load_settings
 from retrieval.errors import BadRequest, DataDirectoryError
@@ -27,16 +28,21 @@ def run(folder: Path, config: Path | None) -> None:
     DataDirectory(folder).create()
     log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
     try:
-        log.backup(folder)
+        log.backup(folder / SQLITE_FILE)
     finally:
         log.close()
     n_folders = sum(_copy_indexes(data.root, folder, kind) for kind in ("index", "articles"))
-    print_result(f"The event log and {n_folders} index folders are in {folder}.")
+    print_result(f"The event log and {n_folders} index folder{'' if n_folders == 1 else 's'} are in {folder}.")
 
 
 def _copy_indexes(source: Path, target: Path, kind: str) -> int:
     """Only folders with a manifest: one without it is a build under way, or a crashed one."""
     complete = [manifest.parent for manifest in (source / kind).rglob(MANIFEST)]
     for one in complete:
-        shutil.copytree(one, target / one.relative_to(source))
+        try:
+            shutil.copytree(one, target / one.relative_to(source))
+        except (OSError, shutil.Error) as error:  # a full disk, or an index that was replaced while it was copied
+            raise DataDirectoryError(
+                f"The folder {str(one)!r} could not be copied ({error}); empty {str(target)!r} and try again."
+            ) from None
     return len(complete)

@@ -74,8 +74,8 @@ def index_cost(bench: Bench, report: Report) -> Report:
     """Indexing and searching: the films where they are given, else the demo shop."""
     films = bench.call.films
     stamp = Stamp(bench.command(f"index{f' --films {films.name}' if films else ''}"))
-    data_dir = bench.at("films" if films else "shop-index").data_dir
-    result = index.measure_index(films or demo_films_path(), data_dir, bench.call.config, bench.say)
+    settings = bench.at("films" if films else "shop-index")
+    result = index.measure_index(films or demo_films_path(), settings, bench.call.config, bench.say)
     return report.model_copy(update={"index": stamp.section(result)})
 
 
