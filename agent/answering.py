@@ -34,8 +34,8 @@ def _superlative(view: Situation) -> Outcome:
     attribute, descending = view.understanding.attribute or "popularity", view.understanding.descending
     wishes = _scope(view)
     filters = filters_of(wishes)
-    items = view.shop.table.order_by(attribute, descending=descending, filters=filters, limit=view.size)
-    items = [item for item in items if item.id not in view.rejected]
+    ordered = view.shop.table.order_by(attribute, descending=descending, filters=filters)
+    items = [item for item in ordered if item.id not in view.rejected][: view.size]
     wording, words = view.wording, view.wording.words
     label = wording.superlative(attribute, descending=descending)
     if not items:

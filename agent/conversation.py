@@ -30,7 +30,7 @@ from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
 from agent.messages import messages
-from agent.preferences import Fact, Preference, fold
+from agent.preferences import Added, Fact, Preference, fold
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.replying import Replier, ReplyState
 from agent.services import PastMessage, TurnRequest
@@ -131,6 +131,7 @@ class Conversations:
         understanding = await self._understand(turn)
         turn.mark("understand")
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
+        understanding = _with_unlisted(understanding, turn.state, request.text)
         await self._note_reactions(turn, understanding)
         situation = self._situation(turn, understanding, undone)
         outcome = await asyncio.to_thread(decide, situation)
@@ -145,7 +146,7 @@ class Conversations:
         request = TurnRequest(record.message, tenant=record.tenant)
         turn = _Turn(request, shop, stored.before, context_of(stored.before))
         turn.turn_id, turn.seed, turn.temperature = record.turn_id, record.seed, record.exploration
-        understanding = await self._understand(turn)
+        understanding = _with_unlisted(await self._understand(turn), turn.state, request.text)
         situation = self._situation(turn, understanding, undone=understanding.intent == "undo")
         outcome = await asyncio.to_thread(decide, situation)
         answer = self._answer(turn, situation, outcome)
@@ -209,7 +210,8 @@ class Conversations:
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
         before = (*turn.imported, *facts_in_force(turn.state))
         table, chat = turn.shop.table, self._settings.chat
-        rejected = {*reactions_of(turn.state, "reject")}
+        wishes = _carried(fold((*before, *understanding.facts)), table)
+        rejected = {*reactions_of(turn.state, "reject"), *_disliked(wishes)}
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
@@ -218,7 +220,7 @@ class Conversations:
             shop=turn.shop,
             context=turn.context,
             understanding=understanding,
-            wishes=_carried(fold((*before, *understanding.facts)), table),
+            wishes=wishes,
             lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
             rejected=frozenset(i for i in rejected if i in table),
@@ -263,7 +265,7 @@ class Conversations:
             turn.mark("total")
             answer = answer.model_copy(update={"timings_ms": Timings(**turn.timings), "degraded": turn.reply.degraded})
             recorded = True
-            await self._record(turn, situation, outcome, answer)
+            await asyncio.shield(self._record(turn, situation, outcome, answer))
             yield Finished(turn.reply.text, answer, turn.reply.usage)
         finally:
             if not recorded:  # the listener left or something broke: what was said still counts
@@ -296,6 +298,26 @@ class Conversations:
 def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
     """Without likes of items that the live catalogue no longer has."""
     return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
+
+
+def _disliked(wishes: tuple[Preference, ...]) -> set[str]:
+    """Items that were named as what is not wanted: "nothing like Alien" means Alien itself, too."""
+    return {str(value) for w in wishes if w.op == "like" and w.polarity == "negative" for value in w.values}
+
+
+def _with_unlisted(understanding: Understanding, state: ConversationState, text: str) -> Understanding:
+    """A rejected item that no list had (it was only spoken of) has no card to react to: it is kept as a wish."""
+    if understanding.intent != "reject":
+        return understanding
+    unlisted = [item_id for item_id in understanding.item_ids if turn_that_showed(state, item_id) is None]
+    known = {fact.preference.values for fact in understanding.facts if isinstance(fact, Added)}
+    turn = next_number(state)
+    facts = tuple(
+        Added(Preference(f"t{turn}-r{n}", "soft", None, "like", (item_id,), "negative", text, turn))
+        for n, item_id in enumerate(unlisted, 1)
+        if (item_id,) not in known
+    )
+    return replace(understanding, facts=(*understanding.facts, *facts))
 
 
 def _found_after_all(understood: Understanding, shop: Shop) -> Understanding:

@@ -20,7 +20,7 @@ from retrieval.text import fold as plain_fold
 
 MAX_HISTORY = 40
 """Earlier messages of a stateless call that are read; older ones no longer matter to a shopper."""
-_LISTING = frozenset({"recommend", "more", "show_anyway", "reject", "unknown_item", "count", "superlative"})
+_LISTING = frozenset({"recommend", "more", "show_anyway", "reject", "unknown_item", "count", "superlative", "undo"})
 _NUMBERED = re.compile(r"^\s*\d{1,2}\.\s+(.+)$", re.MULTILINE)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rapidfuzz.fuzz import partial_ratio
+from rapidfuzz.fuzz import token_set_ratio
 
 from agent.answer import Blocking, NoMatch
 from agent.preferences import Preference
@@ -17,10 +17,14 @@ from agent.querying import build_query, filters_of
 from agent.questions import question_for
 from agent.ranking import RankingOptions, Slate, WishMasks, rank
 from agent.turn import NearMiss, Outcome, Situation
-from retrieval.text import fold
+from retrieval.text import tokens
 
 NEAR_TITLE = 75
-"""Partial ratio (0 to 100) from which a title is near enough to a name that we do not carry to be offered."""
+"""Token set ratio (0 to 100) from which a title is near enough to a name that we do not carry to be offered.
+
+By whole words, and not the small ones: "The Room" is not near "The Relic", nor "There Will Be Popcorn" near "Her".
+"""
+_SMALL_WORDS = frozenset("the a an of in and to".split())
 NEAR_MISSES = 3
 """Alternatives offered when nothing fits."""
 
@@ -88,7 +92,7 @@ def recommend(view: Situation) -> Outcome:
         question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
     return Outcome(
         "ask" if question else "recommend",
-        opening=_opening(view, n_matching),
+        opening=_opening(view, n_matching - _n_rejected(view)),
         closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
@@ -171,7 +175,7 @@ def _not_carried(view: Situation) -> Outcome:
     near = tuple(
         NearMiss(entry, ())
         for entry in searched.slate.considered
-        if partial_ratio(fold(said), fold(entry.item.title)) >= NEAR_TITLE
+        if token_set_ratio(_telling(said), _telling(entry.item.title)) >= NEAR_TITLE
     )[:NEAR_MISSES]
     unknown = view.understanding.intent == "unknown_item"
     key = "reply.unknown_item" if unknown else "reply.not_carried"
@@ -184,6 +188,17 @@ def _not_carried(view: Situation) -> Outcome:
         degraded=searched.degraded,
         timings=searched.timings,
     )
+
+
+def _n_rejected(view: Situation) -> int:
+    """How many of the items that fit were rejected: they are not offered, so they are not counted."""
+    table = view.shop.table
+    return int(table.mask(filters_of(view.wishes))[table.rows_of(view.rejected)].sum())
+
+
+def _telling(name: str) -> str:
+    words = tokens(name)
+    return " ".join([word for word in words if word not in _SMALL_WORDS] or words)
 
 
 def _opening(view: Situation, n_matching: int) -> str:

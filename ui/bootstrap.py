@@ -38,12 +38,12 @@ def main() -> int:
     extra = sys.argv[1] if len(sys.argv) > 1 else "serve"
     try:
         _check_machine()
-        wanted = _fingerprint(extra)
-        if STAMP.exists() and wanted in STAMP.read_text(encoding="utf-8").split():
+        installed = STAMP.read_text(encoding="utf-8").split() if STAMP.exists() else []
+        if not {_fingerprint(extra), _fingerprint("dev")}.isdisjoint(installed):  # dev has all of the others
             return 0
         _install(extra)
         with STAMP.open("a", encoding="utf-8") as stamp:
-            stamp.write(wanted + "\n")
+            stamp.write(_fingerprint(extra) + "\n")
     except BootstrapError as error:
         sys.stderr.write(f"chatalogue: {error}\n")
         return 1
@@ -134,12 +134,23 @@ def _pip(*arguments: str, what: str) -> None:
     started = time.monotonic()
     _say(f"installing {what} ...")
     command = [str(PYTHON), "-m", *arguments, "--disable-pip-version-check"]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
-    if result.returncode != 0:
+    output: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603
+        for line in pip.stdout or ():
+            output.append(line)
+            _show_progress(line, time.monotonic() - started)
+    if pip.returncode != 0:
         log = VENV / "install.log"
-        log.write_text(result.stdout, encoding="utf-8")
-        raise BootstrapError(f"{_reason(result.stdout)} The whole output is in {log.relative_to(ROOT)}.")
+        log.write_text("".join(output), encoding="utf-8")
+        raise BootstrapError(f"{_reason(''.join(output))} The whole output is in {log.relative_to(ROOT)}.")
     _say(f"installed {what} in {time.monotonic() - started:.0f} s")
+
+
+def _show_progress(line: str, seconds: float) -> None:
+    """At a terminal, what pip does now, in one line that is written over; nothing in a log file."""
+    if sys.stderr.isatty() and line.strip():
+        sys.stderr.write(f"\r\033[K  {seconds:4.0f} s  {line.strip()[:90]}")
+        sys.stderr.flush()
 
 
 def _reason(output: str) -> str:
@@ -154,7 +165,8 @@ def _reason(output: str) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"chatalogue: {text}\n")
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}chatalogue: {text}\n")
     sys.stderr.flush()
 
 

@@ -98,8 +98,8 @@ def test_the_prefix_hash_is_of_who_said_what() -> None:
 
 def test_a_conversation_that_is_not_ours_is_read_by_rules(film_shop: Shop) -> None:
     listing = (
-        "Here:\n1. Airplane! (1980) · 6.50 EUR · https://x.example\n2. The Sting \n3. The Dark Knight (2008)\n"
-        "4. Something else entirely"
+        "Here:\n1. Airplane! (1980) · 6.50 EUR\n   Fits your wish: Comedy.\n   https://x.example\n"
+        "2. The Sting · 6.50 EUR\n3. The Dark Knight (2008)\n4. Something else entirely"
     )
     history = (
         PastMessage("system", "be nice"),

@@ -30,7 +30,8 @@ def used_keys() -> set[str]:
     code = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "agent").rglob("*.py"))
     bounds = {f"wish.{family}{op}" for family in ("", "price_", "year_", "minutes_") for op in ("le", "lt", "ge", "gt")}
     ranges = {f"wish.{family}_range" for family in ("year", "price", "number")}
-    return set(LITERAL.findall(code)) | bounds | ranges | {"wish.year_eq"}
+    near = {"reply.not_carried_near", "reply.unknown_item_near"}
+    return set(LITERAL.findall(code)) | bounds | ranges | {"wish.year_eq"} | near
 
 
 def test_both_languages_have_the_same_keys() -> None:

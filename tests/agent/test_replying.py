@@ -82,7 +82,7 @@ def texts(updates: list[Update]) -> list[str]:
     return [update.delta for update in updates if isinstance(update, Text)]
 
 
-OPENING = "Here is one:\n\n1. Alien (1979) · 14.50 EUR · https://reelshop.example/films/film-alien-1979"
+OPENING = "Here is one:\n\n1. Alien (1979) · 14.50 EUR\n   https://reelshop.example/films/film-alien-1979"
 OWN = (
     "To begin with Alien: The crew of the space tug Nostromo investigate an abandoned ship on an unknown world, "
     "and a deadly creature gets loose aboard their own."
@@ -245,7 +245,7 @@ async def test_near_misses_say_what_they_break(film_table: ItemTable, by_title: 
     near = (NearMiss(ranked(by_title["Ghostbusters"]), breaks),)
     updates = [u async for u in replier(film_table, None).reply(Outcome("answer", "No.", near=near), (), ReplyState())]
     assert texts(updates) == [
-        "No.\n\n1. Ghostbusters (1984) · 15.50 EUR · out of stock · (Horror and not before 1970) · "
+        "No.\n\n1. Ghostbusters (1984) · 15.50 EUR · out of stock\n   (Horror and not before 1970)\n   "
         "https://reelshop.example/films/film-ghostbusters-1984"
     ]
 
@@ -264,7 +264,7 @@ def test_numbered_lines_have_all_that_a_client_without_cards_needs(film_table: I
     entry, outcome = ranked(alien), Outcome("recommend")
     wishes = [wish(None, "about", "space")]
     line = replier(film_table, None).line(3, entry, outcome, wishes)
-    assert line.startswith("3. Alien (1979) · 14.50 EUR · Its description comes closest to your words. · https://")
+    assert line.startswith("3. Alien (1979) · 14.50 EUR\n   Its description comes closest to your words.\n   https://")
     bare = replier(film_table, None).line(1, replace(entry, item=Item("x", "Bare")), outcome, [])
     assert bare == "1. Bare"
 

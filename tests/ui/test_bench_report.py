@@ -15,6 +15,7 @@ from ui.bench.render import render
 from ui.bench.render_talk import escaped, quoted, talk_lines
 from ui.bench.report import Report, Stamp, open_report, read_report, write_report
 from ui.cli import app
+from ui.commands import bench
 
 
 def spread(p50: float, n: int = 3) -> dict[str, float]:
@@ -213,3 +214,36 @@ def test_a_benchmark_writes_into_no_database_of_the_operator(tmp_path: Path, mon
     result = CliRunner().invoke(app, ["bench", "turns", "--out", str(out)])
     assert isinstance(result.exception, SettingsError)
     assert not out.exists()
+
+
+def test_everything_is_measured_into_a_new_file_that_appears_when_complete(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setattr(bench, "configure_logs", lambda: None)  # it would keep this test's stderr
+    old, done = file.read_bytes(), read_report(file)
+
+    def works(run: bench.Bench, report: Report) -> Report:
+        assert report.start is None  # nothing of the old file, which is of another machine
+        return report.model_copy(update={"turns": done.turns})
+
+    def fails(run: bench.Bench, report: Report) -> Report:
+        raise BadRequest("no films")
+
+    monkeypatch.setattr(bench, "ALL", (("one", works), ("other", fails)))
+    with pytest.raises(BadRequest, match="no films"):
+        bench.run_all(bench.BenchCall(file))
+    assert file.read_bytes() == old
+    assert read_report(file.with_name("bench.json.part")).turns == done.turns
+    monkeypatch.setattr(bench, "ALL", (("one", works),))
+    bench.run_all(bench.BenchCall(file))
+    assert read_report(file) == Report(machine=this_machine(), turns=done.turns)
+    assert not file.with_name("bench.json.part").exists()
+
+
+def test_a_folder_that_is_missing_is_said_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadRequest, match="does not exist"):
+        bench.run(bench.BenchCall(tmp_path / "no" / "bench.json"), (("never", lambda *_: pytest.fail("measured")),))

@@ -1,5 +1,6 @@
 """The command line: results on stdout, one sentence for each error, nothing heavy before it is needed."""
 
+import io
 import json
 import os
 import subprocess
@@ -193,6 +194,22 @@ def test_recommend_in_words_is_a_numbered_list(run: Run, shop: Path) -> None:
     assert result.code == 0
     assert "\n1. " in result.out
     assert "https://" in result.out
+
+
+def test_chat_answers_and_shows_what_it_understood(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/wishes\na comedy under 16 euros\n/wishes\n/quit\nnever read\n"))
+    result = run("chat")
+    assert result.code == 0, result.err
+    before, _, after = result.out.partition("1. ")
+    assert "none yet" in before
+    assert "https://" in after
+    assert "hard: positive price lt 16.0" in after
+    assert "{" not in result.err  # no log lines between question and answer
+
+
+def test_chat_ends_with_its_input(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert run("chat").code == 0
 
 
 def test_a_backup_can_be_lived_in_and_replayed(

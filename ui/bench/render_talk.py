@@ -17,9 +17,9 @@ def talk_lines(talk: Transcript) -> list[str]:
     """The conversation as it came, with what was understood, what was refused, and the times of each turn."""
     adapter = f", adapter {talk.adapter}" if talk.adapter else ""
     lines = [
-        f"A scripted customer, {len(talk.turns)} turns in one conversation on {talk.title} ({talk.n_items:,} items). Replies "
-        f"are as they came out of {talk.model}{adapter}, rules and templates; times are milliseconds from sending the "
-        "message.",
+        f"A scripted customer, {len(talk.turns)} turns in one conversation on {talk.title} ({talk.n_items:,} items). "
+        f"Replies are as they came out of {talk.model}{adapter}, rules and templates; times are milliseconds from "
+        "sending the message.",
     ]
     lines += ["", *table(_HEADER, (_row(number, turn) for number, turn in enumerate(talk.turns, 1)))]
     wishes: tuple[PreferenceView, ...] = ()

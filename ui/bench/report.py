@@ -107,18 +107,33 @@ def open_report(path: Path, machine: Machine) -> Report:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the file whole or not at all.
+    """Write the file whole or not at all; raises what `write_whole` raises."""
+    write_whole(path, report.model_dump_json(indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that nobody ever finds half of it.
 
     Raises:
         BadRequest: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise BadRequest(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file that `write_whole` could not write, before anything takes minutes.
+
+    Raises:
+        BadRequest: its folder does not exist or cannot be written.
+    """
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise BadRequest(f"The folder of {str(path)!r} does not exist or cannot be written; name another file.")
 
 
 def _short(error: Exception) -> str:

@@ -19,7 +19,7 @@ from ui.bench import index, startup
 from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
-from ui.bench.report import Report, Stamp, open_report, read_report, write_report
+from ui.bench.report import Report, Stamp, check_folder, open_report, read_report, write_report, write_whole
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
@@ -132,10 +132,10 @@ def run_all(call: BenchCall) -> None:
 
 
 def _run(call: BenchCall, measures: tuple[tuple[str, Measure], ...], report: Report, file: Path) -> None:
-    configure_logs()
     settings = load_settings(call.config).settings
     bench_settings(settings, call.out)  # refuses what it must before anything takes minutes
-    write_report(file, report)  # the same for a folder that cannot be written
+    check_folder(file)
+    configure_logs()
     console = Console(stderr=True, highlight=False)
     with _work_folder(call.work) as work:
         bench = Bench(call, settings, work, console)
@@ -152,9 +152,7 @@ def _say_where(out: Path) -> None:
 def run_render(file: Path, to: Path) -> None:
     """Write the page of a benchmark file."""
     page = render(read_report(file), file.name)
-    temporary = to.with_name(f".{to.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, to)
+    write_whole(to, page)
     print_result(f"{to} is written.")
 
 
