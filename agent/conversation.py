@@ -170,10 +170,12 @@ class Conversations:
         return understood
 
     def _language(self, read: Language | None, turn: _Turn) -> Language:
-        """The setting decides; else the message's language; else the one of the turn before."""
+        """The setting decides; else the message's letters, where it has any; else the turn before."""
         if self._settings.language != "auto":
             return self._settings.language
-        return read or (turn.state.turns[-1].language if turn.state.turns else "en")
+        if read and any(char.isalpha() for char in turn.request.text):
+            return read
+        return turn.state.turns[-1].language if turn.state.turns else "en"
 
     async def _undo_last(self, turn: _Turn) -> bool:
         last = next((t for t in reversed(turn.state.turns) if not t.undone and t.intent != "undo"), None)
@@ -263,7 +265,9 @@ class Conversations:
                         turn.mark("first_token")
                     yield update
             turn.mark("total")
-            answer = answer.model_copy(update={"timings_ms": Timings(**turn.timings), "degraded": turn.reply.degraded})
+            answer = answer.model_copy(
+                update={"timings_ms": Timings(**turn.timings), "degraded": answer.degraded or turn.reply.degraded}
+            )
             recorded = True
             await asyncio.shield(self._record(turn, situation, outcome, answer))
             yield Finished(turn.reply.text, answer, turn.reply.usage)

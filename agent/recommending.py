@@ -80,9 +80,10 @@ def recommend(view: Situation) -> Outcome:
     if view.understanding.said:
         return _not_carried(view)
     table = view.shop.table
-    n_matching = table.count(filters_of(view.wishes))
-    if n_matching == 0:
+    matching = table.mask(filters_of(view.wishes))
+    if not matching.any():
         return no_match(view)
+    n_matching = int(matching.sum()) - int(matching[table.rows_of(view.rejected)].sum())
     searched = search_and_rank(view, view.wishes)
     slate, words = searched.slate, view.wording.words
     if not slate.entries:  # everything that fits was rejected

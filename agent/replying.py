@@ -167,8 +167,8 @@ class Replier:
                 if chunk.ahead:
                     yield Waiting(chunk.ahead)
                 pending += chunk.text
-                state.prompt_tokens += chunk.prompt_tokens
-                state.completion_tokens += chunk.completion_tokens
+                state.prompt_tokens = max(state.prompt_tokens, chunk.prompt_tokens)  # counts are of the call so far
+                state.completion_tokens = max(state.completion_tokens, chunk.completion_tokens)
                 *whole, pending = _END_OF_SENTENCE.split(pending)
                 if chunk.finish == "stop" and pending.strip().endswith((".", "!", "?")):
                     whole, pending = [*whole, pending], ""

@@ -34,6 +34,12 @@ class Shop:
     articles: HelpArticles | None = None
     name: str = ""
 
+    def close(self) -> None:
+        """Give files and Chroma clients back; nothing may search afterwards."""
+        self.retriever.close()
+        if self.articles is not None:
+            self.articles.close()
+
     @property
     def table(self) -> ItemTable:
         """The catalogue in memory."""

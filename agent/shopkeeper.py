@@ -7,6 +7,7 @@ new `Shop` beside the old one, so queries under way never miss an index. Knows n
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,8 @@ from retrieval.errors import ChatalogueError, IndexUnavailable
 from retrieval.index import latest_complete, read_manifest
 
 POLL_SECONDS = 2.0
+CLOSE_AFTER_SECONDS = 120.0
+"""Longer than any turn: an index that was replaced is closed after so long."""
 DEMO_SOURCE = "demo"
 """The `source` in the manifest of the demo shop's index."""
 
@@ -59,6 +62,7 @@ class ShopKeeper:
             return
         if tenant in self._shops and self._shops[tenant].index_name == name:
             return
+        old = self._shops.get(tenant)
         try:
             self._shops[tenant] = self._open(tenant, name)
         except ChatalogueError as error:
@@ -66,6 +70,8 @@ class ShopKeeper:
                 log.error("index_not_opened", tenant=tenant, index=name, reason=str(error))
             self._problems[tenant] = str(error)
         else:
+            if old is not None:
+                _close_later(old)
             log.info("index_opened", tenant=tenant, index=name, items=len(self._shops[tenant].table))
 
     def _open(self, tenant: str, name: str) -> Shop:
@@ -83,3 +89,10 @@ class ShopKeeper:
             except ChatalogueError as error:  # the database is away: keep serving what is open
                 log.error("live_index_unknown", tenant=tenant, reason=str(error))
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _close_later(shop: Shop) -> None:
+    """Give the old index's files and its Chroma client back, once no turn can be using them any more."""
+    timer = threading.Timer(CLOSE_AFTER_SECONDS, shop.close)
+    timer.daemon = True
+    timer.start()

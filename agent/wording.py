@@ -43,7 +43,7 @@ class Wording:
         return words.text("wish.not_eq", value=said) if negative else said
 
     def _bound(self, wish: Preference, attribute: str) -> str:
-        family = {"price": "price_", "year": "year_"}.get(attribute, "minutes_" if attribute.endswith("_min") else "")
+        family = {"price": "price_", "year": "year_"}.get(attribute, "minutes_" if in_minutes(attribute) else "")
         value = plain_number(float(wish.values[0])) if family == "minutes_" else self._values(wish)
         return self.words.text(f"wish.{family}{wish.op}", label=self.words.label(attribute), value=value)
 
@@ -97,7 +97,7 @@ class Wording:
         if attribute == "price":
             amount = f"{float(value):.2f}"
             return f"{amount} {currency or self.currency or ''}".strip()
-        if attribute.endswith("_min") and isinstance(value, float | int):
+        if in_minutes(attribute) and isinstance(value, float | int):
             return self.words.text("unit.minutes", value=plain_number(value))
         return plain_number(value) if isinstance(value, float | int) else str(value)
 
@@ -157,6 +157,11 @@ class Wording:
         if self.words.has(key):
             return self.words.text(key)
         return self.words.text(f"superlative.other_{suffix}", label=self.words.label(attribute))
+
+
+def in_minutes(attribute: str) -> bool:
+    """Whether a number is a duration in minutes, by its name: `runtime_min` is, `players_min` is not."""
+    return attribute.endswith("_min") and any(word in attribute for word in ("runtime", "duration", "length", "time"))
 
 
 POPULAR = 0.7

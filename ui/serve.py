@@ -9,9 +9,12 @@ import asyncio
 import errno
 import ipaddress
 import os
+import signal
 import socket
 from contextlib import suppress
 from importlib import import_module
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -70,6 +73,7 @@ def serve(settings: Settings) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Before torch is imported: threads that spin while they wait starve the model's process on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGTERM, _stop)
     configure_logs()
     parts = make_parts(settings)
     try:
@@ -77,6 +81,11 @@ def serve(settings: Settings) -> None:
             asyncio.run(_serve(parts))
     finally:
         parts.log.close()
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """End by the ordinary way out, so that engine and log are closed; uvicorn has let answers finish before."""
+    raise SystemExit(0)
 
 
 async def _serve(parts: Parts) -> None:

@@ -190,7 +190,7 @@ def stream(
                 finish = "stop"
                 break
             if text := flow.push(token):
-                yield Chunk(text)
+                yield Chunk(text, prompt_tokens=len(ids), completion_tokens=made)
             if flow.stopped:
                 finish = "stop"
                 break

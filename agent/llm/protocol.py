@@ -48,7 +48,7 @@ class Limits:
 class Chunk:
     """A piece of streamed text. `ahead` > 0 (with empty text): calls waiting before this one.
 
-    The last chunk has a `finish`; the token counts stand on it and are for the whole call.
+    The last chunk has a `finish`; token counts are of the whole call so far.
     """
 
     text: str = ""

@@ -63,6 +63,10 @@ class HelpArticles:
         """Open an index made by `index_articles`."""
         return cls(open_index(folder, encoder), encoder)
 
+    def close(self) -> None:
+        """Give the index back; nothing may ask afterwards."""
+        self._retriever.close()
+
     def answer(self, question: str) -> tuple[Passage, ...]:
         """The best passage of at most two articles, best first; () when the articles do not say."""
         found = self._retriever.search(Query(texts=(WeightedText(question),), k=8))

@@ -118,11 +118,8 @@ class _Pass:
         low, language = self.message.low.strip(), self.message.language
         if intents.UNDO.match(low):
             return Understanding("undo", language)
-        if match := intents.RESET.search(low):
-            if len(self.message.tokens) <= 12:
-                evidence = self.message.quote(0, len(self.message.text))
-                dropped = Dropped(self.context.turn, evidence, everything=True)
-                return Understanding("reset", language, facts=(dropped,)) if match else None
+        if reset := self._reset():
+            return reset
         for intent, pattern in (("handoff", intents.HANDOFF), ("out_of_scope", intents.OUT_OF_SCOPE)):
             for match in pattern.finditer(self.message.low):
                 if not intents.about_a_film(self.message.low, match.start()):
@@ -131,6 +128,20 @@ class _Pass:
             return Understanding("greeting", language)
         if intents.THANKS.match(low):
             return Understanding("thanks", language)
+        return None
+
+    def _reset(self) -> Understanding | None:
+        """A fresh start; words after it are the first wish of the new search: "start over: a silent western"."""
+        low = self.message.low
+        match = intents.RESET.search(low)
+        if match is None or (len(self.message.tokens) > 12 and match.start() > len(low) - len(low.lstrip()) + 12):
+            return None
+        evidence = self.message.quote(0, len(self.message.text))
+        dropped = Dropped(self.context.turn, evidence, everything=True)
+        if len(words_of(low[match.end() :])) < 2:
+            return Understanding("reset", self.message.language, facts=(dropped,))
+        self.message.take(*match.span())
+        self.reading.dropped.append(dropped)
         return None
 
     # -- wishes --------------------------------------------------------------------------------
@@ -351,6 +362,9 @@ class _Pass:
             return None
         liked = tuple(str(w.values[0]) for w in self.reading.wishes if w.op == "like")
         items = items + tuple(item_id for item_id in liked if item_id not in items) or shown
+        narrowed = any(wish.attribute and wish.op == "eq" for wish in self.reading.wishes)
+        if self.superlative and narrowed and not self.references:
+            return None  # "the longest film by Hitchcock" is asked of the catalogue, not of the list
         if len(items) < 2 or re.search(r"\bwhich (?:films?|movies?|items?|ones?) (?:do|are|have) you\b", low):
             return None
         attribute, descending = self._compared()

@@ -107,13 +107,7 @@ TRUE = [
     ("Heat", "It follows a detective and a lifelong criminal who are locked in a contest."),
     ("Heat", "Al Pacino and Robert De Niro star in this tense crime drama directed by Michael Mann."),
     ("Heat", "Michael Mann directed this 170 minute crime thriller."),
-    (
-        "Groundhog Day",
-        "Groundhog Day is a playful comedy about a television weatherman who lives the second of February over and "
-        "over again.",
-    ),
     ("Groundhog Day", "Bill Murray stars as a jaded weatherman covering a yearly event in Punxsutawney."),
-    ("Groundhog Day", "It is a funny and heartwarming film with a romantic side."),
     ("Groundhog Day", "It was released in 1993 and runs for 101 minutes."),
     ("Jaws", "Jaws is about a police chief who joins a shark hunter to go after a great white shark."),
     ("Jaws", "Steven Spielberg directed this thriller, which is set in a seaside holiday town."),
@@ -122,7 +116,6 @@ TRUE = [
     ("Interstellar", "Interstellar follows a team of astronauts who enter a wormhole close to Saturn."),
     ("Interstellar", "It is an epic and emotional science fiction film about survival and family."),
     ("Interstellar", "Christopher Nolan directed it, and it stars Matthew McConaughey and Anne Hathaway."),
-    ("Interstellar", "With humanity barely hanging on, a team looks for another world where people might live."),
     ("The Dark Knight", "Christian Bale and Heath Ledger star in Christopher Nolan's dense crime story."),
     ("The Godfather", "The Godfather is a grave and patient crime drama about the Corleone family."),
     ("The Godfather", "Vito's youngest son Michael hardens into a boss."),
@@ -149,6 +142,23 @@ def test_a_sentence_of_one_film_is_refused_of_another() -> None:
     pairs = [(title, other, sentence) for title, sentence in TRUE for other in {t for t, _ in TRUE} if other != title]
     accepted = [(other, sentence) for _, other, sentence in pairs if objection(other, sentence) is None]
     assert accepted == []
+
+
+@pytest.mark.parametrize(
+    ("title", "sentence"),
+    [
+        ("Groundhog Day", "It is a funny and heartwarming film with a romantic side."),
+        ("Interstellar", "With humanity barely hanging on, a team looks for another world where people might live."),
+        ("Psycho", "Psycho follows a cop who runs away with embezzled money."),
+    ],
+)
+def test_one_word_that_no_field_has_is_enough_to_refuse(title: str, sentence: str) -> None:
+    """True or not: the check cannot tell, so the catalogue's own words are shown."""
+    assert "of its words stand" in str(objection(title, sentence))
+
+
+def test_a_model_that_is_stuck_is_refused() -> None:
+    assert "twice" in str(objection("Heat", "Heat is a crime drama, a crime drama, a crime drama."))
 
 
 def test_every_film_may_be_told_in_its_own_words() -> None:

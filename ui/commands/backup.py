@@ -15,9 +15,9 @@ from ui.commands.output import print_result
 
 
 def run(folder: Path, config: Path | None) -> None:
-    """Copy the database through its own backup, then the complete index folders, which never change.
+    """Copy the database through its own backup, then the complete folders of indexes and models.
 
-    The database comes first: every index that it names is complete by then.
+    Such a folder never changes. The database comes first: every index that it names is complete by then.
     """
     settings = load_settings(config).settings
     data = DataDirectory(settings.data_dir)
@@ -31,11 +31,13 @@ def run(folder: Path, config: Path | None) -> None:
         log.backup(folder / SQLITE_FILE)
     finally:
         log.close()
-    n_folders = sum(_copy_indexes(data.root, folder, kind) for kind in ("index", "articles"))
-    print_result(f"The event log and {n_folders} index folder{'' if n_folders == 1 else 's'} are in {folder}.")
+    n_folders = sum(_copy_complete(data.root, folder, kind) for kind in ("index", "articles", "models"))
+    print_result(
+        f"The event log and {n_folders} folder{'' if n_folders == 1 else 's'} of indexes and models are in {folder}."
+    )
 
 
-def _copy_indexes(source: Path, target: Path, kind: str) -> int:
+def _copy_complete(source: Path, target: Path, kind: str) -> int:
     """Only folders with a manifest: one without it is a build under way, or a crashed one."""
     complete = [manifest.parent for manifest in (source / kind).rglob(MANIFEST)]
     for one in complete:
