@@ -90,7 +90,7 @@ def _scored(
     candidates: Sequence[Candidate], wishes: Sequence[Preference], table: ItemTable, options: RankingOptions
 ) -> list[Ranked]:
     best = max((candidate.score for candidate in candidates), default=0.0) or 1.0
-    most_popular = math.log1p(table.get(table.ids[table.by_popularity[0]]).popularity) if len(table) else 0.0
+    most_popular = _demand(table.items[table.by_popularity[0]]) if len(table) else 0.0
     met = WishMasks.of(wishes, table)
     liked = [w for w in met.wishes if w.kind == "soft" and w.polarity == "positive"]
     avoided = [w for w in met.wishes if w.kind == "soft" and w.polarity == "negative"]
@@ -102,13 +102,18 @@ def _scored(
             "retrieval": candidate.score / best,
             "soft_wishes": sum(met.meets(row, w) for w in liked) / len(liked) if liked else 0.0,
             "avoided": sum(not met.meets(row, w) for w in avoided) / len(avoided) if avoided else 0.0,
-            "popularity": math.log1p(max(item.popularity, 0.0)) / (most_popular or 1.0),
+            "popularity": _demand(item) / (most_popular or 1.0),
             "out_of_stock": float(item.in_stock is False and options.stock_last),
         }
         contributions = {name: options.weights[name] * value for name, value in features.items()}
         score = sum(contributions.values())
         ranked.append(Ranked(item, score, features, contributions, met.matched(item, row)))
     return ranked
+
+
+def _demand(item: Item) -> float:
+    """Log of one plus the popularity; 0 where it is negative or no number."""
+    return math.log1p(max(0.0, item.popularity))
 
 
 def matched_slate(items: Sequence[Item], wishes: Sequence[Preference], table: ItemTable) -> Slate:

@@ -202,6 +202,16 @@ def bench_turns(out: BenchOutOption = Path("bench.json"), work: WorkOption = Non
     run(BenchCall(out, None, work, config), TURNS)
 
 
+@bench_app.command("understand")
+def bench_understand(
+    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
+) -> None:
+    """Facts read out of labelled messages: rules, model, both; the verdict of agent/skills.toml rests on it."""
+    from ui.commands.bench import UNDERSTAND, BenchCall, run
+
+    run(BenchCall(out, work=work, config=config), UNDERSTAND)
+
+
 @bench_app.command("talk")
 def bench_talk(
     out: BenchOutOption = Path("bench.json"),

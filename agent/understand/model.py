@@ -8,12 +8,11 @@ soft wishes. On only where `skills.toml` says that it beats the rules.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.llm.protocol import Engine, Limits, Message, Prompt
-from agent.preferences import Added, Fact, Preference
+from agent.preferences import Added, Fact, Polarity, Preference
 from agent.understand.types import Understanding
 from agent.wording import Wording
 from retrieval.errors import EngineError
@@ -27,7 +26,7 @@ MAX_VALUES = 40
 CONFIRM_MARGIN = 0.5
 """Nats by which "yes" must beat "no"."""
 FILL_LIMITS = Limits(max_tokens=28, seconds=3.0)
-_LINE = re.compile(r"(want|avoid) ([^:\n]+): ([^\n]+)")
+_VERBS: Mapping[str, Polarity] = {"want": "positive", "avoid": "negative"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +91,45 @@ class ModelUnderstanding:
                     attribute=attribute,
                     op="eq",
                     values=(value,),
-                    polarity="positive" if verb == "want" else "negative",
+                    polarity=polarity,
                     evidence=text,
                     turn=turn,
                 )
             )
-            for n, (verb, attribute, value) in enumerate(_LINE.findall(filled.text), 1)
+            for n, (polarity, attribute, value) in enumerate(self._lines(filled.text), 1)
         )
+
+    def _lines(self, text: str) -> Iterator[tuple[Polarity, str, str]]:
+        """Polarity, attribute and value of each line that says a value of the catalogue."""
+        for line in text.split("\n"):
+            verb, _, said = line.partition(" ")
+            for name, values in self._small_attributes().items():
+                value = said.removeprefix(f"{name}: ")
+                if verb in _VERBS and value != said and value in values:
+                    yield _VERBS[verb], name, value
+
+    def _small_attributes(self) -> dict[str, Sequence[str]]:
+        """Attributes with few enough values, by name; the values in order."""
+        return {
+            name: sorted(shape.values)
+            for name, shape in sorted(self.shape.attributes.items())
+            if shape.values is not None and 2 <= len(shape.values) <= MAX_VALUES
+        }
 
     def grammar(self) -> str | None:
         """GBNF of at most two lines "want genre: Comedy"; None where no attribute is small enough."""
-        rules = []
-        for name, shape in sorted(self.shape.attributes.items()):
-            if shape.values is not None and 2 <= len(shape.values) <= MAX_VALUES:
-                values = " | ".join(json.dumps(value) for value in sorted(shape.values))
-                rules.append(f"{json.dumps(name + ': ')} ({values})")
+        rules = [
+            f"{_literal(name + ': ')} ({' | '.join(map(_literal, values))})"
+            for name, values in self._small_attributes().items()
+        ]
         if not rules:
             return None
         return f'root ::= "none" | line ("\\n" line)?\nline ::= ("want " | "avoid ") ({" | ".join(rules)})'
+
+
+def _literal(text: str) -> str:
+    """A string of the grammar; in UTF-8, because GBNF knows no pairs of surrogates."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _quoted(text: str) -> str:

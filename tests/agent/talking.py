@@ -135,12 +135,14 @@ class ScriptedEngine:
         scores: Sequence[tuple[float, float]] = (),
         filled: Filled | EngineError | None = None,
         gate: asyncio.Event | None = None,
+        last: Chunk | None = None,
     ) -> None:
         self.script = script
         self.state = state
         self.scores = list(scores)
         self.filled = filled
         self.gate = gate
+        self.last = last or Chunk(finish="stop", prompt_tokens=100, completion_tokens=len(script))
         self.prompts: list[Prompt] = []
         self.chosen: list[Prompt] = []
         self.grammars: list[str] = []
@@ -155,7 +157,7 @@ class ScriptedEngine:
                 if isinstance(step, EngineError):
                     raise step
                 yield Chunk(step) if isinstance(step, str) else step
-            yield Chunk(finish="stop", prompt_tokens=100, completion_tokens=len(self.script))
+            yield self.last
         finally:
             self.closed += 1
 

@@ -102,7 +102,10 @@ async def test_ten_turns(
         assert n == sum(all(fits(item, p.attribute, p.op, p.value, p.polarity) for p in kept) for item in everything)
 
     turn = await talk.say("actually, make that from the 1950s")
-    assert {(w[0], w[1], w[2]) for w in turn.wishes if w[0] == "year"} == {("year", "ge", 1950.0), ("year", "le", 1959.0)}
+    assert {(w[0], w[1], w[2]) for w in turn.wishes if w[0] == "year"} == {
+        ("year", "ge", 1950.0),
+        ("year", "le", 1959.0),
+    }
     assert turn.titles == ["Some Like It Hot"]
 
     turn = await talk.say("why not Casablanca?")
@@ -256,7 +259,9 @@ async def test_why_not_gives_the_place_and_the_reason(talk: Talk, film_shop: Sho
     last = talk.logged(first).record.trace["considered"][8]
     title = film_shop.table.get(last["item_id"]).title
     turn = await talk.say(f"why not {title}?")
-    assert turn.reply.startswith(f"{title} fits your wishes; it came at place 9 of 16, behind {first.titles[0]}, mainly")
+    assert turn.reply.startswith(
+        f"{title} fits your wishes; it came at place 9 of 16, behind {first.titles[0]}, mainly"
+    )
     shown = await talk.say(f"why not {first.titles[2]}?")
     assert shown.reply == f"{first.titles[2]} is in the list above, at number 3."
 

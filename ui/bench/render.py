@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from agent.bench.spread import Spread
 from agent.bench.turn_times import SideTimes, TurnTimes
+from agent.bench.understanding import UnderstandingScores
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_talk import table, talk_lines
 from ui.bench.report import Report, Section
@@ -51,6 +52,7 @@ def render(report: Report, file: str) -> str:
         _section("Start and stop", report.start, _start),
         _section("Index and search", report.index, _index),
         _section("Single turns", report.turns, _turns),
+        _section("Understanding", report.understand, _understanding),
         _section("Ten turns in the Reel Shop", report.talk_shop, talk_lines),
         _section("Ten turns over the films", report.talk_films, talk_lines),
         "\n".join(_unmeasured(report)) + "\n",
@@ -158,6 +160,22 @@ def _turns(times: TurnTimes) -> list[str]:
     ]
 
 
+def _understanding(scores: UnderstandingScores) -> list[str]:
+    ways = (("rules", scores.rules), ("model alone", scores.model_alone), ("both", scores.merged))
+    rows = [(name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}") for name, one in ways]
+    better = scores.difference_low > 0
+    return [
+        f"Wishes for a genre, mood or theme in {scores.n} labelled messages to the demo shop "
+        f"(`agent/bench/understanding.jsonl`); the model is {scores.model}, untuned.",
+        "",
+        *table(("", "precision", "recall", "F1"), rows),
+        "",
+        f"F1 of both minus F1 of the rules: {scores.difference:+.3f} [95 %: {scores.difference_low:+.3f} to "
+        f"{scores.difference_high:+.3f}], paired bootstrap over messages; the model costs {scores.model_ms_p50:.0f} ms "
+        f"a message at the median. So the skill is {'on' if better else 'off'}.",
+    ]
+
+
 def _counts(side: SideTimes) -> str:
     return (
         f"asked in {side.model_asked} of {side.n} turns; a sentence of it refused by the grounding check in "
@@ -170,6 +188,7 @@ def _unmeasured(report: Report) -> Iterable[str]:
         (report.start, "start and stop"),
         (report.index, "index and search"),
         (report.turns, "single turns"),
+        (report.understand, "understanding"),
         (report.talk_shop, "the conversation in the Reel Shop"),
         (report.talk_films, "the conversation over the films"),
     )

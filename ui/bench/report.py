@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import TurnTimes
+from agent.bench.understanding import UnderstandingScores
 from retrieval.errors import BadRequest
 from ui.bench.index import IndexCost
 from ui.bench.machine import Machine, commit, load_1m
@@ -48,6 +49,7 @@ class Report(_Frozen):
     start: Section[StartTimes] | None = None
     index: Section[IndexCost] | None = None
     turns: Section[TurnTimes] | None = None
+    understand: Section[UnderstandingScores] | None = None
     talk_shop: Section[Transcript] | None = None
     talk_films: Section[Transcript] | None = None
 

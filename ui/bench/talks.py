@@ -15,6 +15,7 @@ from agent.bench.scripts import Script, single_messages
 from agent.bench.transcripts import Transcript, run_script
 from agent.bench.turn import WatchedEngine
 from agent.bench.turn_times import Side, TurnTimes, time_turns
+from agent.bench.understanding import UnderstandingScores, score_understanding
 from agent.conversation import Conversations
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
@@ -73,6 +74,20 @@ def turns(settings: Settings, say: Say) -> TurnTimes:
             log = ready.parts.log
             messages = single_messages()
             return await time_turns(sides, log, messages, tenant=settings.tenant, n_items=ready.n_items, progress=say)
+
+    return asyncio.run(run())
+
+
+def understanding(settings: Settings, say: Say) -> UnderstandingScores:
+    """Score the facts that rules and model read out of labelled messages to the demo shop.
+
+    Raises:
+        ChatalogueError: the language model cannot be had.
+    """
+
+    async def run() -> UnderstandingScores:
+        async with _opened(settings, None) as ready:
+            return await score_understanding(ready.parts.shops.current(settings.tenant), ready.parts.engine, say)
 
     return asyncio.run(run())
 

@@ -88,6 +88,15 @@ def turns(bench: Bench, report: Report) -> Report:
     return report.model_copy(update={"turns": stamp.section(result)})
 
 
+def understand(bench: Bench, report: Report) -> Report:
+    """Facts read by rules, by the model, by both."""
+    from ui.bench import talks
+
+    stamp = Stamp(bench.command("understand"))
+    result = talks.understanding(bench.at("shop"), bench.say)
+    return report.model_copy(update={"understand": stamp.section(result)})
+
+
 def talk_shop(bench: Bench, report: Report) -> Report:
     """Ten turns in the demo shop."""
     from ui.bench import talks
@@ -112,8 +121,9 @@ def talk_films(bench: Bench, report: Report) -> Report:
 START: tuple[tuple[str, Measure], ...] = (("Start and stop", start),)
 INDEX: tuple[tuple[str, Measure], ...] = (("Index and search", index_cost),)
 TURNS: tuple[tuple[str, Measure], ...] = (("Single turns", turns),)
+UNDERSTAND: tuple[tuple[str, Measure], ...] = (("Understanding", understand),)
 TALK: tuple[tuple[str, Measure], ...] = (("Conversation in the Reel Shop", talk_shop), ("Over the films", talk_films))
-ALL = (*START, *INDEX, *TURNS, *TALK)
+ALL = (*START, *INDEX, *TURNS, *UNDERSTAND, *TALK)
 
 
 def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:
