@@ -111,7 +111,10 @@ class Question(_Frozen):
 
 
 class Timings(_Frozen):
-    """Milliseconds from the arrival of the message; null where a step did not run."""
+    """Milliseconds: `retrieve` and `rank` of the step itself, the others from the arrival of the message.
+
+    Null where a step did not run.
+    """
 
     understand: float | None = None
     retrieve: float | None = None

@@ -17,8 +17,10 @@ from weakref import WeakValueDictionary
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
 from agent.history import (
+    carried_over,
     context_of,
     facts_in_force,
+    lists_in,
     messages_of,
     next_number,
     prefix_hash,
@@ -47,6 +49,15 @@ from retrieval.text import fold as text_fold
 
 RECORD_ATTEMPTS = 5
 """Another process may take a turn's number; so many numbers are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a message belongs. `repeated`: the turn that it asks to answer again. `carried`: wishes of the past."""
+
+    session_id: str
+    repeated: str | None = None
+    carried: tuple[Fact, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -90,10 +101,12 @@ class Conversations:
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """See `agent.services.Chat.turn`."""
+        arrived = time.perf_counter()
         shop = self._shops.current(request.tenant)
-        session_id = await self._find_session(request)
-        lock = self._locks.setdefault(session_id, asyncio.Lock())
-        async with lock, aclosing(self._serialised(request, shop, session_id)) as updates:
+        # A named conversation is locked before anything is awaited: its messages are read in the order they came.
+        place = _Place(request.session_id) if request.session_id is not None else await self._find_place(request)
+        lock = self._locks.setdefault(place.session_id, asyncio.Lock())
+        async with lock, aclosing(self._serialised(request, shop, place, arrived)) as updates:
             async for update in updates:
                 yield update
 
@@ -101,39 +114,50 @@ class Conversations:
         """See `agent.services.Chat.edit`."""
         await asyncio.to_thread(self._log.record_edit, tenant, session_id, facts)
 
-    async def _find_session(self, request: TurnRequest) -> str:
-        """The conversation that the caller names, the one its messages continue, or a new one."""
+    async def _find_place(self, request: TurnRequest) -> _Place:
+        """The conversation that the caller's messages continue, or a new one.
+
+        Words alone do not say who somebody is. So a stateless call continues a conversation only at its
+        end, and only where no other one ended with the same words; else it begins a conversation of its
+        own, with the wishes of the one it branches from.
+        """
         tenant, key, user = request.tenant, request.key_id, request.user
-        if request.session_id is not None:
-            known = await asyncio.to_thread(self._log.conversation, tenant, request.session_id, key_id=key, user=user)
-            return known.id
+        carried: tuple[Fact, ...] | None = None
         if request.history:
             match = await asyncio.to_thread(self._log.find_by_prefix, tenant, key, user, prefix_hash(request.history))
             if match is not None:
-                await self._undo_after(tenant, match.session_id, match.turn_number)
-                return match.session_id
+                state = await asyncio.to_thread(self._log.state, tenant, match.session_id)
+                later = [turn for turn in state.turns if turn.number > match.turn_number and not turn.undone]
+                again = len(later) == 1 and later[0].message == request.text
+                if not match.shared and (not later or again):
+                    return _Place(match.session_id, repeated=later[0].turn_id if again else None)
+                carried = carried_over(state, match.turn_number)
         started = await asyncio.to_thread(self._log.start_conversation, tenant, key, user)
-        return started.id
+        return _Place(started.id, carried=carried)
 
-    async def _undo_after(self, tenant: str, session_id: str, number: int) -> None:
-        """The client went back to an earlier message: what followed it no longer counts."""
-        state = await asyncio.to_thread(self._log.state, tenant, session_id)
-        for turn in state.turns:
-            if turn.number > number and not turn.undone:
-                await asyncio.to_thread(self._log.undo_turn, tenant, turn.turn_id)
-
-    async def _serialised(self, request: TurnRequest, shop: Shop, session_id: str) -> AsyncGenerator[Update, None]:
-        state = await asyncio.to_thread(self._log.state, request.tenant, session_id)
-        turn = _Turn(request, shop, state, context_of(state))
+    async def _serialised(
+        self, request: TurnRequest, shop: Shop, place: _Place, arrived: float
+    ) -> AsyncGenerator[Update, None]:
+        if request.session_id is not None:  # NotFound unless it is the caller's
+            await asyncio.to_thread(
+                self._log.conversation, request.tenant, request.session_id, key_id=request.key_id, user=request.user
+            )
+        if place.repeated is not None:  # the same message again: the client wants another answer
+            await asyncio.to_thread(self._log.undo_turn, request.tenant, place.repeated)
+        state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
+        turn = _Turn(request, shop, state, context_of(state), started=arrived)
         turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
-        if request.history and not state.turns:
-            turn.context, turn.imported = await asyncio.to_thread(read_by_rules, request.history, shop)
+        if request.history:
+            await asyncio.to_thread(_read_history, turn, place)
         understanding = await self._understand(turn)
         turn.mark("understand")
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
         understanding = _with_unlisted(understanding, turn.state, request.text)
         await self._note_reactions(turn, understanding)
         situation = self._situation(turn, understanding, undone)
+        if understanding.intent == "why_not":
+            ranking = await asyncio.to_thread(self._last_ranking, turn)
+            situation = replace(situation, last_ranking=ranking)
         outcome = await asyncio.to_thread(decide, situation)
         async with aclosing(self._speak(turn, situation, outcome)) as updates:
             async for update in updates:
@@ -176,6 +200,15 @@ class Conversations:
         if read and any(char.isalpha() for char in turn.request.text):
             return read
         return turn.state.turns[-1].language if turn.state.turns else "en"
+
+    def _last_ranking(self, turn: _Turn) -> tuple[tuple[str, dict[str, float]], ...]:
+        """How the candidates of the list shown last were ranked, from the log."""
+        for past in reversed(turn.state.turns):
+            if past.shown and not past.undone:
+                trace = self._log.trace(turn.request.tenant, past.turn_id).record.trace
+                ranked = ((row["item_id"], row["contributions"]) for row in trace.get("considered", ()))
+                return tuple((item_id, parts) for item_id, parts in ranked if item_id in turn.shop.table)
+        return ()
 
     async def _undo_last(self, turn: _Turn) -> bool:
         last = next((t for t in reversed(turn.state.turns) if not t.undone and t.intent != "undo"), None)
@@ -331,3 +364,17 @@ def _found_after_all(understood: Understanding, shop: Shop) -> Understanding:
         return understood
     intent: Intent = "item_question" if understood.intent == "unknown_item" else understood.intent
     return replace(understood, intent=intent, item_ids=(ids[0], *understood.item_ids), said="", facts=())
+
+
+def _read_history(turn: _Turn, place: _Place) -> None:
+    """What the client's own copy of the conversation adds: wishes of a past that is not stored here, and its lists."""
+    history, shop = turn.request.history, turn.shop
+    if not turn.state.turns and place.carried is None:
+        turn.context, turn.imported = read_by_rules(history, shop)
+        return
+    if not turn.state.turns:
+        turn.imported = place.carried or ()
+        turn.context = replace(turn.context, preferences=fold(turn.imported))
+    shown = lists_in(history, shop)
+    if len(shown) > len(turn.context.shown):
+        turn.context = replace(turn.context, shown=shown, focus=turn.context.focus or shown[-1])

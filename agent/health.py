@@ -3,26 +3,102 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from agent.llm.protocol import Engine, Limits, Message, Prompt
 from agent.log.store import EventLog
 from agent.services import PartHealth
 from agent.shopkeeper import ShopKeeper
-from retrieval.errors import ChatalogueError
+from retrieval.errors import ChatalogueError, EngineBusy
 
 PROBE_SECONDS = 10.0
+PROOF_SECONDS = 5.0
+"""How long a probe's result is told again: askers cannot fill the model's queue."""
+RECENT_SECONDS = 60.0
+"""A busy model whose last sign of life is not older than this is alive. Longer than any call may run."""
+POLL_SECONDS = 0.1
+"""Between two looks at a full queue."""
 _PROBE = Prompt((Message("user", "Say yes."),))
+
+
+class EngineProbe:
+    """Asks the engine for one token: one call at a time, whoever asks meanwhile is given the same result.
+
+    A call that ended while the probe waited in the queue, or while the queue was full, is as good as a token.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._running: asyncio.Task[PartHealth] | None = None
+        self._result: PartHealth | None = None
+        self._asked_at = 0.0
+        self._alive_at: float | None = None
+
+    async def check(self) -> PartHealth:
+        """The result of the last `PROOF_SECONDS`, else that of the probe under way, else that of a new one."""
+        if self._result is not None and time.monotonic() - self._asked_at < PROOF_SECONDS:
+            return self._result
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._probe())
+        return await asyncio.shield(self._running)  # an asker that goes away takes the result from nobody
+
+    async def _probe(self) -> PartHealth:
+        try:
+            sentence = await self._objection()
+        except ChatalogueError as error:
+            sentence = str(error)
+        if not sentence:
+            self._alive_at = time.monotonic()
+        self._result = PartHealth("engine", "failed" if sentence else "ok", sentence)
+        self._asked_at = time.monotonic()
+        return self._result
+
+    async def _objection(self) -> str:
+        """Why the engine does not work; empty where it does."""
+        waiting = False
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                try:
+                    async with aclosing(self._engine.stream(_PROBE, Limits(1, PROBE_SECONDS))) as chunks:
+                        ahead: int | None = None
+                        async for chunk in chunks:
+                            if chunk.completion_tokens or (ahead is not None and chunk.ahead < ahead):
+                                return ""
+                            waiting, ahead = chunk.ahead > 0, chunk.ahead or None
+                except EngineBusy:
+                    waiting = True
+                    await self._queue_moves()
+                    return ""
+        except TimeoutError:
+            if not waiting:
+                return "The model made no token in time."
+            if self._alive_at is not None and time.monotonic() - self._alive_at < RECENT_SECONDS:
+                return ""
+            return f"The model's queue has not moved for {PROBE_SECONDS:g} s."
+        return "The model made no token."
+
+    async def _queue_moves(self) -> None:
+        """Return once a call has left the queue."""
+        most = self._engine.status().queued
+        while (queued := self._engine.status().queued) >= most:
+            most = queued
+            await asyncio.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class PartsHealth:
-    """Implements `agent.services.Health` for one tenant."""
+    """Implements `agent.services.Health` for one tenant; keep one, for it remembers the engine's last proof."""
 
     tenant: str
     shops: ShopKeeper
     log: EventLog
     engine: Engine
+    _probe: EngineProbe = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_probe", EngineProbe(self.engine))
 
     async def check(self, *, prove_token: bool = False) -> tuple[PartHealth, ...]:
         """See `agent.services.Health.check`."""
@@ -46,13 +122,4 @@ class PartsHealth:
         status = self.engine.status()
         if status.state != "ready":
             return PartHealth("engine", status.state, status.detail)
-        if prove_token:
-            try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    async for chunk in self.engine.stream(_PROBE, Limits(max_tokens=1, seconds=PROBE_SECONDS)):
-                        if chunk.completion_tokens:
-                            return PartHealth("engine", "ok")
-            except (ChatalogueError, TimeoutError) as error:
-                return PartHealth("engine", "failed", str(error) or "The model made no token in time.")
-            return PartHealth("engine", "failed", "The model made no token.")
-        return PartHealth("engine", "ok")
+        return await self._probe.check() if prove_token else PartHealth("engine", "ok")

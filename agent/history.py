@@ -82,6 +82,23 @@ def prefix_hash(messages: Sequence[PastMessage]) -> str:
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode(errors="replace")).hexdigest()
 
 
+def lists_in(history: Sequence[PastMessage], shop: Shop) -> tuple[tuple[str, ...], ...]:
+    """The numbered lists of earlier answers, oldest first."""
+    answers = (message.text for message in history[-MAX_HISTORY:] if message.role == "assistant")
+    return tuple(ids for text in answers if (ids := _ids_in_list(text, shop)))
+
+
+def carried_over(state: ConversationState, until: int) -> tuple[Added, ...]:
+    """The wishes in force after turn `until`, as the first facts of another conversation."""
+    past = ConversationState(
+        state.conversation,
+        tuple(turn for turn in state.turns if turn.number <= until),
+        tuple(edit for edit in state.edits if edit.after_turn <= until),
+    )
+    wishes = fold(facts_in_force(past))
+    return tuple(Added(replace(wish, id=f"t0-{n}", turn=0)) for n, wish in enumerate(wishes, 1))
+
+
 def read_by_rules(history: Sequence[PastMessage], shop: Shop) -> tuple[DialogueContext, tuple[Fact, ...]]:
     """A conversation that is not ours: its wishes by rules alone, its lists by their numbered lines."""
     facts: list[Fact] = []

@@ -93,7 +93,7 @@ def recommend(view: Situation) -> Outcome:
         question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
     return Outcome(
         "ask" if question else "recommend",
-        opening=_opening(view, n_matching - _n_rejected(view)),
+        opening=_opening(view, n_matching),
         closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
@@ -189,12 +189,6 @@ def _not_carried(view: Situation) -> Outcome:
         degraded=searched.degraded,
         timings=searched.timings,
     )
-
-
-def _n_rejected(view: Situation) -> int:
-    """How many of the items that fit were rejected: they are not offered, so they are not counted."""
-    table = view.shop.table
-    return int(table.mask(filters_of(view.wishes))[table.rows_of(view.rejected)].sum())
 
 
 def _telling(name: str) -> str:

@@ -7,6 +7,7 @@ of a reply comes from code, so a reply is complete without the model.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -14,12 +15,12 @@ from dataclasses import dataclass, field
 
 from agent.answer import Text, Update, Usage, Waiting
 from agent.grounding import Grounding
-from agent.llm.protocol import Engine, Limits, Message, Prompt
+from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
 from agent.preferences import Preference
 from agent.ranking import Ranked
 from agent.turn import NearMiss, Outcome
 from agent.wording import Wording
-from retrieval.errors import EngineError
+from retrieval.errors import EngineError, EngineTimeout
 from retrieval.shape import CatalogueShape
 from retrieval.text import visible
 
@@ -162,8 +163,11 @@ class Replier:
     async def _sentences(self, engine: Engine, entry: Ranked, state: ReplyState) -> AsyncGenerator[str | Waiting, None]:
         prompt = self.pitch_prompt(entry)
         pending, n_sentences = prompt.prefill, 0
+        deadline = asyncio.get_running_loop().time() + self.limits.seconds  # the wait in the queue counts, too
         async with aclosing(engine.stream(prompt, self.limits)) as chunks:
-            async for chunk in chunks:
+            while (chunk := await _next_before(deadline, chunks)) is not None:
+                if chunk.finish == "timeout":
+                    raise EngineTimeout(f"The model wrote no whole sentence in {self.limits.seconds:g} s.")
                 if chunk.ahead:
                     yield Waiting(chunk.ahead)
                 pending += chunk.text
@@ -197,6 +201,19 @@ class Replier:
         if not sentences[0]:
             return ""
         return self.wording.words.text("pitch.template", title=entry.item.title, sentence=sentences[0])
+
+
+async def _next_before(deadline: float, chunks: AsyncGenerator[Chunk, None]) -> Chunk | None:
+    """The next chunk, None at the end.
+
+    Raises:
+        EngineTimeout: it did not come in time.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise EngineTimeout("The model was too slow for this reply.") from None
 
 
 def _delimited(text: str) -> str:

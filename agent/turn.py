@@ -21,7 +21,8 @@ class Situation:
     """Everything that the decision of one turn may look at.
 
     `wishes` are those that this message is answered with, `lasting` those that stay: what a mere question
-    names ("how many westerns do you have?") is not wished for afterwards.
+    names ("how many westerns do you have?") is not wished for afterwards. `last_ranking` is the trace of the
+    list shown last: item ids with their contributions, best first.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Situation:
     seed: int = 0
     shop_name: str = ""
     undone_something: bool = False
+    last_ranking: tuple[tuple[str, dict[str, float]], ...] = ()
     message_limit: int = 0
 
     def shown_before(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Vectors of item documents: Chroma's HNSW for the whole catalogue, an exact scan for a part of it.
 
-Knows rows and vectors, no filters and no texts. Chroma's filtered HNSW loses recall (70-80 % at a
+An index that is opened `exact_only` scans for the whole catalogue too and leaves Chroma's store alone, which belongs to
+one process at a time. Knows rows and vectors, no filters and no texts. Chroma's filtered HNSW loses recall (70-80 % at a
 selectivity of 10 %), so a filtered search never goes through it.
 """
 
@@ -100,8 +101,10 @@ class DenseWriter:
 class DenseIndex:
     """Nearest rows of a vector; safe to share between threads."""
 
-    def __init__(self, folder: Path, *, n_rows: int, dim: int, row_of: Callable[[str], int]) -> None:
-        """Open what `DenseWriter` wrote.
+    def __init__(
+        self, folder: Path, *, n_rows: int, dim: int, row_of: Callable[[str], int], exact_only: bool = False
+    ) -> None:
+        """Open what `DenseWriter` wrote; with `exact_only` without Chroma.
 
         Raises:
             IndexUnavailable: files are missing or damaged, or Chroma cannot open its store.
@@ -119,30 +122,42 @@ class DenseIndex:
                 "build them again with `chatalogue index FILE`."
             )
         self._row_of = row_of
+        self._client: Client | None = None
+        self._collection: Collection | None = None
+        if not exact_only:
+            self._open_chroma(folder)
+
+    def _open_chroma(self, folder: Path) -> None:
         if not (folder / CHROMA_FOLDER / "chroma.sqlite3").is_file():  # Chroma would make an empty one
             raise IndexUnavailable(
                 f"There is no Chroma store in {str(folder)!r}: build it again with `chatalogue index FILE`."
             )
-        self._client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be opened")
+        client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be opened")
         try:
-            self._collection: Collection = _guarded(
-                lambda: self._client.get_collection(COLLECTION, embedding_function=None), "cannot be opened"
+            self._collection = _guarded(
+                lambda: client.get_collection(COLLECTION, embedding_function=None), "cannot be opened"
             )
         except IndexUnavailable:
-            self._client.close()
+            client.close()
             raise
+        self._client = client
 
     def nearest(self, vector: FloatArray, *, k: int, id_rank: RowArray) -> Hits:
         """(row, cosine) of about the `k` nearest of all rows, by HNSW; the cosines themselves are exact.
 
+        Of an index that is opened `exact_only`: exactly the `k` nearest.
+
         Raises:
             IndexUnavailable: Chroma failed; `scan` still works.
         """
+        collection = self._collection
+        if collection is None:
+            return self.scan(vector, k=k, allowed=np.ones(len(self.vectors), dtype=np.bool_), id_rank=id_rank)
         k = min(k, len(self.vectors))
         if k <= 0:
             return []
         found = _guarded(
-            lambda: self._collection.query(query_embeddings=list(vector[None]), n_results=k, include=[]),
+            lambda: collection.query(query_embeddings=list(vector[None]), n_results=k, include=[]),
             "failed on a query",
         )
         try:
@@ -158,7 +173,8 @@ class DenseIndex:
 
     def close(self) -> None:
         """Release Chroma's files."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def _cosines(self, rows: RowArray, vector: FloatArray) -> FloatArray:
         # vecdot and not `@`: it sums each row by itself, so a row's score does not depend on which other

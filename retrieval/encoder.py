@@ -37,6 +37,9 @@ BATCH_TEXTS = 32
 MAX_TEXT_CHARS = 4_000
 """Beyond this no word piece is read anyway; spares the tokenizer a customer's pasted novel."""
 
+HUB_SECONDS = 8.0
+"""How long the hub may take for its first answer."""
+
 _DTYPE_MARK = "|"
 
 
@@ -152,7 +155,7 @@ def _load(model: str, dtype: Dtype) -> _Loaded:
         torch.set_num_threads(cores)
     try:
         with _no_progress_bar():
-            loaded = SentenceTransformer(source, local_files_only=Path(source).is_dir())
+            loaded = SentenceTransformer(source, local_files_only=Path(source).is_dir() or not _must_be_fetched(source))
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
         raise ModelUnavailable(
             f"The embedding model {model!r} cannot be loaded ({_first_line(exc)}): set {SETTING} to "
@@ -167,6 +170,23 @@ def _load(model: str, dtype: Dtype) -> _Loaded:
     if dim is None:
         raise ModelUnavailable(f"The model {model!r} makes no vectors of a fixed length: set {SETTING} to another.")
     return _Loaded(loaded, f"{Path(model).name}@{fingerprint}{_DTYPE_MARK}{chosen}", dim)
+
+
+def _must_be_fetched(hub_id: str) -> bool:
+    """Whether a hub id is not on this disk; then the hub is asked once, because loading asks with minutes of retries.
+
+    Raises:
+        OSError: the hub cannot be reached, or does not know the id.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot_download(hub_id, local_files_only=True)
+    except LocalEntryNotFoundError:
+        HfApi().model_info(hub_id, timeout=HUB_SECONDS)
+        return True
+    return False
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ def build_index(
         ModelUnavailable: the encoder cannot be had.
         IndexUnavailable: Chroma failed.
     """
-    total = len(items) if isinstance(items, Sequence) else 0
+    total = len(items) if isinstance(items, Sized) else 0
     report = progress or (lambda stage, done, of: None)
     name, dim = encoder.name, encoder.dim  # before anything is written: the model may not be available
     with _sentences(root), _locked(root):
@@ -119,8 +119,11 @@ def build_index(
     return folder
 
 
-def open_index(folder: Path, encoder: Encoder) -> Retriever:
+def open_index(folder: Path, encoder: Encoder, *, exact_only: bool = False) -> Retriever:
     """Open a complete index folder for search.
+
+    `exact_only` leaves Chroma's store alone and scans all vectors instead: for a process beside the one that serves,
+    because a store belongs to one process. Results are then exact and cost some milliseconds more.
 
     Raises:
         IndexUnavailable: the folder is incomplete, damaged, of another version, or of another encoder.
@@ -139,7 +142,7 @@ def open_index(folder: Path, encoder: Encoder) -> Retriever:
             "build it again with `chatalogue index FILE`."
         )
     lexical = LexicalIndex.load(folder / LEXICAL_FOLDER, len(table))
-    dense = DenseIndex(folder, n_rows=len(table), dim=manifest.dim, row_of=table.row_of)
+    dense = DenseIndex(folder, n_rows=len(table), dim=manifest.dim, row_of=table.row_of, exact_only=exact_only)
     return Retriever(table, encoder, dense, lexical)
 
 
@@ -156,11 +159,42 @@ def prune(root: Path, keep: int) -> list[Path]:
         DataDirectoryError: a folder cannot be deleted.
     """
     doomed = _complete(root)[: -max(keep, 1)]
-    with _sentences(root):
-        for folder in doomed:
-            (folder / MANIFEST).unlink()  # first: half a folder must not look complete
-            shutil.rmtree(folder)
+    for folder in doomed:
+        remove(folder)
     return doomed
+
+
+def prune_others(root: Path, sources: Collection[str]) -> list[Path]:
+    """Delete the complete folders whose manifest names none of `sources`; returns what was deleted.
+
+    The cache goes with the last folder. No build may run in `root`.
+
+    Raises:
+        DataDirectoryError: a folder cannot be deleted.
+    """
+    doomed = [folder for folder in _complete(root) if _source(folder) not in sources]
+    for folder in doomed:
+        remove(folder)
+    if not _complete(root):
+        with _sentences(root):
+            (root / CACHE_FILE).unlink(missing_ok=True)
+    return doomed
+
+
+def remove(folder: Path) -> None:
+    """Delete one index folder.
+
+    Raises:
+        DataDirectoryError: it cannot be deleted.
+    """
+    with _sentences(folder.parent):
+        (folder / MANIFEST).unlink(missing_ok=True)  # first: half a folder must not look complete
+        shutil.rmtree(folder)
+
+
+def with_source(root: Path, source: str) -> Path | None:
+    """The newest complete folder whose manifest names `source`, None where there is none."""
+    return next((folder for folder in reversed(_complete(root)) if _source(folder) == source), None)
 
 
 def read_manifest(folder: Path) -> IndexManifest:
@@ -311,6 +345,14 @@ def _item(fields: dict[str, Any]) -> Item:
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.pop("attributes").items()
     }
     return Item(**fields, price=None if price is None else Decimal(price), attributes=attributes)
+
+
+def _source(folder: Path) -> str | None:
+    """What the manifest names as its source; None where it cannot be read."""
+    try:
+        return read_manifest(folder).source
+    except IndexUnavailable:
+        return None
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 FilterOperator: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-BranchName: TypeAlias = Literal["dense", "lexical", "names", "seeds", "popular"]
+BranchName: TypeAlias = Literal["dense", "lexical", "seeds", "popular"]
 
 
 @dataclass(frozen=True, slots=True)

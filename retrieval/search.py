@@ -1,7 +1,6 @@
 """A query in, ranked candidates out: the branches over one opened index, filtered exactly and fused.
 
-Knows nothing of dialogues, users, files or how an index is made. Not covered: names said in the
-dialogue (the `names` branch), learned ranking.
+Knows nothing of dialogues, users, files or how an index is made. Not covered: learned ranking.
 """
 
 from __future__ import annotations
@@ -51,11 +50,6 @@ class Retriever:
         self.encoder = encoder
         self.dense = dense
         self.lexical = lexical
-
-    @property
-    def document_vectors(self) -> FloatArray:
-        """Unit vectors of the items by row: float32, (n_items, dim), read-only, mapped from disk."""
-        return self.dense.vectors
 
     def vector_of(self, item_id: str) -> FloatArray:
         """The unit vector of one item: float32, (dim,).

@@ -22,6 +22,7 @@ from agent.api.auth import KeyRing
 from agent.api.border import BodyLimit, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
 from agent.api.metrics import Metrics
+from agent.api.origins import OriginCheck
 from agent.api.schemas import ChatChunk
 from agent.services import Services
 
@@ -39,7 +40,8 @@ def create_api(services: Services) -> FastAPI:
     """The API over `services`, which stay the caller's to close.
 
     Whoever serves it refuses addresses other than loopback when there are no keys, and gives
-    `settings.server.root_path` to the server.
+    `settings.server.root_path` to the server. Without keys it answers under loopback names and
+    `settings.server.host` only.
 
     Raises:
         SettingsError: an API key is empty.
@@ -50,7 +52,12 @@ def create_api(services: Services) -> FastAPI:
         version=_version(),
         docs_url=None,  # its page loads scripts from a CDN
         redoc_url=None,
-        middleware=[Middleware(RequestId), Middleware(KeyCheck, keys=KeyRing(server)), Middleware(BodyLimit)],
+        middleware=[
+            Middleware(RequestId),
+            Middleware(OriginCheck, server=server),
+            Middleware(KeyCheck, keys=KeyRing(server)),
+            Middleware(BodyLimit),
+        ],
     )
     app.state.services = services
     app.state.metrics = Metrics(services.engine)

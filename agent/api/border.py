@@ -31,7 +31,8 @@ def path_inside(scope: Scope) -> str:
     return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
 
 
-def _is_api(path: str) -> bool:
+def is_api(path: str) -> bool:
+    """Whether errors at this path are OpenAI's envelope."""
     return path == "/v1" or path.startswith("/v1/")
 
 
@@ -72,7 +73,10 @@ class RequestId:
 
 
 class KeyCheck:
-    """Refuses requests for /v1 and /metrics without a right key; writes the key's id into the scope."""
+    """Refuses requests for /v1 and /metrics without a right key; writes the key's id into the scope.
+
+    For /readyz, which needs a key for one of its questions only, the id may be None.
+    """
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
@@ -80,16 +84,16 @@ class KeyCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = path_inside(scope)
-            if _is_api(path) or path == "/metrics":
+            if is_api(path) or path in ("/metrics", "/readyz"):
                 key_id = self._keys.caller(Headers(scope=scope).get("authorization"))
-                if key_id is None:
-                    await _REFUSED.response()(scope, receive, send)
+                if key_id is None and path != "/readyz":
+                    await NO_KEY.response()(scope, receive, send)
                     return
                 scope.setdefault("state", {})["key_id"] = key_id
         await self._app(scope, receive, send)
 
 
-_REFUSED: Final = Failure(
+NO_KEY: Final = Failure(
     401,
     "invalid_api_key",
     "The API key is missing or wrong; send one of the server's keys as 'Authorization: Bearer KEY'.",
@@ -98,13 +102,13 @@ _REFUSED: Final = Failure(
 
 
 class BodyLimit:
-    """Refuses bodies over `MAX_BODY_BYTES` under /v1, announced or not; the page has its own limits."""
+    """Refuses bodies over `MAX_BODY_BYTES`, announced or not: of the API and of the page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_api(path_inside(scope)):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")

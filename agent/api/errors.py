@@ -23,13 +23,9 @@ from retrieval.errors import (
     BadRequest,
     ChatalogueError,
     DataDirectoryError,
-    EngineBusy,
     IndexUnavailable,
     NotFound,
 )
-
-RETRY_AFTER_S: Final = 5
-"""Seconds after which a refused client may ask again; a queue of 16 short replies moves in about that."""
 
 LOGGED_FRAMES: Final = 8
 """Innermost frames of an unforeseen error; the outer ones are always the server's."""
@@ -93,7 +89,6 @@ class ApiError(Exception):
 
 _TYPES: Final[Mapping[int, str]] = {
     401: "authentication_error",
-    429: "rate_limit_error",
     501: "not_implemented_error",
     503: "service_unavailable_error",
 }
@@ -108,7 +103,6 @@ _FAILURES: Final[tuple[tuple[type[ChatalogueError], int, str], ...]] = (
     (NotFound, 404, "not_found"),
     (BadRequest, 400, "invalid_value"),
     (TurnConflict, 409, "turn_conflict"),
-    (EngineBusy, 429, "engine_busy"),
     (IndexUnavailable, 503, "index_unavailable"),
     (DataDirectoryError, 503, "data_directory_unavailable"),
 )
@@ -132,10 +126,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error.status_code, code, message, headers=error.headers)
     for kind, status, code in _FAILURES:
         if isinstance(error, kind):
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 429 else None
             if status >= 500:
                 _log.error("request_failed", code=code, error=type(error).__name__, detail=str(error))
-            return Failure(status, code, str(error), headers=headers)
+            return Failure(status, code, str(error))
     if isinstance(error, OperationalError):
         # The statement and its parameters hold people's words: only the driver's own class is logged.
         _log.error("request_failed", code="database_unavailable", error=type(error.orig).__name__)
@@ -203,9 +196,10 @@ ERROR_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     for status, text in {
         400: "The request cannot be used; `param` names the field",
         401: "The API key is missing or wrong",
+        403: "Sent by another site's page",
         404: "An id that we never gave out",
         413: "The body is too large",
-        429: "The engine's queue is full; see Retry-After",
+        421: "Without keys: a host name that is not this server's",
         503: "Index or database fail",
     }.items()
 }

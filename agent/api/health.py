@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent.api.border import NO_KEY
+from agent.api.errors import ErrorEnvelope
 from agent.services import PartHealth, Services
 
 router = APIRouter(tags=["operations"])
@@ -56,9 +58,18 @@ async def healthz() -> Alive:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={401: {"model": ErrorEnvelope, "description": "`engine=1` without a key"}, 503: {"model": Readiness}},
+)
 async def readyz(request: Request, engine: bool = False) -> Response:
-    """Whether chats can be answered; `engine=1` asks for a token of the language model, and is strict."""
+    """Whether chats can be answered; `engine=1` asks for a token of the language model, and is strict.
+
+    A token costs time that customers wait for, so `engine=1` needs the key where the server has keys.
+    """
+    if engine and request.scope["state"]["key_id"] is None:
+        return NO_KEY.response()
     services: Services = request.app.state.services
     parts = await services.health.check(prove_token=engine)
     status = readiness(parts, strict=engine)

@@ -70,11 +70,17 @@ class RunningTurn:
             Exception: what the turn raised before it said anything.
         """
         try:
-            self._head = await asyncio.wait_for(self._updates.get(), seconds)
+            self._head = await self._next(seconds)
         except TimeoutError:
             return
         if isinstance(self._head, _Failed):
             raise self._head.error
+
+    async def _next(self, seconds: float) -> Update | _Failed:
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with an update, and a reader
+        # whose client has gone would wait for ever.
+        async with asyncio.timeout(seconds):
+            return await self._updates.get()
 
     async def updates(self, beat_s: float) -> AsyncIterator[Update | None]:
         """Each update up to `Finished`; None whenever nothing came for `beat_s` seconds.
@@ -86,7 +92,7 @@ class RunningTurn:
             update, self._head = self._head, None
             if update is None:
                 try:
-                    update = await asyncio.wait_for(self._updates.get(), beat_s)
+                    update = await self._next(beat_s)
                 except TimeoutError:
                     yield None
                     continue

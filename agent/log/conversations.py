@@ -58,7 +58,7 @@ def start(session: Session, tenant: str, key_id: str, who: PersonKey | None, lan
     wishes = [Added(replace(wish, turn=EARLIER)) for wish in fold(people.facts(session, tenant, who))]
     if wishes:
         events.add(session, _edit(row, None, tuple(wishes)))
-    return _conversation(row)
+    return _conversation(session, row)
 
 
 def get(
@@ -72,7 +72,7 @@ def get(
         asking = people.find(session, tenant, PersonKey.of(secret, row.key_id, user))
         if asking != row.person_id:
             raise _unknown(session_id)
-    return _conversation(row)
+    return _conversation(session, row)
 
 
 def find_by_prefix(
@@ -94,9 +94,11 @@ def find_by_prefix(
             ConversationRow.erased_at.is_(None),
         )
         .order_by(Turn.seq.desc())
-        .limit(1)
-    ).first()
-    return None if found is None else PrefixMatch(found[0], found[1])
+        .limit(2)
+    ).all()
+    if not found:
+        return None
+    return PrefixMatch(found[0][0], found[0][1], shared=len({row[0] for row in found}) > 1)
 
 
 def history(
@@ -106,6 +108,13 @@ def history(
     person_id = people.find(session, tenant, who)
     if who is not None and person_id is None:
         return ()
+    # These first: grouping the tenant's turns to pick a few conversations afterwards reads all of them.
+    theirs = select(ConversationRow.id).where(
+        ConversationRow.tenant == tenant,
+        ConversationRow.key_id == key_id,
+        ConversationRow.person_id == person_id,
+        ConversationRow.erased_at.is_(None),
+    )
     spans = (
         select(
             Turn.conversation_id,
@@ -114,7 +123,7 @@ def history(
             func.max(Turn.seq).label("last"),
             func.max(Turn.created_at).label("last_at"),
         )
-        .where(Turn.tenant == tenant)
+        .where(Turn.conversation_id.in_(theirs))
         .group_by(Turn.conversation_id)
         .subquery()
     )
@@ -123,12 +132,6 @@ def history(
         .join(spans, spans.c.conversation_id == ConversationRow.id)
         .join(Turn, and_(Turn.conversation_id == ConversationRow.id, Turn.number == spans.c.first))
         .join(TurnPayload, TurnPayload.turn_id == Turn.id)
-        .where(
-            ConversationRow.tenant == tenant,
-            ConversationRow.key_id == key_id,
-            ConversationRow.person_id == person_id,
-            ConversationRow.erased_at.is_(None),
-        )
         .order_by(spans.c.last.desc())
         .limit(limit)
     )
@@ -139,16 +142,32 @@ def history(
 
 def state(session: Session, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
     """Read turns and edits, those before turn number `before` where it is given."""
-    row = _row(session, tenant, session_id)
-    shown = _shown(session, session_id)
-    reacted = reactions.in_force(session, session_id)
+    return _state(session, _row(session, tenant, session_id), before, None)
+
+
+def state_at(session: Session, turn: Turn) -> ConversationState:
+    """Read what there was when `turn` was recorded: without reactions, edits and undoings that came later."""
+    return _state(session, session.get_one(ConversationRow, turn.conversation_id), turn.number, turn.events_before)
+
+
+def _state(session: Session, row: ConversationRow, before: int | None, until: int | None) -> ConversationState:
+    """The turns before number `before`, and what the events up to sequence number `until` made of them."""
+    shown = _shown(session, row.id)
+    reacted = reactions.in_force(session, row.id, until=until)
+    undone = None if until is None else _undone(session, row.id, until)
     turns = tuple(
-        _turn_state(turn, words, shown.get((turn.id, "slate"), ()), reacted.get(turn.id, ()))
-        for turn, words in _turns(session, session_id, *_FOR_STATE)
+        _turn_state(
+            turn,
+            words,
+            shown.get((turn.id, "slate"), ()),
+            reacted.get(turn.id, ()),
+            undone=turn.undone if undone is None else turn.id in undone,
+        )
+        for turn, words in _turns(session, row.id, *_FOR_STATE)
         if before is None or turn.number < before
     )
-    edits = tuple(edit for edit in _edits(session, session_id) if before is None or edit.after_turn < before)
-    return ConversationState(_conversation(row), turns, edits)
+    edits = tuple(edit for edit in _edits(session, row.id, until) if before is None or edit.after_turn < before)
+    return ConversationState(_conversation(session, row, before), turns, edits)
 
 
 def view(session: Session, conversation: Conversation) -> SessionView:
@@ -209,14 +228,18 @@ def _unknown(session_id: str) -> NotFound:
     return NotFound(f"The session {session_id!r} is unknown; use a session_id from an answer, or none to begin anew.")
 
 
-def _conversation(row: ConversationRow) -> Conversation:
+def _conversation(session: Session, row: ConversationRow, before: int | None = None) -> Conversation:
+    """With the language of the last turn (before number `before`); the row's own until there is one."""
+    spoken = select(Turn.language).where(Turn.conversation_id == row.id).order_by(Turn.number.desc()).limit(1)
+    if before is not None:
+        spoken = spoken.where(Turn.number < before)
     return Conversation(
         id=row.id,
         tenant=row.tenant,
         key_id=row.key_id,
         person_id=row.person_id,
         created_at=row.created_at,
-        language=cast("Language", row.language),
+        language=cast("Language", session.scalar(spoken) or row.language),
         status=cast("ConversationStatus", row.status),
     )
 
@@ -257,19 +280,26 @@ def _shown(session: Session, session_id: str) -> dict[tuple[str, ShownList], tup
     return {key: tuple(items) for key, items in lists.items()}
 
 
-def _edits(session: Session, session_id: str) -> list[EditState]:
+def _undone(session: Session, session_id: str, until: int) -> frozenset[str | None]:
+    wanted = select(Event.turn_id).where(Event.conversation_id == session_id, Event.kind == "undo", events.up_to(until))
+    return frozenset(session.scalars(wanted))
+
+
+def _edits(session: Session, session_id: str, until: int | None) -> list[EditState]:
     rows = session.execute(
         select(Turn.number, EventPayload.data)
         .select_from(Event)
         .join(EventPayload, EventPayload.event_id == Event.id)
         .outerjoin(Turn, Turn.id == Event.turn_id)
-        .where(Event.conversation_id == session_id, Event.kind == "edit")
+        .where(Event.conversation_id == session_id, Event.kind == "edit", events.up_to(until))
         .order_by(Event.seq)
     )
     return [EditState(number or EARLIER, facts_from_json(data["facts"])) for number, data in rows if data]
 
 
-def _turn_state(turn: Turn, words: TurnPayload, shown: tuple[str, ...], reacted: tuple[Reaction, ...]) -> TurnState:
+def _turn_state(
+    turn: Turn, words: TurnPayload, shown: tuple[str, ...], reacted: tuple[Reaction, ...], *, undone: bool
+) -> TurnState:
     return TurnState(
         turn_id=turn.id,
         number=turn.number,
@@ -282,6 +312,6 @@ def _turn_state(turn: Turn, words: TurnPayload, shown: tuple[str, ...], reacted:
         shown=shown,
         focus=tuple(words.focus),
         question=question_from_json(words.question),
-        undone=turn.undone,
+        undone=undone,
         reactions=reacted,
     )

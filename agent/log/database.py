@@ -181,7 +181,8 @@ def _read_url(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+        # The parameters of a statement are customers' words: they must not reach tracebacks and logs.
+        return create_engine(url, hide_parameters=True, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise SettingsError(
             f"The setting 'database.url' needs the driver of {url.drivername!r} ({error}); install it."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, func, insert, select, true
 from sqlalchemy.orm import Session
 
 from agent.log.codec import clean_json, clean_or_none
@@ -41,6 +41,16 @@ class NewEvent:
 def now() -> datetime:
     """This moment, in UTC."""
     return datetime.now(UTC)
+
+
+def last_seq(session: Session, session_id: str) -> int:
+    """The sequence number of the newest event of a conversation; 0 where it has none."""
+    return session.scalar(select(func.max(Event.seq)).where(Event.conversation_id == session_id)) or 0
+
+
+def up_to(seq: int | None) -> ColumnElement[bool]:
+    """The condition that an event is not newer than number `seq`; None takes all of them."""
+    return true() if seq is None else Event.seq <= seq
 
 
 def add(session: Session, new: NewEvent) -> str:

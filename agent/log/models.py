@@ -114,7 +114,7 @@ class ConversationRow(Base):
 
 
 class Turn(Base):
-    """One turn's numbers."""
+    """One turn's numbers. `events_before` is the `seq` of the conversation's newest event at the recording."""
 
     __tablename__ = "turn"
     __table_args__ = (
@@ -143,6 +143,7 @@ class Turn(Base):
     undone: Mapped[bool]
     prefix_hash: Mapped[str | None]
     index_name: Mapped[str | None]
+    events_before: Mapped[int] = mapped_column(BigInteger(), server_default="0")
 
 
 class TurnPayload(Base):

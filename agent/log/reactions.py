@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from typing import cast, get_args
 
 from sqlalchemy import select
@@ -21,6 +22,11 @@ from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind,
 from retrieval.errors import BadRequest, NotFound
 
 WITHDRAW: FeedbackKind = "withdraw"
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Of an outside event; an older time is a mistake of the sender's clock or format."""
+CLOCK_AHEAD = timedelta(days=1)
+"""How far the clock of a sender may be ahead of ours."""
+
 _KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
 _REACTIONS: tuple[FeedbackKind, ...] = tuple(kind for kind in _KINDS if kind != WITHDRAW)
 _OUTSIDE: tuple[OutsideKind, ...] = get_args(OutsideKind)
@@ -74,6 +80,12 @@ def record_outside(session: Session, tenant: str, key_id: str, who: PersonKey | 
         raise BadRequest("The event's value is not a finite number; leave it out or send one.")
     if outside.at is not None and outside.at.tzinfo is None:
         raise BadRequest("The event's time has no time zone; send it in UTC, such as 2026-01-31T12:00:00Z.")
+    # Also what a database cannot keep as UTC: the first and the last hours that a time with a zone can name.
+    if outside.at is not None and not EARLIEST <= outside.at <= events.now() + CLOCK_AHEAD:
+        raise BadRequest(
+            f"The event's time 'at' is not between {EARLIEST:%Y-%m-%d} and tomorrow; send when it happened, or leave "
+            "it out for now."
+        )
     conversation = _conversation_of(session, tenant, key_id, outside)
     person_id = None if who is None else people.find_or_add(session, tenant, who)
     if conversation is not None and conversation.person_id is not None:
@@ -96,12 +108,20 @@ def record_outside(session: Session, tenant: str, key_id: str, who: PersonKey | 
     )
 
 
-def in_force(session: Session, session_id: str) -> dict[str, tuple[Reaction, ...]]:
-    """Reactions that were not withdrawn, by turn id, oldest first; clicks and purchases from outside among them."""
+def in_force(session: Session, session_id: str, *, until: int | None = None) -> dict[str, tuple[Reaction, ...]]:
+    """Reactions that were not withdrawn, by turn id, oldest first; clicks and purchases from outside among them.
+
+    `until` is the sequence number of the last event that counts; None counts all.
+    """
     rows = session.execute(
         select(Event.turn_id, Event.item_id, Event.kind, Event.of, EventPayload.reason)
         .outerjoin(EventPayload, EventPayload.event_id == Event.id)
-        .where(Event.conversation_id == session_id, Event.turn_id.is_not(None), Event.kind.in_(_KINDS))
+        .where(
+            Event.conversation_id == session_id,
+            Event.turn_id.is_not(None),
+            Event.kind.in_(_KINDS),
+            events.up_to(until),
+        )
         .order_by(Event.seq)
     )
     standing: dict[str, dict[tuple[str | None, str], Reaction]] = {}

@@ -37,10 +37,14 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class PrefixMatch:
-    """The turn after which a stateless call goes on; turns with a higher number are not part of it."""
+    """The turn after which a stateless call goes on; turns with a higher number are not part of it.
+
+    `shared`: more than one conversation ended with these messages ("hello"), so they do not say whose it is.
+    """
 
     session_id: str
     turn_number: int
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

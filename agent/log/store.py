@@ -205,13 +205,15 @@ class EventLog:
     def turn_input(self, tenant: str, turn_id: str) -> TurnInput:
         """A turn and its conversation as it stood before: what `replay` runs again.
 
+        Reactions, edits and undoings that came after the turn's recording do not show; those that the turn
+        itself made (an undo takes the turn before it back) do.
+
         Raises:
             NotFound: unknown, erased, or of another tenant.
         """
         with self._database.read() as session:
-            logged = turns.logged(session, tenant, turn_id)
-            record = logged.record
-            return TurnInput(logged, conversations.state(session, tenant, record.session_id, before=record.number))
+            turn = turns.find(session, tenant, turn_id)
+            return TurnInput(turns.logged(session, tenant, turn_id), conversations.state_at(session, turn))
 
     # --- reactions ---
 
@@ -231,7 +233,8 @@ class EventLog:
 
         Raises:
             NotFound: the turn or the conversation is unknown or of another tenant, key or named user.
-            BadRequest: the kind is unknown, `value` is not a finite number, `at` has no time zone.
+            BadRequest: the kind is unknown, `value` is not a finite number, `at` has no time zone or is not
+                between 2000 and tomorrow.
         """
         if outside.turn_id is not None:
             self._check_ours(tenant, outside.turn_id)

@@ -38,9 +38,10 @@ def record(session: Session, new: TurnRecord) -> None:
     # The lock keeps an erasure from passing between this look and the insert (SQLite: writers are alone anyway).
     if session.scalar(here.with_for_update()) is None:
         raise NotFound(f"The session {new.session_id!r} is unknown; begin a new one.")
+    skeleton = _skeleton(new) | {"events_before": events.last_seq(session, new.session_id)}
     try:
         with session.begin_nested():
-            session.execute(insert(Turn).values(_skeleton(new)))
+            session.execute(insert(Turn).values(skeleton))
     except IntegrityError:
         taken = select(Turn.id).where(Turn.conversation_id == new.session_id, Turn.number == new.number)
         if session.scalar(taken) is None:

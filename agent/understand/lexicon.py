@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -143,11 +142,6 @@ class Lexicon:
         """The number below which `share` of the catalogue lies; None for an attribute without numbers."""
         ordered = self.numbers.get(attribute)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
-
-    def share_below(self, attribute: str, value: float) -> float:
-        """Which share of the catalogue has less than `value`."""
-        ordered = self.numbers.get(attribute) or [0.0]
-        return bisect_left(ordered, value) / len(ordered)
 
     # -- building ------------------------------------------------------------------------------
 

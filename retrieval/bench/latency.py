@@ -2,15 +2,13 @@
 
     python -m retrieval.bench.latency --items movies.jsonl.gz --folder /tmp/bench
 
-Reads JSON lines in the catalogue's own format or that of the open movie set (`overview`, `year`, `genres`,
-`cast`, `director`, `n_reviews`). Prints one JSON object on stdout. Queries are first sentences of items, taken evenly
-from the catalogue, so their words are real but easy: it measures time and agreement, not quality.
+Reads any file that `chatalogue index --keep-first` reads. Prints one JSON object on stdout. Queries are first sentences
+of items, taken evenly from the catalogue, so their words are real but easy: it measures time and agreement, not quality.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import platform
@@ -27,7 +25,7 @@ import numpy as np
 
 from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.index import build_index, open_index
-from retrieval.items import AttributeValue, Item
+from retrieval.loading import check_catalogue
 from retrieval.query import Filter, Query, WeightedText
 from retrieval.search import Retriever
 
@@ -38,7 +36,7 @@ WARM_UP_QUERIES = 10
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--items", type=Path, required=True, help="JSON lines, plain or gzip")
+    parser.add_argument("--items", type=Path, required=True, help="the catalogue")
     parser.add_argument(
         "--folder", type=Path, help="keep the index and its embedding cache here (default: a temporary one)"
     )
@@ -56,7 +54,7 @@ def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, A
     """Build an index of `file` under `root`, then time `n_queries` queries on it."""
     encoder.encode(["warm"])
     started = time.perf_counter()
-    folder = build_index(read_items(file), root, encoder, progress=_say, source=file.name)
+    folder = build_index(check_catalogue(file, keep_first=True), root, encoder, progress=_say, source=file.name)
     build_s = time.perf_counter() - started
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     started = time.perf_counter()
@@ -86,32 +84,6 @@ def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, A
     result["serving_peak_rss_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
     retriever.close()
     return result
-
-
-def read_items(file: Path) -> Iterator[Item]:
-    """Items of JSON lines, in the catalogue's format or that of the open movie set; of equal ids the first."""
-    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
-        seen: set[str] = set()  # the open movie set has a few articles twice
-        for line in lines:
-            row = json.loads(line)
-            if str(row["id"]) in seen:
-                continue
-            seen.add(str(row["id"]))
-            names = ("year", "runtime_min", "genres", "director", "cast", "language", "country")
-            raw = row.get("attributes") or {name: row[name] for name in names if row.get(name)}
-            yield Item(
-                id=str(row["id"]),
-                title=row["title"],
-                text=row.get("text") or row.get("overview") or "",
-                attributes={name: _value(value) for name, value in raw.items()},
-                popularity=float(row.get("popularity") or row.get("n_reviews") or 0),
-            )
-
-
-def _value(value: object) -> AttributeValue:
-    if isinstance(value, list):
-        return tuple(str(one) for one in value)
-    return float(value) if isinstance(value, int | float) else str(value)
 
 
 def _queries(retriever: Retriever, n: int) -> list[str]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from retrieval.loading.load import CatalogueFile, LoadedCatalogue, RejectedRow, load_catalogue, open_catalogue
+from retrieval.loading.load import (
+    CatalogueFile,
+    CheckedCatalogue,
+    LoadedCatalogue,
+    RejectedRow,
+    check_catalogue,
+    load_catalogue,
+    open_catalogue,
+)
 from retrieval.loading.mapping import AttributeRule, Mapping, parse_mapping, read_mapping
 
 __all__ = [
     "AttributeRule",
     "CatalogueFile",
+    "CheckedCatalogue",
     "LoadedCatalogue",
     "Mapping",
     "RejectedRow",
+    "check_catalogue",
     "load_catalogue",
     "open_catalogue",
     "parse_mapping",

@@ -7,7 +7,7 @@ were used, renamed or left out. Knows nothing of indexes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,25 @@ class LoadedCatalogue:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedCatalogue:
+    """A file that was read once and found usable; iterating reads it again, one item at a time.
+
+    The rest is as in `LoadedCatalogue`; memory holds the ids alone.
+    """
+
+    file: CatalogueFile
+    n_items: int
+    rejected: tuple[RejectedRow, ...]
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return self.n_items
+
+    def __iter__(self) -> Iterator[Item]:
+        return (row for row in self.file.rows() if isinstance(row, Item))
+
+
 class CatalogueFile:
     """A catalogue that is read in a stream; `load_catalogue` is the same in one call.
 
@@ -56,8 +75,11 @@ class CatalogueFile:
         self._keep_first = keep_first
         self._source = source
         self._notes = notes
-        kinds = {name: _own_kind(column) for name, column in profile.own.items()}
-        self._converter = Converter(mapping, kinds, source.decimal_comma)
+        self._kinds = {name: _own_kind(column) for name, column in profile.own.items()}
+        self._converter = self._new_converter()
+
+    def _new_converter(self) -> Converter:
+        return Converter(self.mapping, self._kinds, self._source.decimal_comma)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -66,7 +88,7 @@ class CatalogueFile:
         return (*self._notes, *lost)
 
     def rows(self) -> Iterator[Item | RejectedRow]:
-        """Each row as an item or as the reason why not, in the file's order; to be read once.
+        """Each row as an item or as the reason why not, in the file's order; each call reads the file anew.
 
         Raises:
             CatalogueError: an id stands twice (told at the end, with the number of such rows), or the file breaks off.
@@ -74,9 +96,10 @@ class CatalogueFile:
         lines: dict[str, int] = {}
         first_pair: tuple[str, int, int] | None = None
         n_repeated = 0
+        converter = self._converter = self._new_converter()  # it counts what it leaves out
         for row in self._source.rows():
             try:
-                item = self._converter.item(row)
+                item = converter.item(row)
             except BadRow as error:
                 yield RejectedRow(row.line, str(error))
                 continue
@@ -173,13 +196,39 @@ def load_catalogue(
             items.append(row)
         else:
             rejected.append(row)
-    if rejected and (strict or not items):
-        shown = "; ".join(f"line {row.line}: {row.reason}" for row in rejected[:SHOWN_REJECTS])
-        how_many = f"{len(rejected):,} of {len(items) + len(rejected):,} rows"
-        next_step = "mend them, or load without strict to leave them out" if items else "mend them or map other columns"
-        raise CatalogueError(f"{path.name}: {how_many} cannot be used ({shown}): {next_step}")
-    notes = file.notes if items else (*file.notes, f"{path.name} has no rows: the catalogue is empty")
+    notes = _accepted(path, file, len(items), rejected, strict=strict)
     return LoadedCatalogue(tuple(items), tuple(rejected), file.mapping, notes)
+
+
+def check_catalogue(
+    path: Path, *, mapping: Path | Mapping | None = None, strict: bool = False, keep_first: bool = False
+) -> CheckedCatalogue:
+    """Read a whole catalogue without keeping it; arguments and errors are those of `load_catalogue`.
+
+    What is wrong with the file is thus said before the first item is embedded, and a large file needs little memory.
+    """
+    file = open_catalogue(path, mapping=mapping, keep_first=keep_first)
+    n_items, rejected = 0, []
+    for row in file.rows():
+        if isinstance(row, Item):
+            n_items += 1
+        else:
+            rejected.append(row)
+    return CheckedCatalogue(file, n_items, tuple(rejected), _accepted(path, file, n_items, rejected, strict=strict))
+
+
+def _accepted(
+    path: Path, file: CatalogueFile, n_items: int, rejected: Sequence[RejectedRow], *, strict: bool
+) -> tuple[str, ...]:
+    """The notes of a file that was read to its end; an error when it must be refused."""
+    if rejected and (strict or not n_items):
+        shown = "; ".join(f"line {row.line}: {row.reason}" for row in rejected[:SHOWN_REJECTS])
+        how_many = f"{len(rejected):,} of {n_items + len(rejected):,} rows"
+        next_step = (
+            "mend them, or load without strict to leave them out" if n_items else "mend them or map other columns"
+        )
+        raise CatalogueError(f"{path.name}: {how_many} cannot be used ({shown}): {next_step}")
+    return file.notes if n_items else (*file.notes, f"{path.name} has no rows: the catalogue is empty")
 
 
 def _own_kind(column: ColumnProfile) -> AttributeRuleKind:

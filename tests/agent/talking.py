@@ -10,7 +10,7 @@ from pathlib import Path
 
 from small_shop import HashingEncoder
 
-from agent.answer import Answer, Cards, Finished, Text, Update
+from agent.answer import Answer, Cards, Finished, PreferenceView, Text, Update
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
@@ -93,7 +93,23 @@ class Talk:
         )
         self.session_id = turn.answer.session_id
         self.turns.append(turn)
+        self._check(turn)
         return turn
+
+    def _check(self, turn: Turn) -> None:
+        """What holds for every turn, whatever was said."""
+        table = self.chat._shops.current("default").table
+        first, *between, _ = turn.updates
+        assert isinstance(first, Cards)
+        assert not any(isinstance(update, Cards | Finished) for update in between)
+        assert texts_of(between) == turn.reply
+        assert [item.id for item in first.answer.items] == turn.ids
+        hard = [wish for wish in turn.answer.preferences if wish.kind == "hard"]
+        for item_id in turn.ids:
+            assert all(meets(table.get(item_id), wish) for wish in hard), item_id
+        for miss in turn.answer.alternatives:
+            broken = {wish.id for wish in hard if not meets(table.get(miss.item.id), wish)}
+            assert set(miss.breaks) == broken, miss.item.id
 
     async def drop(self, *facts: Fact) -> None:
         assert self.session_id is not None
@@ -197,6 +213,26 @@ def texts_of(updates: Sequence[Update]) -> str:
 def cards_of(updates: Sequence[Update]) -> Answer:
     (cards,) = [update for update in updates if isinstance(update, Cards)]
     return cards.answer
+
+
+def meets(item: Item, wish: PreferenceView) -> bool:
+    """Whether an item meets a hard wish: by hand, on the item's own fields."""
+    own: object
+    if wish.attribute == "price":
+        own = None if item.price is None else float(item.price)
+    elif wish.attribute == "in_stock":
+        own = None if item.in_stock is None else ("yes" if item.in_stock else "no")
+    else:
+        own = item.title if wish.attribute == "title" else item.attributes.get(str(wish.attribute))
+    values = wish.value if isinstance(wish.value, list) else [wish.value]
+    if wish.op == "eq":
+        owned = own if isinstance(own, tuple) else (own,)
+        return any(value in owned for value in values) == (wish.polarity == "positive")
+    if not isinstance(own, float | int):
+        return False
+    bound = float(values[0])
+    met = {"lt": own < bound, "le": own <= bound, "gt": own > bound, "ge": own >= bound}[wish.op]
+    return met == (wish.polarity == "positive")
 
 
 def genres_of(item: Item) -> set[str]:

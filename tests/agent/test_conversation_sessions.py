@@ -65,22 +65,47 @@ async def test_system_messages_and_outer_spaces_do_not_count(talk: Talk) -> None
     assert (await talk.say("more", history=sent)).answer.session_id == first.answer.session_id
 
 
-async def test_going_back_undoes_what_came_after(talk: Talk) -> None:
+async def test_going_back_with_other_words_begins_a_conversation_of_its_own(talk: Talk) -> None:
     first = await talk.say("a comedy")
     one_turn = talk.messages()
     await talk.say("under 10 euros", history=one_turn)
-    await talk.say("not the first one", history=talk.messages())
+    before = talk.log.state("default", first.answer.session_id)
     branch = await talk.say("from the 1980s", history=one_turn)
-    assert branch.answer.session_id == first.answer.session_id
-    assert branch.wishes == {
+    assert branch.answer.session_id != first.answer.session_id
+    assert branch.wishes == {  # what was wished up to there, and nothing that came after
         ("genre", "eq", "Comedy", "positive"),
         ("year", "ge", 1980.0, "positive"),
         ("year", "le", 1989.0, "positive"),
     }
-    turns = talk.log.state("default", first.answer.session_id).turns
-    assert [(turn.number, turn.undone) for turn in turns] == [(1, False), (2, True), (3, True), (4, False)]
+    assert talk.log.state("default", first.answer.session_id) == before
     goes_on = (*one_turn, PastMessage("user", "from the 1980s"), PastMessage("assistant", branch.reply))
-    assert (await talk.say("more", history=goes_on)).answer.session_id == first.answer.session_id
+    following = await talk.say("how long is the first one?", history=goes_on)
+    assert following.answer.session_id == branch.answer.session_id
+    assert following.reply.startswith(f"{branch.titles[0]}: runtime ")
+    assert following.wishes == branch.wishes
+
+
+async def test_the_same_message_again_is_answered_again(talk: Talk) -> None:
+    first = await talk.say("a comedy")
+    one_turn = talk.messages()
+    second = await talk.say("under 10 euros", history=one_turn)
+    again = await talk.say("under 10 euros", history=one_turn)
+    assert {turn.answer.session_id for turn in talk.turns} == {first.answer.session_id}
+    assert (again.wishes, again.ids) == (second.wishes, second.ids)
+    turns = talk.log.state("default", first.answer.session_id).turns
+    assert [(turn.number, turn.undone) for turn in turns] == [(1, False), (2, True), (3, False)]
+
+
+async def test_the_same_words_of_two_customers_do_not_say_who_is_who(talk: Talk) -> None:
+    first = await talk.say("a comedy")
+    history = talk.messages()
+    talk.session_id = None
+    second = await talk.say("a comedy")
+    assert second.reply == first.reply
+    third = await talk.say("how long is the second one?", history=history)
+    assert third.answer.session_id not in (first.answer.session_id, second.answer.session_id)
+    assert third.wishes == first.wishes
+    assert third.reply.startswith(f"{first.titles[1]}: runtime ")
 
 
 async def test_a_history_of_another_key_or_user_is_not_continued(talk: Talk) -> None:
@@ -103,9 +128,13 @@ async def test_a_history_that_is_not_ours_is_read_by_rules(talk: Talk, by_title:
     assert turn.reply == "The Sting: runtime 129 min."
     assert turn.wishes == {("genre", "eq", "Comedy", "positive"), ("price", "lt", 15.0, "positive")}
     known = (*history, PastMessage("user", "how long is the second one?"), PastMessage("assistant", turn.reply))
-    following = await talk.say("from the 1970s", history=known)
+    following = await talk.say("how much is the first one?", history=known)
     assert following.answer.session_id == turn.answer.session_id
-    assert following.ids == [by_title["The Sting"].id]
+    assert following.reply == "Airplane! costs 6.50 EUR."  # their list can still be pointed at
+    known = (*known, PastMessage("user", "how much is the first one?"), PastMessage("assistant", following.reply))
+    last = await talk.say("from the 1970s", history=known)
+    assert last.answer.session_id == turn.answer.session_id
+    assert last.ids == [by_title["The Sting"].id]
 
 
 @pytest.mark.parametrize("session_id", ["", "nonsense", "s_" + "a" * 22, "\x00", "s_'; drop table turn; --"])

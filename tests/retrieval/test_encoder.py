@@ -114,7 +114,7 @@ def test_a_wish_in_other_words_finds_the_item(films: Retriever, wish: str, item_
 
 def test_hnsw_agrees_with_the_scan_on_real_vectors(films: Retriever) -> None:
     everything = np.ones(len(films.table), dtype=np.bool_)
-    for vector in films.document_vectors[::30]:
+    for vector in films.dense.vectors[::30]:
         exact = films.dense.scan(vector, k=50, allowed=everything, id_rank=films.table.id_rank)
         near = films.dense.nearest(vector, k=50, id_rank=films.table.id_rank)
         assert len(dict(exact).keys() & dict(near).keys()) >= 49

@@ -39,7 +39,7 @@ def test_a_folder_opens_to_the_same_items(tmp_path: Path) -> None:
     assert folder == tmp_path / "000001" == latest_complete(tmp_path)
     retriever = open_index(folder, encoder)
     assert list(retriever.table.items) == items
-    assert retriever.document_vectors.shape == (len(items), encoder.dim)
+    assert retriever.dense.vectors.shape == (len(items), encoder.dim)
     retriever.close()
     manifest = read_manifest(folder)
     assert (manifest.n_items, manifest.encoder, manifest.dim, manifest.source) == (14, "hashing", 64, "shop.jsonl")
@@ -61,7 +61,7 @@ def test_only_what_changed_is_embedded(tmp_path: Path) -> None:
     assert read_manifest(folder).embedded == 2
     retriever = open_index(folder, encoder)
     for row, item in enumerate(changed):
-        assert np.allclose(retriever.document_vectors[row], encoder.encode([item.document()])[0], atol=1e-6)
+        assert np.allclose(retriever.dense.vectors[row], encoder.encode([item.document()])[0], atol=1e-6)
     retriever.close()
     encoder.asked.clear()
     build_index(items, tmp_path, encoder)

@@ -41,7 +41,7 @@ def test_a_filtered_branch_equals_the_full_scan_filtered(big: Retriever, share: 
     found = big.search(text(words, filters=(one,), k=k))
 
     # The scan by hand shares no code with the branches: all cosines and all BM25 scores, sorted, then filtered.
-    cosines = np.array([float(np.vecdot(vector, big.encoder.encode([words])[0])) for vector in big.document_vectors])
+    cosines = np.array([float(np.vecdot(vector, big.encoder.encode([words])[0])) for vector in big.dense.vectors])
     words_scores = big.lexical.scores(words)
     expected: dict[str, list[int]] = {}
     for branch, scores in (("dense", cosines), ("lexical", words_scores)):
@@ -78,7 +78,7 @@ def test_fewer_matches_than_k_come_back_whole(big: Retriever) -> None:
 def test_unfiltered_search_goes_through_chroma_and_agrees_with_the_scan(big: Retriever) -> None:
     found = big.search(text("a ship on the sea", k=100))
     vector = big.encoder.encode(["a ship on the sea"])[0]
-    best = {big.table.ids[row] for row in np.argsort(-(big.document_vectors @ vector))[:100]}
+    best = {big.table.ids[row] for row in np.argsort(-(big.dense.vectors @ vector))[:100]}
     dense = {one.item_id for one in found.candidates if "dense" in one.branches}
     assert not found.degraded
     assert len(dense & best) >= 0.9 * len(dense)
@@ -126,7 +126,7 @@ def test_seeds_pull_and_push_and_never_come_back(opened: Opener) -> None:
     assert "f" not in ids(both)
     score = {one.item_id: one.branches["seeds"].score for one in liked}
     pushed = {one.item_id: one.branches["seeds"].score for one in both}
-    vectors = retriever.document_vectors
+    vectors = retriever.dense.vectors
     near_f = max(pushed, key=lambda i: float(vectors[retriever.table.row_of(i)] @ retriever.vector_of("f")))
     far_f = min(pushed, key=lambda i: float(vectors[retriever.table.row_of(i)] @ retriever.vector_of("f")))
     assert pushed[near_f] - score[near_f] < pushed[far_f] - score[far_f]

@@ -15,12 +15,14 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from agent.log.records import Feedback
 from agent.services import Services
 from retrieval.demo import SHOP_NAME
 from retrieval.errors import ChatalogueError
 from ui.cards import CARD_REASONS, Mark, MarkKind
+from ui.page.doors import PageDoors
 from ui.page.draw import THUMB_REASONS, draw_items, draw_live, draw_log, draw_top, draw_wishes
 from ui.page.history import list_earlier, open_chat, react, set_mark
 from ui.page.tab import Tab
@@ -91,6 +93,9 @@ def _mount(app: FastAPI, services: Services, *, demo: bool) -> None:
         head=f"<style>{_static('page.css')}</style>{_static('head.html')}",
         js=_static("page.js"),
     )
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)  # noqa: S101 - it is what `mount_gradio_app` has just added
+    mounted.app = PageDoors(mounted.app)
 
 
 def _static(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from agent.answer import Cards, Finished, Text, Update, Waiting
 from agent.preferences import Dropped
 from agent.services import Services, TurnRequest
-from retrieval.errors import EngineBusy, NotFound
+from retrieval.errors import NotFound
 from ui.page.draw import say_wish
 from ui.page.tab import Entry, Tab
 from ui.words import words_in
@@ -107,9 +107,7 @@ def _take(tab: Tab, entry: Entry, update: Update) -> Changed | None:
 def _fail(tab: Tab, entry: Entry, error: BaseException) -> None:
     words = words_in(tab.language)
     entry.state = "failed"
-    if isinstance(error, EngineBusy):
-        entry.problem = words("log.too_busy")
-    elif isinstance(error, NotFound):
+    if isinstance(error, NotFound):
         if tab.live is entry:
             tab.session_id = ""
         entry.problem = words("log.gone")
