@@ -34,6 +34,7 @@ from agent.log.store import EventLog
 from agent.messages import messages
 from agent.preferences import Added, Fact, Preference, fold
 from agent.presenting import answer_of, trace_of, turn_record
+from agent.querying import disliked
 from agent.replying import Replier, ReplyState
 from agent.services import PastMessage, TurnRequest
 from agent.settings import Settings
@@ -250,6 +251,7 @@ class Conversations:
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
+        wishes = _carried(fold((*before, *understanding.facts)), table)
         return Situation(
             text=turn.request.text,
             shop=turn.shop,
@@ -258,7 +260,7 @@ class Conversations:
             wishes=wishes,
             lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
-            rejected=frozenset(i for i in rejected if i in table),
+            rejected=frozenset(i for i in rejected if i in table) | disliked(wishes, turn.shop.ids_by_title),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),
             size=chat.items,
             candidates=self._settings.retrieval.candidates,

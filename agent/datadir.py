@@ -2,9 +2,10 @@
 
 <data_dir>/log.sqlite3                   the event log (unless a database URL is set)
           /index/<tenant>/000012/        immutable search indexes
-          /articles/<tenant>/000012/     the help articles that belong to index 000012
+          /articles/<tenant>/000007/     help articles; the manifest's `source` names the index they belong to
           /models/                       weights as the engines read them
           /server.lock                   held by the one server of this directory
+          /index/<tenant>/publish.lock   held while a catalogue and its articles are made and go live
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class DataDirectory:
         """The folder of a tenant's indexes."""
         return self.root / "index" / tenant
 
-    def articles(self, tenant: str, index_name: str) -> Path:
-        """The folder of the help articles that went with an index."""
-        return self.root / "articles" / tenant / index_name
+    def articles(self, tenant: str) -> Path:
+        """The folder of a tenant's indexes of help articles."""
+        return self.root / "articles" / tenant
 
     @property
     def models(self) -> Path:
@@ -60,7 +61,7 @@ class DataDirectory:
         Raises:
             DataDirectoryError: another server holds it.
         """
-        with (self.root / "server.lock").open("a+", encoding="utf-8") as file:
+        with self._server_file.open("a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -73,6 +74,44 @@ class DataDirectory:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def server_process(self) -> str | None:
+        """The process number of the server that runs on this directory ("unknown" at worst), None without one."""
+        try:
+            with self._server_file.open(encoding="utf-8") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return file.read().strip() or "unknown"
+        except OSError:  # no server ever ran here
+            pass
+        return None
+
+    @contextmanager
+    def publish_lock(self, tenant: str) -> Iterator[None]:
+        """Hold a tenant's indexes while a catalogue and its articles are made, go live and replace older ones.
+
+        Raises:
+            DataDirectoryError: another process does that, or the directory cannot be written.
+        """
+        folder = self.index(tenant)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / "publish.lock").open("a", encoding="utf-8")
+        except OSError as error:
+            raise DataDirectoryError(_reason(self.root, error)) from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise DataDirectoryError(
+                    f"Another process is indexing a catalogue in {str(folder)!r}; wait until it has ended."
+                ) from None
+            yield
+
+    @property
+    def _server_file(self) -> Path:
+        return self.root / "server.lock"
 
 
 def _reason(root: Path, error: OSError) -> str:

@@ -113,6 +113,8 @@ _COMPARE: Mapping[FilterOperator, Callable[[float, float], bool]] = {
 def _supersedes(new: Preference, old: Preference) -> bool:
     if new.id == old.id:
         return True
+    if new.kind == "soft" and old.kind == "hard":
+        return False  # "less violent" after "nothing violent" must not let violence in
     if new.attribute != old.attribute:
         return False
     if new.attribute is not None and _bound_of(new) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from agent.preferences import Preference
 from retrieval.query import Filter, Query, SeedItem, WeightedText
@@ -12,6 +12,16 @@ ATTRIBUTE_WORDS_WEIGHT = 0.5
 ACCEPTED_ATTITUDE = 1.0
 REJECTED_ATTITUDE = -1.0
 LIKED_ATTITUDE = 2.0
+
+
+def disliked(wishes: Iterable[Preference], ids_by_title: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """Items that must not come: those spoken against, and their series ("no Star Trek" means every Star Trek)."""
+    against = frozenset(str(v) for w in wishes if w.op == "like" and w.polarity == "negative" for v in w.values)
+    if not against:
+        return against
+    names = [title.split(":")[0].strip() for title, ids in ids_by_title.items() if not against.isdisjoint(ids)]
+    series = (ids for title, ids in ids_by_title.items() if any(f"{title} ".startswith(f"{name} ") for name in names))
+    return against.union(*series)
 
 
 def filters_of(wishes: Iterable[Preference]) -> tuple[Filter, ...]:

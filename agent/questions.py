@@ -29,6 +29,8 @@ MIN_SHARED = 2
 """Items that share a value on average; a value for each item (a maker, a code) makes no question either."""
 MIN_COVERED = 0.8
 """Share of the catalogue's items that must have the attribute."""
+MAX_VALUE_CHARS = 24
+"""Longer values ("Ships in 3-5 business days") are no answers to tap."""
 N_OPTIONS = 4
 TOP = 50
 """The candidates whose split counts."""
@@ -61,6 +63,17 @@ def question_for(
     said = wording.join([wording.value(attribute, option) for option in options], last="wish.or")
     text = wording.words.text("question.ask", label=label, options=said)
     return Question(attribute=attribute, text=text, options=[*options, wording.words.text("question.anyway")])
+
+
+def way_out(attributes: Sequence[str], wording: Wording) -> Question:
+    """After "nothing fits": which wish may go, the one that frees most first; each answer is a sentence to tap."""
+    words = wording.words
+    options = [words.text("question.forget", label=words.label(name)) for name in dict.fromkeys(attributes)]
+    return Question(
+        attribute=attributes[0] if attributes else "",
+        text=words.text("question.way_out"),
+        options=[*options[: N_OPTIONS - 1], words.text("question.start_over")],
+    )
 
 
 def _askable(shape: AttributeShape, n_items: int) -> bool:

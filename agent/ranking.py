@@ -23,6 +23,7 @@ WEIGHTS: Mapping[str, float] = {
     "retrieval": 1.0,  # fused rank score against the best candidate's
     "soft_wishes": 0.9,  # share of positive soft wishes on attributes that the item meets
     "avoided": -1.2,  # share of negative soft wishes that it runs into
+    "likeness": 0.5,  # cosine to the items that the customer named as liked
     "popularity": 0.25,  # log popularity against the catalogue's maximum
     "out_of_stock": -100.0,  # larger than every other difference: out of stock comes last
 }

@@ -14,7 +14,7 @@ from rapidfuzz.fuzz import token_set_ratio
 from agent.answer import Blocking, NoMatch
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
-from agent.questions import question_for
+from agent.questions import question_for, way_out
 from agent.ranking import RankingOptions, Slate, WishMasks, rank
 from agent.turn import NearMiss, Outcome, Situation
 from retrieval.text import tokens
@@ -93,7 +93,7 @@ def recommend(view: Situation) -> Outcome:
         question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
     return Outcome(
         "ask" if question else "recommend",
-        opening=_opening(view, n_matching),
+        opening=_opening(view, n_matching) + _unmet(view, slate),
         closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
@@ -102,6 +102,15 @@ def recommend(view: Situation) -> Outcome:
         degraded=searched.degraded,
         timings=searched.timings,
     )
+
+
+def _unmet(view: Situation, slate: Slate) -> str:
+    """Soft wishes that nothing in the list meets are named: cards show it, but a client may have the text alone."""
+    soft = [wish for wish in view.wishes if wish.kind == "soft" and wish.polarity == "positive"]
+    masks = WishMasks.of(soft, view.shop.table)
+    rows = [view.shop.table.row_of(entry.item.id) for entry in slate.entries]
+    unmet = [wish for wish in masks.wishes if not any(masks.meets(row, wish) for row in rows)]
+    return " " + view.wording.words.text("reply.unmet", wishes=view.wording.wishes(unmet)) if unmet else ""
 
 
 def more(view: Situation) -> Outcome:
@@ -137,12 +146,15 @@ def no_match(view: Situation) -> Outcome:
     if not helpful:
         lines.append(words.text("reply.no_match_conflict"))
     near, searched = _near_misses(view, hard, helpful)
+    question = way_out([str(by_id[entry.preference_id].attribute) for entry in helpful], view.wording)
     if near:
         lines.append(words.text("reply.no_match_near"))
     return Outcome(
-        "answer",
+        "ask",
         opening=" ".join(lines),
+        closing=question.text,
         near=near,
+        question=question,
         no_match=NoMatch(kind="filtered_out", said=view.wording.wishes(hard), blocking=blocking),
         focus=tuple(miss.entry.item.id for miss in near),
         timings=searched.timings if searched else {},
@@ -173,8 +185,9 @@ def _not_carried(view: Situation) -> Outcome:
     """A name or value that the catalogue lacks: said plainly, with titles near it offered as different ones."""
     words, said = view.wording.words, view.understanding.said
     searched = search_and_rank(view, (), extra_text=said, explore=False)
+    masks = WishMasks.of([wish for wish in view.lasting if wish.as_filter() is not None], view.shop.table)
     near = tuple(
-        NearMiss(entry, ())
+        NearMiss(entry, masks.broken(view.shop.table.row_of(entry.item.id)))
         for entry in searched.slate.considered
         if token_set_ratio(_telling(said), _telling(entry.item.title)) >= NEAR_TITLE
     )[:NEAR_MISSES]

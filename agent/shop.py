@@ -46,13 +46,15 @@ class Shop:
         return self.retriever.table
 
 
-def open_shop(folder: Path, encoder: Encoder, articles: HelpArticles | None, name: str = "") -> Shop:
-    """Open the index in `folder` (seconds for tens of thousands of items).
+def open_shop(
+    folder: Path, encoder: Encoder, articles: HelpArticles | None, name: str = "", *, exact_only: bool = False
+) -> Shop:
+    """Open the index in `folder` (seconds for tens of thousands of items); `exact_only` as in `open_index`.
 
     Raises:
         IndexUnavailable: the folder has no complete index, or one made with another encoder.
     """
-    retriever = open_index(folder, encoder)
+    retriever = open_index(folder, encoder, exact_only=exact_only)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
     rules = Rules(lexicon, retriever.table.get)
     return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), articles, name)

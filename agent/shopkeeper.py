@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
 
 import structlog
 
 from agent.datadir import DataDirectory
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
-from agent.support.articles import HelpArticles
+from agent.support.articles import HelpArticles, articles_of
 from retrieval.encoder import Encoder
 from retrieval.errors import ChatalogueError, IndexUnavailable
-from retrieval.index import latest_complete, read_manifest
+from retrieval.index import read_manifest
 
 POLL_SECONDS = 2.0
 CLOSE_AFTER_SECONDS = 120.0
@@ -30,13 +29,25 @@ log = structlog.get_logger(__name__)
 
 
 class ShopKeeper:
-    """The open shops of one process. Only this process opens the index folders' Chroma stores."""
+    """The open shops of one process.
 
-    def __init__(self, data: DataDirectory, events: EventLog, encoder: Encoder, demo_name: str = "") -> None:
+    The Chroma stores of live indexes belong to the server's process; in any other one `exact_only` leaves them alone.
+    """
+
+    def __init__(
+        self,
+        data: DataDirectory,
+        events: EventLog,
+        encoder: Encoder,
+        demo_name: str = "",
+        *,
+        exact_only: bool = False,
+    ) -> None:
         self._data = data
         self._events = events
         self._encoder = encoder
         self._demo_name = demo_name
+        self._exact_only = exact_only
         self._shops: dict[str, Shop] = {}
         self._problems: dict[str, str] = {}
 
@@ -76,10 +87,17 @@ class ShopKeeper:
 
     def _open(self, tenant: str, name: str) -> Shop:
         folder = self._data.index(tenant) / name
-        articles_folder: Path | None = latest_complete(self._data.articles(tenant, name))
-        articles = HelpArticles.open(articles_folder, self._encoder) if articles_folder else None
         shop_name = self._demo_name if read_manifest(folder).source == DEMO_SOURCE else ""
-        return open_shop(folder, self._encoder, articles, shop_name)
+        articles_folder = articles_of(name, self._data.articles(tenant))
+        articles = None
+        if articles_folder is not None:
+            articles = HelpArticles.open(articles_folder, self._encoder, exact_only=self._exact_only)
+        try:
+            return open_shop(folder, self._encoder, articles, shop_name, exact_only=self._exact_only)
+        except BaseException:
+            if articles is not None:
+                articles.close()
+            raise
 
     async def watch(self, tenant: str) -> None:
         """Refresh for ever; run as a task of the server."""
@@ -88,6 +106,8 @@ class ShopKeeper:
                 await asyncio.to_thread(self.refresh, tenant)
             except ChatalogueError as error:  # the database is away: keep serving what is open
                 log.error("live_index_unknown", tenant=tenant, reason=str(error))
+            except Exception:  # whatever it was: a server that stopped looking would never move over again
+                log.exception("live_index_not_watched", tenant=tenant)
             await asyncio.sleep(POLL_SECONDS)
 
 

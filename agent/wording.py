@@ -107,7 +107,7 @@ class Wording:
         if said:
             return self.words.text("why.matches", wishes=self.join(said[:MAX_WISHES_SAID]))
         liked = [wish for wish in wishes if wish.op == "like" and wish.polarity == "positive"]
-        if liked:
+        if liked and entry.features.get("likeness", 0.0) >= ALIKE:
             return self.words.text("why.like", title=self.title_of(str(liked[-1].values[0])))
         if any(wish.op == "about" for wish in wishes):
             return self.words.text("why.words")
@@ -164,6 +164,8 @@ def in_minutes(attribute: str) -> bool:
     return attribute.endswith("_min") and any(word in attribute for word in ("runtime", "duration", "length", "time"))
 
 
+ALIKE = 0.35
+"""Cosine of two descriptions from which an item is called close to a liked one."""
 POPULAR = 0.7
 """Log popularity, against the catalogue's maximum, from which an item is called popular."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ from retrieval.errors import ModelUnavailable
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
+
+log = logging.getLogger(__name__)
 
 FloatArray: TypeAlias = NDArray[np.float32]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -153,12 +156,14 @@ def _load(model: str, dtype: Dtype) -> _Loaded:
     cores = _cores()
     if torch.get_num_threads() > cores:  # in a container torch counts the host's cores
         torch.set_num_threads(cores)
+    here = Path(source).is_dir()
+    why_not_fetched = "" if here else _unreachable(source)
     try:
-        with _no_progress_bar():
-            loaded = SentenceTransformer(source, local_files_only=Path(source).is_dir() or not _must_be_fetched(source))
+        with _no_progress_bar():  # what cannot be fetched may lie on this disk already
+            loaded = SentenceTransformer(source, local_files_only=here or bool(why_not_fetched))
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
         raise ModelUnavailable(
-            f"The embedding model {model!r} cannot be loaded ({_first_line(exc)}): set {SETTING} to "
+            f"The embedding model {model!r} cannot be loaded ({why_not_fetched or _first_line(exc)}): set {SETTING} to "
             f"a sentence-transformers folder, a hub id that can be reached, or {DEFAULT_MODEL!r}."
         ) from exc
     loaded.eval()
@@ -172,21 +177,16 @@ def _load(model: str, dtype: Dtype) -> _Loaded:
     return _Loaded(loaded, f"{Path(model).name}@{fingerprint}{_DTYPE_MARK}{chosen}", dim)
 
 
-def _must_be_fetched(hub_id: str) -> bool:
-    """Whether a hub id is not on this disk; then the hub is asked once, because loading asks with minutes of retries.
-
-    Raises:
-        OSError: the hub cannot be reached, or does not know the id.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+def _unreachable(hub_id: str) -> str:
+    """Why the hub does not give this model, "" when it does: asked once, because loading asks for minutes."""
+    from huggingface_hub import HfApi
 
     try:
-        snapshot_download(hub_id, local_files_only=True)
-    except LocalEntryNotFoundError:
         HfApi().model_info(hub_id, timeout=HUB_SECONDS)
-        return True
-    return False
+    except Exception as exc:  # noqa: BLE001 - errors of whatever HTTP library the hub's client uses
+        log.info("the model hub does not give %s: %s", hub_id, exc)
+        return _first_line(exc)
+    return ""
 
 
 @contextmanager

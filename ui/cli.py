@@ -11,6 +11,7 @@ Only light imports here: `chatalogue --help` answers at once; each command impor
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -47,14 +48,25 @@ def main() -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except ModuleNotFoundError as error:
-        typer.secho(
-            f"chatalogue: the package {error.name!r} is missing; install with `pip install 'chatalogue[serve]'`.",
-            err=True,
-            fg=typer.colors.RED,
-        )
+    except ImportError as error:
+        said = foreign_package()
+        if not said and not isinstance(error, ModuleNotFoundError):
+            raise
+        said = said or f"the package {error.name!r} is missing; install with `pip install 'chatalogue[serve]'`."
+        typer.secho(f"chatalogue: {said}", err=True, fg=typer.colors.RED)
         sys.exit(1)
     sys.exit(0)
+
+
+def foreign_package() -> str:
+    """A sentence when another distribution's `agent` or `retrieval` hides ours, else ""; imports neither."""
+    here = Path(__file__).resolve().parent.parent
+    for name in ("agent", "retrieval"):
+        spec = find_spec(name)
+        found = spec.origin if spec is not None else None
+        if found is None or Path(found).resolve() != here / name / "__init__.py":
+            return f"Another package named {name!r} ({found}) hides ours; use an environment of its own."
+    return ""
 
 
 @app.command()

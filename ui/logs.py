@@ -37,7 +37,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
         )
     )
@@ -55,11 +55,11 @@ def configure_logs(level: int = logging.INFO) -> None:
 def _renderers() -> list[structlog.typing.Processor]:
     if sys.stderr.isatty():
         return [structlog.dev.ConsoleRenderer()]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
 def _take_over_uvicorn() -> None:
-    """Its loggers speak through ours. Its own set-up (`uvicorn.Config(log_config=...)`) would undo that."""
+    """Its loggers speak through ours; whoever serves gives `uvicorn.Config(log_config=None)`, else it undoes this."""
     for name in _UVICORN:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -15,7 +15,7 @@ import numpy as np
 
 from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import CatalogueError
-from retrieval.index import Progress, build_index, open_index
+from retrieval.index import Progress, build_index, open_index, with_source
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
 from retrieval.search import Retriever
@@ -59,9 +59,9 @@ class HelpArticles:
         self._encoder = encoder
 
     @classmethod
-    def open(cls, folder: Path, encoder: Encoder) -> HelpArticles:
-        """Open an index made by `index_articles`."""
-        return cls(open_index(folder, encoder), encoder)
+    def open(cls, folder: Path, encoder: Encoder, *, exact_only: bool = False) -> HelpArticles:
+        """Open an index made by `index_articles`; `exact_only` as in `open_index`."""
+        return cls(open_index(folder, encoder, exact_only=exact_only), encoder)
 
     def close(self) -> None:
         """Give the index back; nothing may ask afterwards."""
@@ -143,6 +143,20 @@ def _plain_markdown(text: str) -> str:
     return " ".join(re.sub(r"[*_`]{1,3}", "", text).split())
 
 
-def index_articles(folder: Path, root: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
-    """Index the articles of `folder` below `root`; the new index folder."""
-    return build_index(read_articles(folder), root, encoder, progress=progress, source=str(folder))
+def index_articles(
+    folder: Path, root: Path, encoder: Encoder, progress: Progress | None = None, *, belongs_to: str = ""
+) -> Path:
+    """Index the articles of `folder` below `root`; the new index folder.
+
+    `belongs_to` names the catalogue's index; `articles_of` finds the articles by it again. Only sections that the
+    newest articles below `root` do not have are embedded.
+
+    Raises:
+        CatalogueError: as `read_articles`; else as `build_index`.
+    """
+    return build_index(read_articles(folder), root, encoder, progress=progress, source=belongs_to)
+
+
+def articles_of(index_name: str, root: Path) -> Path | None:
+    """The folder of the articles below `root` that went with an index, None where it has none."""
+    return with_source(root, index_name)

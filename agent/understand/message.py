@@ -175,6 +175,25 @@ def _around(spans: list[tuple[int, int]], position: int) -> tuple[int, int]:
     return spans[-1]
 
 
+def part_around(message: Message, position: int) -> tuple[int, int]:
+    """The part of a sentence around `position`: "..., and can I return it?" is a part of its own."""
+    start, end = message.sentence(position)
+    before = list(
+        re.finditer(
+            r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)"
+            r"|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])",
+            message.low[start:position],
+        )
+    )
+    if before:
+        start += before[-1].end()
+    while start < position and message.low[start] in " ,":
+        start += 1
+    if end < len(message.low) and message.low[end] in "?!.":
+        end += 1
+    return start, end
+
+
 def unaccented(text: str) -> str:
     """Letters only, for comparing identifiers: no case, no accents, no signs."""
     return "".join(char for char in unicodedata.normalize("NFKD", text).casefold() if char.isalnum())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agent.preferences import Dropped
 from agent.understand import intents
@@ -17,10 +16,11 @@ from agent.understand.corrections import replace_old, take_back
 from agent.understand.critique import compared_number, critiques
 from agent.understand.entities import Mention, mentions
 from agent.understand.lexicon import Lexicon
-from agent.understand.message import Message, words_of
-from agent.understand.negation import Stances, tells
+from agent.understand.message import Message, part_around, words_of
+from agent.understand.negation import Stances
 from agent.understand.numbers import NumberReader
 from agent.understand.references import ItemOf, Reference, References, asked_like
+from agent.understand.superlatives import Superlative, read_superlative
 from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.understand.unknown import unknown_name
 from agent.understand.values import title_wishes, value_wishes
@@ -72,14 +72,6 @@ def _forgiving(item_of: Callable[[str], Item]) -> ItemOf:
     return find
 
 
-@dataclass(frozen=True, slots=True)
-class _Superlative:
-    attribute: str
-    descending: bool
-    start: int
-    end: int
-
-
 class _Pass:
     """One message on its way through the steps of `read`."""
 
@@ -92,7 +84,7 @@ class _Pass:
         self.references: list[Reference] = []
         self.found: list[Mention] = []
         self.support_text: str | None = None
-        self.superlative: _Superlative | None = None
+        self.superlative: Superlative | None = None
         self.answered = False
         self.missed = ""
 
@@ -151,7 +143,7 @@ class _Pass:
         self._read_answer()
         take_back(message, context, lexicon, reading)
         self._read_support()
-        self._read_superlative()
+        self.superlative = read_superlative(message, lexicon)
         reading.add(*about_wishes(message, lexicon, Stances(message)))
         self.found = [mention for mention in mentions(message, lexicon, message.free) if self._counts(mention)]
         for mention in self.found:
@@ -249,7 +241,7 @@ class _Pass:
         message = self.message
         spans = []
         for match in intents.SUPPORT.finditer(message.low):
-            start, end = _part(message, match.start())
+            start, end = part_around(message, match.start())
             if any(match.start() >= r.start and match.end() <= r.end for r in self.references):
                 continue
             if not intents.NOT_SUPPORT.search(message.low[start : match.end()]):
@@ -258,36 +250,6 @@ class _Pass:
             self.support_text = " ".join(dict.fromkeys(message.quote(*span) for span in spans))[:MAX_SUPPORT_CHARS]
             for span in spans:
                 message.take(*span)
-
-    def _read_superlative(self) -> None:
-        attributes = self.lexicon.attributes
-        low = self.message.low
-        for role, descending, pattern in intents.SUPERLATIVES:
-            match = pattern.search(low)
-            attribute = attributes.of(role)  # type: ignore[arg-type]  # the table holds roles only
-            if role in ("popularity", "rating") and attribute is None and "popularity" in self.lexicon.numbers:
-                attribute = "popularity"
-            if match and attribute and self.message.free(*match.span()) and not self._told(match.start()):
-                self.superlative = _Superlative(attribute, descending, *match.span())
-                self.message.take(*match.span())
-                return
-        for match in intents.SUPERLATIVE_OF.finditer(low):
-            names = [
-                name for start, _, name in attributes.named(match["what"]) if name in attributes.numbers and start == 0
-            ]
-            if names and self.message.free(*match.span()):
-                high = match["how"] in ("most", "highest", "greatest", "maximum")
-                self.superlative = _Superlative(names[0], high, *match.span())
-                self.message.take(*match.span())
-                return
-
-    def _told(self, place: int) -> bool:
-        """Whether it is told: "my latest film was ...", a superlative that asks for nothing."""
-        mine = re.match(
-            r"[\w -]{0,25}\b(?:i|we)(?:'ve| have)? (?:saw|seen|watch|bought|read)", self.message.low[place:]
-        )
-        owned = re.search(r"\b(?:my|his|her|their)\s+$", self.message.left(place))
-        return bool(mine or owned) or tells(self.message, place)
 
     # -- what it is for ------------------------------------------------------------------------
 
@@ -483,22 +445,3 @@ class _Pass:
             r"\b(?:recommend|suggest|show|watch|film|movie|something)", self.message.low
         )
         return self._result("recommend" if asks or self.message.language == "zh" else "empty")
-
-
-def _part(message: Message, position: int) -> tuple[int, int]:
-    """The part of a sentence around `position`: "..., and can I return it?" is a part of its own."""
-    start, end = message.sentence(position)
-    before = list(
-        re.finditer(
-            r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)"
-            r"|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])",
-            message.low[start:position],
-        )
-    )
-    if before:
-        start += before[-1].end()
-    while start < position and message.low[start] in " ,":
-        start += 1
-    if end < len(message.low) and message.low[end] in "?!.":
-        end += 1
-    return start, end

@@ -236,12 +236,15 @@ async def test_more_never_repeats_and_ends(talk: Talk, film_shop: Shop) -> None:
     assert turn.reply == "That was all: nothing else fits your wishes (Crime)."
 
 
-async def test_near_misses_can_be_pointed_at_even_after_undo(talk: Talk, film_shop: Shop) -> None:
-    await talk.say("a musical from the 1990s")
+async def test_near_misses_can_be_pointed_at_even_after_undo(talk: Talk) -> None:
+    before = await talk.say("a musical from the 1990s under 7 euros")
+    (price,) = [wish.id for wish in before.answer.preferences if wish.attribute == "price"]
+    await talk.drop(Dropped(1, "", preference_ids=(price,)))
     await talk.say("thanks")
     turn = await talk.say("undo")
     first = turn.answer.alternatives[0].item
     assert turn.answer.alternatives[0].breaks
+    assert first.id != before.answer.alternatives[0].item.id
     asked = await talk.say("how long is the first one?")
     assert asked.reply.startswith(f"{first.title}: runtime ")
     rejected = await talk.say("not the first one")
@@ -401,3 +404,16 @@ async def test_start_over_forgets_the_wishes(talk: Talk) -> None:
     await talk.say("a comedy under 10 euros")
     assert (await talk.say("start over")).wishes == set()
     assert (await talk.say("a horror film")).wishes == {("genre", "eq", "Horror", "positive")}
+
+
+async def test_a_title_near_an_unknown_one_says_what_it_breaks(talk: Talk) -> None:
+    first = await talk.say("a comedy")
+    turn = await talk.say("do you have Alien Resurrection?")
+    assert turn.answer.no_match is not None
+    assert (turn.answer.no_match.kind, turn.answer.no_match.said) == ("unknown", "Alien Resurrection")
+    (near,) = turn.answer.alternatives
+    assert near.item.title == "Alien"
+    assert near.breaks == [first.answer.preferences[0].id]
+    assert turn.wishes == first.wishes
+    asked = await talk.say("how long is the first one?")
+    assert asked.reply.startswith(f"{near.item.title}: runtime ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ from agent import health
 from agent.datadir import DataDirectory
 from agent.health import PartsHealth
 from agent.llm.off import NoEngine
-from agent.llm.protocol import Chunk, EngineState
+from agent.llm.protocol import Chunk, EngineState, EngineStatus, Limits, Prompt
 from agent.log.store import EventLog
 from agent.services import PartHealth
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
-from retrieval.errors import DataDirectoryError, EngineError
+from retrieval.errors import DataDirectoryError, EngineBusy, EngineError
 
 ONE_TOKEN = Chunk(finish="length", prompt_tokens=9, completion_tokens=1)
 NO_TOKEN = Chunk(finish="timeout", prompt_tokens=9)
@@ -107,3 +107,74 @@ async def test_no_index_and_no_database(log: EventLog, tmp_path: Path, monkeypat
     assert (index.state, "being opened" in index.detail) == ("failed", True)
     assert (database.state, database.detail) == ("failed", "The database is gone.")
     assert engine.state == "ok"
+
+
+class BusyEngine(ScriptedEngine):
+    """Refuses every call; `depths` is how many wait, look by look."""
+
+    def __init__(self, *depths: int) -> None:
+        super().__init__()
+        self.depths = list(depths)
+
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+        self.prompts.append(prompt)
+        raise EngineBusy("16 questions wait.")
+        yield Chunk()
+
+    def status(self) -> EngineStatus:
+        return EngineStatus("ready", "busy", queued=self.depths.pop(0) if len(self.depths) > 1 else self.depths[0])
+
+
+async def test_a_queue_that_moves_is_alive(keeper: ShopKeeper, log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "POLL_SECONDS", 0.001)
+    assert (await engine_part(keeper, log, BusyEngine(16, 16, 16, 15))).state == "ok"
+    moving = ScriptedEngine(Chunk(ahead=3), Chunk(ahead=2), EngineError("never reached"))
+    assert (await engine_part(keeper, log, moving)).state == "ok"
+    assert moving.closed == 1  # the probe has left the queue
+
+
+async def test_a_queue_that_stands_still_is_alive_only_when_a_token_came_lately(
+    keeper: ShopKeeper, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(health, "PROOF_SECONDS", 0.0)
+    part = await engine_part(keeper, log, BusyEngine(16))
+    assert (part.state, "not moved" in part.detail) == ("failed", True)
+    engine = ScriptedEngine(ONE_TOKEN)
+    parts = PartsHealth("default", keeper, log, engine)
+    assert (await parts.check(prove_token=True))[2].state == "ok"
+    engine.stream = waiting_for_ever  # type: ignore[method-assign]
+    assert (await parts.check(prove_token=True))[2].state == "ok"
+    monkeypatch.setattr(health, "RECENT_SECONDS", 0.0)
+    assert (await parts.check(prove_token=True))[2].state == "failed"
+
+
+async def waiting_for_ever(prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    yield Chunk(ahead=1)
+    await asyncio.Event().wait()
+
+
+async def test_one_probe_answers_all_who_ask(
+    keeper: ShopKeeper, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    engine = ScriptedEngine(ONE_TOKEN, gate=gate)
+    parts = PartsHealth("default", keeper, log, engine)
+    asking = [asyncio.create_task(parts.check(prove_token=True)) for _ in range(5)]
+    while not engine.prompts:
+        await asyncio.sleep(0.001)
+    asking[0].cancel()  # whoever goes away takes the probe from nobody
+    await asyncio.sleep(0.05)
+    gate.set()
+    assert [(await one)[2].state for one in asking[1:]] == ["ok"] * 4
+    assert (await parts.check(prove_token=True))[2].state == "ok"
+    assert len(engine.prompts) == 1
+    monkeypatch.setattr(health, "PROOF_SECONDS", 0.0)
+    await parts.check(prove_token=True)
+    assert len(engine.prompts) == 2
+
+
+async def test_the_call_is_closed_before_the_answer(keeper: ShopKeeper, log: EventLog) -> None:
+    engine = ScriptedEngine(ONE_TOKEN, Chunk("more"), EngineError("never reached"))
+    await engine_part(keeper, log, engine)
+    assert engine.closed == 1

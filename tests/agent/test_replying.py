@@ -22,7 +22,7 @@ from retrieval.loading import load_catalogue
 from retrieval.table import ItemTable
 
 LIMITS = Limits(max_tokens=60, seconds=5.0)
-GOOD = " follows the crew of the space tug Nostromo, who investigate an abandoned ship."
+GOOD = " The crew of the space tug Nostromo investigate an abandoned ship on an unknown world."
 BAD = " won an Oscar for its deadly creature."
 
 
@@ -91,7 +91,7 @@ OWN = (
 
 async def test_a_checked_sentence_is_shown_between_list_and_closing(film_table: ItemTable, alien: Item) -> None:
     updates, state = await run(film_table, alien, ScriptedEngine(*letters(GOOD), END))
-    assert texts(updates) == [OPENING, f"\n\nAlien{GOOD}", "\n\nAnything else?"]
+    assert texts(updates) == [OPENING, f"\n\nAlien:{GOOD}", "\n\nAnything else?"]
     assert state.text == "".join(texts(updates))
     assert state.refused == []
     assert not state.degraded
@@ -110,7 +110,7 @@ async def test_nothing_of_a_sentence_goes_out_before_it_is_whole(film_table: Ite
     state = ReplyState()
     async for update in replier(film_table, engine).reply(pitched(alien), (), state):
         if isinstance(update, Text) and "Nostromo" in update.delta:
-            assert update.delta.rstrip().endswith("ship.")
+            assert update.delta.rstrip().endswith("world.")
             assert 3 * engine.given >= len(GOOD)
 
 
@@ -118,8 +118,16 @@ async def test_nothing_of_a_refused_sentence_is_ever_shown(film_table: ItemTable
     updates, state = await run(film_table, alien, ScriptedEngine(*letters(BAD), END))
     assert not any("Oscar" in text or "won" in text for text in texts(updates))
     assert texts(updates)[1] == f"\n\n{OWN}"
-    assert [sentence for sentence, _ in state.refused] == [f"Alien{BAD}"]
+    assert [sentence for sentence, _ in state.refused] == [f"Alien:{BAD}"]
     assert not state.degraded  # the model is there; it was only wrong
+
+
+async def test_backed_words_in_another_order_are_refused(film_table: ItemTable, alien: Item) -> None:
+    """All of these words stand in the item's text; together they are false."""
+    turned = " The ship investigate an abandoned crew on an unknown world, and a deadly space tug gets loose aboard."
+    updates, state = await run(film_table, alien, ScriptedEngine(*letters(turned), END))
+    assert texts(updates)[1] == f"\n\n{OWN}"
+    assert "left out" in state.refused[0][1]
 
 
 async def test_no_more_sentences_than_wanted_and_the_model_is_stopped(film_table: ItemTable, alien: Item) -> None:

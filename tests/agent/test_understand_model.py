@@ -82,6 +82,7 @@ async def test_what_the_rules_know_is_not_proposed_twice_and_ids_are_unique(film
     [
         NONE,
         Filled("want mood: da", complete=False),
+        Filled("want mood: dark", complete=False),
         Filled("", complete=True),
         Filled("I like it dark.", complete=True),
     ],

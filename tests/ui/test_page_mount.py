@@ -142,6 +142,30 @@ class TestServing:
         first.say("funny")
         assert "Playtime" not in open_browser(address).page.text + open_browser(address).http.get("/config").text
 
+    def test_no_uploads_and_no_doors_that_the_page_does_not_use(self, open_browser: Opener, address: str) -> None:
+        http = open_browser(address).http
+        file = {"files": ("big.bin", b"x" * 1000)}
+        read = (f"file={__file__}", "file/etc/passwd", "proxy=http://localhost", "token", "user", "call/x/y")
+        read += ("upload_progress?upload_id=1", "stream/a/0/1/playlist.m3u8", "custom_component/1/client/x/y")
+        written = ("component_server", "call/x", "run/x", "api/x", "process_recording", "stream/x", "login")
+        for prefix in ("", "/gradio_api"):
+            assert http.post(f"{prefix}/upload", files=file).status_code == 404
+            for closed in read:
+                assert http.get(f"{prefix}/{closed}").status_code == 404, closed
+            for closed in written:
+                assert http.post(f"{prefix}/{closed}", json={}).status_code == 404, closed
+        for closed in ("monitoring", "monitoring/summary", "gradio_api/upload/", "gradio_api/openapi.json", "docs"):
+            assert http.get(f"/{closed}").status_code == 404, closed
+        assert http.put("/config").status_code == 404
+        # Everything that the page in the browser asks for is answered.
+        assert http.get("/gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+        for wanted in ("theme.css", "gradio_api/startup-events"):
+            assert http.get(f"/{wanted}").status_code == 200, wanted
+        page = http.get("/").text
+        for asset in set(re.findall(r'(?:src|href)="\.?(/(?:assets|static)/[^"]+)"', page)):
+            assert http.get(asset).status_code == 200, asset
+        assert http.head("/").status_code == 200
+
 
 class TestChat:
     def test_a_turn_is_drawn_as_it_comes(self, open_browser: Opener, address: str) -> None:

@@ -4,11 +4,10 @@ import asyncio
 import logging
 
 import pytest
-from page_doubles import HOSTILE, Reply, ScriptedChat
+from page_doubles import HOSTILE, ScriptedChat
 
 from agent.preferences import Dropped
 from agent.services import Services
-from retrieval.errors import EngineBusy
 from ui.cards import Mark
 from ui.page.draw import draw_items, draw_live, draw_log, draw_wishes
 from ui.page.history import list_earlier, open_chat, set_mark
@@ -109,11 +108,6 @@ class TestFailure:
         assert words_in("en")("log.failed") in html
         await say(services, tab, "funny")
         assert tab.entries[-1].state == "done"
-
-    async def test_a_full_queue_says_to_try_again(self, services: Services, chat: ScriptedChat, tab: Tab) -> None:
-        chat.script = lambda request: Reply(error=EngineBusy("full"))
-        await say(services, tab, "funny")
-        assert tab.entries[0].problem == words_in("en")("log.too_busy")
 
     async def test_a_lost_chat_is_begun_anew(self, services: Services, chat: ScriptedChat, tab: Tab) -> None:
         tab.session_id = "s_0000000000000000000000"

@@ -7,17 +7,26 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.console import Console
 
-from agent.settings import LoadedSettings, Settings, load_settings
 from retrieval.errors import ChatalogueError
+from ui.cli import foreign_package
 from ui.commands.output import print_result
+
+if TYPE_CHECKING:  # at run time only once it is known that `agent` is ours
+    from agent.settings import LoadedSettings, Settings
+
+CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
+"""The versions that were tested together; not there where a wheel is installed."""
+SHOWN_VERSIONS = 5
 
 FREE_GIB = 2.0
 """Less free space than this is worth a warning: an index is built beside the old one."""
@@ -53,7 +62,14 @@ def run(as_json: bool, config: Path | None) -> None:
 def examine(config: Path | None) -> Iterator[Finding]:
     """All checks, cheap ones first; settings that cannot be read end the list."""
     yield _python()
+    if said := foreign_package():
+        yield Finding("packages", "problem", said)
+        return
+    from agent.settings import load_settings
+
     yield _packages()
+    yield _versions()
+    yield _compiler()
     try:
         loaded = load_settings(config)
     except ChatalogueError as error:
@@ -77,12 +93,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Ours must be ours, and the traps of this stack must not be there (a torchvision of another build)."""
-    package = import_module("agent")
-    if not hasattr(package, "__path__") or not (Path(package.__path__[0]) / "conversation.py").exists():
-        return Finding(
-            "packages", "problem", "Another package named 'agent' hides ours; use an environment of its own."
-        )
+    """All must be there, and the traps of this stack must not (a torchvision of another build)."""
     missing = [name for name in ("torch", "transformers", "chromadb", "gradio", "peft") if not _importable(name)]
     if missing:
         return Finding("packages", "problem", f"{', '.join(missing)} missing; run `make serve` or install the extra.")
@@ -96,9 +107,35 @@ def _packages() -> Finding:
 
 
 def _importable(name: str) -> bool:
-    from importlib.util import find_spec
-
     return find_spec(name) is not None
+
+
+def _versions() -> Finding:
+    """What is installed in another version than the one that was tested; what is not installed is no finding."""
+    if not CONSTRAINTS.is_file():
+        return Finding("versions", "ok", "no constraints.txt to compare with.")
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    pins = [line.strip().split("==") for line in lines if "==" in line and not line.startswith("#")]
+    others = []
+    for name, wanted in pins:
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            continue
+        if installed.partition("+")[0] != wanted.partition("+")[0]:
+            others.append(f"{name} {installed} (tested: {wanted})")
+    if not others:
+        return Finding("versions", "ok", "as in constraints.txt.")
+    more = f" and {len(others) - SHOWN_VERSIONS} more" if len(others) > SHOWN_VERSIONS else ""
+    detail = f"{', '.join(others[:SHOWN_VERSIONS])}{more}; install with `pip install -c constraints.txt`."
+    return Finding("versions", "warning", detail)
+
+
+def _compiler() -> Finding:
+    if any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        return Finding("compiler", "ok", "there is one.")
+    detail = "There is no C compiler (cc), which some packages need to install; on Debian `apt-get install gcc`."
+    return Finding("compiler", "warning", detail)
 
 
 def _settings(loaded: LoadedSettings) -> Finding:
@@ -117,8 +154,13 @@ def _disk(settings: Settings) -> tuple[Level, str]:
 
 
 def _address(settings: Settings) -> tuple[Level, str]:
+    from agent.datadir import DataDirectory
     from ui.serve import check_address
 
+    process = DataDirectory(settings.data_dir).server_process()
+    if process is not None:
+        check_address(settings.server.model_copy(update={"port": 0}))  # its own port is in use, by right
+        return "ok", f"a server is running on this data directory (process {process})."
     check_address(settings.server)
     return "ok", f"{settings.server.host}:{settings.server.port} is free."
 
@@ -135,6 +177,27 @@ def _database(settings: Settings) -> tuple[Level, str]:
     if live is None:
         return "ok", "can be written; no catalogue yet, `serve` will build the demo shop."
     return "ok", f"can be written; index {live} is live."
+
+
+def _catalogue(settings: Settings) -> tuple[Level, str]:
+    """Open the live index as a server would: with Chroma, unless a server holds it."""
+    from agent.datadir import DataDirectory
+    from ui.wiring import make_parts
+
+    data = DataDirectory(settings.data_dir)
+    with ExitStack() as stack:
+        running = data.server_process() is not None
+        if not running:
+            stack.enter_context(data.server_lock())
+        parts = make_parts(settings, exact_only=running)
+        stack.callback(parts.log.close)
+        if parts.log.live_index(settings.tenant) is None:
+            return "ok", "none yet; `serve` will build the demo shop."
+        parts.shops.refresh(settings.tenant)
+        shop = parts.shops.current(settings.tenant)
+        stack.callback(shop.close)
+        articles = "no help articles" if shop.articles is None else "help articles"
+        return "ok", f"index {shop.index_name} opens: {len(shop.table)} items, {articles}."
 
 
 def _encoder(settings: Settings) -> tuple[Level, str]:
@@ -176,5 +239,6 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
     ("address", _address),
     ("database", _database),
     ("encoder", _encoder),
+    ("catalogue", _catalogue),
     ("language model", _engine),
 )

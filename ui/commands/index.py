@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agent.settings import load_settings
-from retrieval.loading import LoadedCatalogue, load_catalogue
+from retrieval.loading import CheckedCatalogue, check_catalogue, open_catalogue
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
@@ -33,33 +33,33 @@ class IndexCall:
 
 
 def run(call: IndexCall) -> None:
-    """Read, report, index, make live."""
+    """Read and report, then read again to index, item by item, and make live."""
     settings = load_settings(call.config).settings
     configure_logs(logging.WARNING)
-    loaded = load_catalogue(call.file, mapping=call.mapping, strict=call.strict, keep_first=call.keep_first)
     if call.show_mapping:
-        print_result(loaded.mapping.to_toml())
+        print_result(open_catalogue(call.file, mapping=call.mapping).mapping.to_toml())
         return
-    _report(loaded)
+    checked = check_catalogue(call.file, mapping=call.mapping, strict=call.strict, keep_first=call.keep_first)
+    _report(checked)
     from ui.wiring import index_items, make_parts
 
     parts = make_parts(settings)
     try:
-        name = index_items(parts, loaded.items, call.file.name, call.articles or settings.support.articles)
+        name = index_items(parts, checked, call.file.name, call.articles or settings.support.articles)
     finally:
         parts.log.close()
     if call.as_json:
-        rejected = [{"line": row.line, "reason": row.reason} for row in loaded.rejected]
-        print_result(json.dumps({"index": name, "items": len(loaded.items), "rejected": rejected}))
+        rejected = [{"line": row.line, "reason": row.reason} for row in checked.rejected]
+        print_result(json.dumps({"index": name, "items": len(checked), "rejected": rejected}))
     else:
-        print_result(f"{len(loaded.items)} items are live as index {name}; {len(loaded.rejected)} rows were left out.")
+        print_result(f"{len(checked)} items are live as index {name}; {len(checked.rejected)} rows were left out.")
 
 
-def _report(loaded: LoadedCatalogue) -> None:
+def _report(checked: CheckedCatalogue) -> None:
     console = Console(stderr=True, highlight=False)
-    for note in loaded.notes:
+    for note in checked.notes:
         console.print(f"note: {note}", markup=False)
-    for row in loaded.rejected[:LISTED_ROWS]:
+    for row in checked.rejected[:LISTED_ROWS]:
         console.print(f"line {row.line}: {row.reason}", markup=False)
-    if len(loaded.rejected) > LISTED_ROWS:
-        console.print(f"... and {len(loaded.rejected) - LISTED_ROWS} more bad rows")
+    if len(checked.rejected) > LISTED_ROWS:
+        console.print(f"... and {len(checked.rejected) - LISTED_ROWS} more bad rows")

@@ -74,7 +74,7 @@ def _start_of(span: str) -> datetime:
 async def _replay(settings: Settings, turn: str | None, since: datetime | None) -> list[Replayed]:
     from ui.wiring import make_parts, started
 
-    parts = make_parts(settings)
+    parts = make_parts(settings, exact_only=True)
     try:
         ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
         async with started(parts.engine):

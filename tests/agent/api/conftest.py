@@ -75,7 +75,7 @@ def fresh(event_log: EventLog) -> Callable[..., object]:
         settings = ServerSettings(api_keys=tuple(SecretStr(key) for key in keys))
         app = create_api(_services(event_log, ScriptedChat(event_log), FixedHealth(*parts), settings))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as made:
             yield made
 
     return opened

@@ -13,7 +13,7 @@ from agent.log.records import ShownRow, TurnRecord
 from agent.log.store import EventLog
 from agent.preferences import Fact
 from agent.services import PartHealth, TurnRequest
-from retrieval.errors import DataDirectoryError, EngineBusy, IndexUnavailable
+from retrieval.errors import DataDirectoryError, IndexUnavailable
 
 SHOP = "Items:\n1. Heat (1995), 9.90 EUR, https://shop.example/heat\nReturns take 30 days [1].\n"
 SOURCES = "[1] Returns, https://shop.example/returns"
@@ -32,7 +32,7 @@ ITEM = ShownItem(
 
 
 class ScriptedChat:
-    """Does what the message says ("busy", "break", "hang" ...); any other message is answered with an echo."""
+    """Does what the message says ("noindex", "break", "hang" ...); any other message is answered with an echo."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -43,8 +43,6 @@ class ScriptedChat:
     async def turn(self, request: TurnRequest) -> AsyncIterator[Update]:
         self.asked.append(request)
         word = request.text.split(" ")[0]
-        if word == "busy":
-            raise EngineBusy("16 calls are waiting already; try again in a moment.")
         if word == "noindex":
             raise IndexUnavailable("There is no index to search; run `chatalogue index`.")
         if word == "crash":

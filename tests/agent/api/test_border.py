@@ -88,6 +88,9 @@ async def test_keys(fresh: Fresh) -> None:
         assert (await http.get("/metrics", headers={"authorization": "bearer first"})).status_code == 200
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).status_code == 200
+        assert (await http.get("/readyz?engine=1")).status_code == 401  # a token of the model is not for everybody
+        assert (await http.head("/readyz?engine=1")).status_code == 401
+        assert (await http.get("/readyz?engine=1", headers={"authorization": "Bearer first"})).status_code == 200
 
 
 async def test_behind_a_prefix(fresh: Fresh) -> None:
@@ -159,13 +162,13 @@ async def test_metrics(fresh: Fresh) -> None:
         answer = (await http.post("/v1/chat/completions", json=ASKED | {"user": "ann"})).json()["chatalogue"]
         for _ in range(2):
             await http.post("/v1/feedback", json={"turn_id": answer["turn_id"], "kind": "thumb_up"})
-        await http.post("/v1/chat/completions", json=ASKED | {"messages": [{"role": "user", "content": "busy"}]})
+        await http.post("/v1/chat/completions", json=ASKED | {"messages": [{"role": "user", "content": "noindex"}]})
         text = (await http.get("/metrics")).text
     assert 'chatalogue_turns_total{action="recommend"} 1.0' in text
     assert "chatalogue_turn_seconds_count 1.0" in text
     assert "chatalogue_first_text_seconds_count 1.0" in text
     assert 'chatalogue_feedback_total{kind="thumb_up"} 1.0' in text
-    assert 'chatalogue_failed_turns_total{error="EngineBusy"} 1.0' in text
+    assert 'chatalogue_failed_turns_total{error="IndexUnavailable"} 1.0' in text
     assert 'chatalogue_engine_state{state="ready"} 1.0' in text
     assert 'chatalogue_engine_state{state="failed"} 0.0' in text
     assert "chatalogue_engine_queue 2.0" in text

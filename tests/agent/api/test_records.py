@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from scripted_chat import Server
+
+from agent.log.records import TurnRecord
 
 ASKED = {"model": "chatalogue", "messages": [{"role": "user", "content": "a heist film"}]}
 
@@ -47,11 +50,29 @@ def test_bad_feedback(http: httpx.Client, answer: dict[str, str], change: dict[s
 
 
 def test_events_from_outside(http: httpx.Client, answer: dict[str, str]) -> None:
-    seen = {"kind": "dwell", "item_id": "heat", "turn_id": answer["turn_id"], "value": 12, "at": "2026-01-31T12:00:00Z"}
+    seen = {"kind": "dwell", "item_id": "heat", "turn_id": answer["turn_id"], "value": 12, "at": "2025-01-31T12:00:00Z"}
     assert http.post("/v1/events", json=seen).json()["event_id"].startswith("e_")
     for bad in ({"kind": "sneeze"}, {"at": "2026-01-31T12:00:00"}, {"value": "much"}):
         assert http.post("/v1/events", json=seen | bad).status_code == 400
     assert http.post("/v1/events", json=seen | {"turn_id": "t_x"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1999-12-31T23:59:59Z", "2999-01-01T00:00:00Z"]
+)
+def test_events_happened_lately(http: httpx.Client, at: str) -> None:
+    response = http.post("/v1/events", json={"kind": "view", "item_id": "heat", "at": at})
+    assert response.status_code == 400
+    assert "'at' is not between 2000-01-01 and tomorrow" in response.json()["error"]["message"]
+
+
+def test_the_language_of_a_conversation_is_that_of_its_last_turn(server: Server, http: httpx.Client) -> None:
+    conversation = server.log.start_conversation("default", "", None)
+    record = TurnRecord(
+        "default", conversation.id, server.log.new_turn_id("default"), 1, "m", "r", "recommend", "recommend", "zh", "m"
+    )
+    server.log.record_turn(record)
+    assert http.get(f"/v1/sessions/{conversation.id}").json()["language"] == "zh"
 
 
 def test_trace(http: httpx.Client, answer: dict[str, str]) -> None:

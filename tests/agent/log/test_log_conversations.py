@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from log_samples import MakeTurn, wish
+from sqlalchemy import event
 
 from agent.log.records import EditState, Feedback, OutsideEvent, PrefixMatch
 from agent.log.store import EventLog
@@ -70,6 +73,34 @@ def test_history_is_the_users_own_the_last_used_first(log: EventLog, make_turn: 
     assert [one.session_id for one in log.list_conversations("default", "page", "browser 1", limit=1)] == [older.id]
     assert log.list_conversations("default", "page", "browser 3") == ()
     assert log.list_conversations("default", "page", None) == ()
+
+
+def test_history_reads_the_turns_of_its_own_conversations_only(log: EventLog, url: str | None) -> None:
+    if url:
+        pytest.skip("reads SQLite's plan")
+    log.start_conversation("default", "page", "browser 1")
+    engine = log._database._engine
+    said: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda c, cur, sql, values, ctx, many: said.append((sql, values)))
+    log.list_conversations("default", "page", "browser 1")
+    ((sql, values),) = [(sql, values) for sql, values in said if "GROUP BY" in sql]
+    with engine.connect() as connection:
+        plan = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    of_turns = [line for line in plan if re.search(r"\bturn\b", line)]
+    assert of_turns
+    assert all(re.search(r"\((conversation_id|id)=", line) for line in of_turns), plan
+
+
+def test_the_language_is_that_of_the_last_turn(log: EventLog, make_turn: MakeTurn) -> None:
+    conversation = log.start_conversation("default", "key", None)
+    for number, language in enumerate(("zh", "en", "zh"), 1):
+        log.record_turn(make_turn(conversation, number, language=language))
+    assert conversation.language == "en"
+    assert log.conversation("default", conversation.id).language == "zh"
+    assert log.session_view("default", conversation.id).conversation.language == "zh"
+    assert log.state("default", conversation.id).conversation.language == "zh"
+    assert log.state("default", conversation.id, before=3).conversation.language == "en"
+    assert log.state("default", conversation.id, before=1).conversation.language == "en"
 
 
 def test_erasure_takes_the_words_off_the_disk_and_keeps_the_numbers(

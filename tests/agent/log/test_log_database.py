@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
+from sqlalchemy.exc import IntegrityError
 
 from agent.log import sqlite
 from agent.log.database import SQLITE_FILE, Database
-from agent.log.models import Base
+from agent.log.models import Base, Secret
+from agent.log.records import Feedback, TurnRecord
 from agent.log.store import EventLog
 from retrieval.errors import BadRequest, DataDirectoryError, SettingsError
 
@@ -53,6 +55,34 @@ def test_migrations_go_down_and_up_again(database: Database) -> None:
     assert inspect(database._engine).get_table_names() in ([], ["alembic_version"])
     database.upgrade()
     assert set(Base.metadata.tables) < set(inspect(database._engine).get_table_names())
+
+
+def test_old_turns_learn_by_the_clock_which_events_came_before(url: str | None, data_dir: Path) -> None:
+    log = EventLog.open(url, data_dir)
+    conversation = log.start_conversation("default", "key", None)
+    records = [
+        TurnRecord(
+            "default", conversation.id, log.new_turn_id("default"), n, "m", "r", "recommend", "recommend", "en", ""
+        )
+        for n in (1, 2)
+    ]
+    log.record_turn(records[0])
+    log.record_feedback("default", "key", Feedback(records[0].turn_id, "thumb_up"))
+    log.record_turn(records[1])
+    log.record_feedback("default", "key", Feedback(records[0].turn_id, "thumb_down"))
+    log._database.downgrade("0001")
+    log._database.upgrade()
+    (turn,) = log.turn_input("default", records[1].turn_id).before.turns
+    assert [reaction.kind for reaction in turn.reactions] == ["thumb_up"]
+    log.close()
+
+
+def test_errors_do_not_quote_what_was_to_be_stored(database: Database) -> None:
+    database.upgrade()
+    row = {"tenant": "default", "name": "verysecretword", "value": b"1"}
+    with pytest.raises(IntegrityError) as caught, database.write() as session:
+        session.execute(insert(Secret), [row, row])
+    assert "verysecretword" not in str(caught.value)
 
 
 def test_every_table_has_a_tenant() -> None:

@@ -13,6 +13,7 @@ from agent.log.records import (
     PrefixMatch,
     ShownRow,
     TurnConflict,
+    TurnRecord,
 )
 from agent.log.store import EventLog
 from agent.preferences import Dropped
@@ -174,6 +175,32 @@ def test_replay_gets_the_turn_and_the_conversation_before_it(log: EventLog, make
     assert [turn.number for turn in given.before.turns] == [1]
     assert [edit.after_turn for edit in given.before.edits] == [1]
     assert log.state("default", conversation.id, before=2) == given.before
+
+
+def test_replay_does_not_see_what_came_after_the_turn(log: EventLog, make_turn: MakeTurn) -> None:
+    conversation = log.start_conversation("default", "key", None)
+    first, second, third, fourth = (make_turn(conversation, number) for number in (1, 2, 3, 4))
+    log.record_turn(first)
+    log.record_feedback("default", "key", Feedback(first.turn_id, "reject", "film-a"))
+    log.record_turn(second)
+    log.record_turn(third)
+    log.record_feedback("default", "key", Feedback(first.turn_id, "accept", "film-b"))
+    log.record_feedback("default", "key", Feedback(first.turn_id, "withdraw", "film-a", of="reject"))
+    log.record_edit("default", conversation.id, (wish(),))
+    log.undo_turn("default", second.turn_id)
+    log.record_turn(fourth)
+    log.undo_turn("default", fourth.turn_id)
+
+    def seen(turn: TurnRecord) -> list[tuple[int, list[tuple[str | None, str]], bool]]:
+        before = log.turn_input("default", turn.turn_id).before
+        return [(t.number, [(r.item_id, r.kind) for r in t.reactions], t.undone) for t in before.turns]
+
+    assert seen(first) == []
+    assert seen(third) == [(1, [("film-a", "reject")], False), (2, [], False)]
+    assert seen(fourth) == [(1, [("film-b", "accept")], False), (2, [], True), (3, [], False)]
+    assert log.turn_input("default", third.turn_id).before.edits == ()
+    assert log.turn_input("default", fourth.turn_id).before.edits == (EditState(3, (wish(),)),)
+    assert [turn.undone for turn in log.state("default", conversation.id).turns] == [False, True, False, True]
 
 
 def test_turns_since_looks_at_the_time(log: EventLog, make_turn: MakeTurn) -> None:
