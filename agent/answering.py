@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agent.answer import Citation
-from agent.comparing import compare, count, named_items, superlative, why_not
+from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
 from agent.recommending import more, recommend
 from agent.support.articles import Passage
 from agent.support.chinese import english_question
@@ -94,6 +94,11 @@ def _undo(view: Situation) -> Outcome:
     return replace(outcome, opening=f"{words.text('reply.undo')} {outcome.opening}")
 
 
+def _distress(view: Situation) -> Outcome:
+    """No items: somebody in need is shown where to find people who help."""
+    return Outcome("chat", opening=view.wording.words.text("reply.distress"))
+
+
 def _says(key: str) -> Callable[[Situation], Outcome]:
     return lambda view: Outcome("chat", opening=view.wording.words.text(key), focus=view.context.focus)
 
@@ -115,6 +120,7 @@ _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "recommend": recommend,
     "more": more,
     "show_anyway": recommend,
+    "why": why,
     "why_not": why_not,
     "superlative": superlative,
     "count": count,
@@ -122,6 +128,8 @@ _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "compare": compare,
     "support": _support,
     "handoff": _handoff,
+    "values": values,
+    "wishes": wishes,
     "unknown_item": recommend,
     "undo": _undo,
     "reset": _reset,
@@ -129,6 +137,10 @@ _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "reject": _reject,
     "greeting": _greeting,
     "thanks": _says("reply.thanks"),
+    "help": _says("reply.help"),
+    "identity": _says("reply.identity"),
+    "acknowledge": _says("reply.acknowledge"),
+    "distress": _distress,
     "out_of_scope": _decline,
     "empty": _says("reply.empty"),
     "too_long": _too_long,

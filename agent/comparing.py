@@ -1,4 +1,4 @@
-"""Answers that come from the whole catalogue by code: superlatives, counts, comparisons, "why not?".
+"""Answers that come from the whole catalogue by code: superlatives, counts, comparisons, "why?", "why not?".
 
 Each function takes a `Situation` and gives an `Outcome`. Knows nothing of the model.
 """
@@ -17,6 +17,10 @@ from retrieval.items import Item
 
 MAX_COMPARED = 4
 COMPARED_ATTRIBUTES = 6
+MAX_EXPLAINED = 5
+"""Items whose reasons one answer gives."""
+MAX_VALUES_SAID = 20
+"""Values of an attribute that one answer lists."""
 
 
 def superlative(view: Situation) -> Outcome:
@@ -129,6 +133,51 @@ def _side_by_side(view: Situation, items: Sequence[Item]) -> Outcome:
         ]
         lines.append(wording.words.text("reply.compare_row", label=wording.words.label(name), values="; ".join(said)))
     return replace(_listing(view, items), opening="\n".join(lines))
+
+
+def why(view: Situation) -> Outcome:
+    """For each item that was shown, or that is named: the wishes it meets, and one disadvantage where it has one."""
+    shown = view.context.shown[-1] if view.context.shown else ()
+    items = named_items(view) or tuple(view.shop.table.get(i) for i in shown if i in view.shop.table)
+    words, wording = view.wording.words, view.wording
+    if not items:
+        return Outcome("answer", opening=words.text("reply.which_item"), focus=view.context.focus)
+    slate = matched_slate(items[:MAX_EXPLAINED], view.wishes, view.shop.table)
+    masks = WishMasks.of([wish for wish in view.wishes if _is_hard(wish)], view.shop.table)
+    lines = []
+    for entry in slate.entries:
+        reason = wording.why(entry, view.wishes) or words.text("reply.why_plain")
+        broken = masks.broken(view.shop.table.row_of(entry.item.id))
+        drawback = wording.trade_off(entry, slate.entries, broken)
+        lines.append(" ".join(part for part in (f"{entry.item.title}:", reason, drawback) if part))
+    return Outcome("answer", opening="\n".join(lines), focus=tuple(entry.item.id for entry in slate.entries))
+
+
+def values(view: Situation) -> Outcome:
+    """The values that an attribute has in this catalogue, the most frequent first; of a number the range."""
+    shape = view.shop.table.shape.attributes.get(view.understanding.attribute or "")
+    words, wording = view.wording.words, view.wording
+    if shape is None:
+        return Outcome("chat", opening=words.text("reply.help"), focus=view.context.focus)
+    label = words.label(shape.name)
+    if shape.values is None:
+        low, high = (wording.value(shape.name, bound or 0.0) for bound in (shape.minimum, shape.maximum))
+        text = words.text("reply.values_range", label=label, low=low, high=high)
+    else:
+        said = words.text("wish.join").join(f"{name} ({n})" for name, n in list(shape.values.items())[:MAX_VALUES_SAID])
+        rest = len(shape.values) - MAX_VALUES_SAID
+        text = words.text("reply.values", label=label, values=said)
+        text += " " + words.text("reply.values_rest", n=rest) if rest > 0 else ""
+    return Outcome("answer", opening=text, focus=view.context.focus)
+
+
+def wishes(view: Situation) -> Outcome:
+    """What the customer has asked for so far, in words."""
+    words = view.wording.words
+    if not view.wishes:
+        return Outcome("chat", opening=words.text("reply.wishes_none"), focus=view.context.focus)
+    text = words.text("reply.wishes", wishes=view.wording.wishes(view.wishes))
+    return Outcome("chat", opening=text, focus=view.context.focus)
 
 
 def why_not(view: Situation) -> Outcome:

@@ -247,11 +247,10 @@ class Conversations:
         before = (*turn.imported, *facts_in_force(turn.state))
         table, chat = turn.shop.table, self._settings.chat
         wishes = _carried(fold((*before, *understanding.facts)), table)
-        rejected = {*reactions_of(turn.state, "reject"), *_disliked(wishes)}
+        rejected = {*reactions_of(turn.state, "reject"), *disliked(wishes, turn.shop.ids_by_title)}
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
-        wishes = _carried(fold((*before, *understanding.facts)), table)
         return Situation(
             text=turn.request.text,
             shop=turn.shop,
@@ -260,7 +259,7 @@ class Conversations:
             wishes=wishes,
             lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
-            rejected=frozenset(i for i in rejected if i in table) | disliked(wishes, turn.shop.ids_by_title),
+            rejected=frozenset(i for i in rejected if i in table),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),
             size=chat.items,
             candidates=self._settings.retrieval.candidates,
@@ -337,11 +336,6 @@ class Conversations:
 def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
     """Without likes of items that the live catalogue no longer has."""
     return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
-
-
-def _disliked(wishes: tuple[Preference, ...]) -> set[str]:
-    """Items that were named as what is not wanted: "nothing like Alien" means Alien itself, too."""
-    return {str(value) for w in wishes if w.op == "like" and w.polarity == "negative" for value in w.values}
 
 
 def _with_unlisted(understanding: Understanding, state: ConversationState, text: str) -> Understanding:

@@ -20,7 +20,8 @@ def disliked(wishes: Iterable[Preference], ids_by_title: Mapping[str, tuple[str,
     if not against:
         return against
     names = [title.split(":")[0].strip() for title, ids in ids_by_title.items() if not against.isdisjoint(ids)]
-    series = (ids for title, ids in ids_by_title.items() if any(f"{title} ".startswith(f"{name} ") for name in names))
+    plain = ((title.replace(":", " ") + " ", ids) for title, ids in ids_by_title.items())
+    series = (ids for title, ids in plain if any(title.startswith(f"{name} ") for name in names))
     return against.union(*series)
 
 

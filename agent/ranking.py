@@ -103,6 +103,7 @@ def _scored(
             "retrieval": candidate.score / best,
             "soft_wishes": sum(met.meets(row, w) for w in liked) / len(liked) if liked else 0.0,
             "avoided": sum(not met.meets(row, w) for w in avoided) / len(avoided) if avoided else 0.0,
+            "likeness": max(0.0, candidate.branches["seeds"].score) if "seeds" in candidate.branches else 0.0,
             "popularity": _demand(item) / (most_popular or 1.0),
             "out_of_stock": float(item.in_stock is False and options.stock_last),
         }

@@ -1,8 +1,8 @@
 """Vectors of item documents: Chroma's HNSW for the whole catalogue, an exact scan for a part of it.
 
 An index that is opened `exact_only` scans for the whole catalogue too and leaves Chroma's store alone, which belongs to
-one process at a time. Knows rows and vectors, no filters and no texts. Chroma's filtered HNSW loses recall (70-80 % at a
-selectivity of 10 %), so a filtered search never goes through it.
+one process at a time. Knows rows and vectors, no filters and no texts. Chroma's filtered HNSW loses recall (70-80 % at
+a selectivity of 10 %), so a filtered search never goes through it.
 """
 
 from __future__ import annotations

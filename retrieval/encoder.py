@@ -183,7 +183,7 @@ def _unreachable(hub_id: str) -> str:
 
     try:
         HfApi().model_info(hub_id, timeout=HUB_SECONDS)
-    except Exception as exc:  # noqa: BLE001 - errors of whatever HTTP library the hub's client uses
+    except Exception as exc:  # those of whatever HTTP library the hub's client uses
         log.info("the model hub does not give %s: %s", hub_id, exc)
         return _first_line(exc)
     return ""

@@ -146,12 +146,6 @@ def open_index(folder: Path, encoder: Encoder, *, exact_only: bool = False) -> R
     return Retriever(table, encoder, dense, lexical)
 
 
-def latest_complete(root: Path) -> Path | None:
-    """The newest folder with a manifest, None where there is none."""
-    complete = _complete(root)
-    return complete[-1] if complete else None
-
-
 def prune(root: Path, keep: int) -> list[Path]:
     """Delete all but the newest `keep` (at least 1) complete folders; returns what was deleted.
 

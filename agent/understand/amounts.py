@@ -34,6 +34,28 @@ _DECADES = {
     "nineties": 90,
     "noughties": 0,
     "naughties": 0,
+    # as they are misspelt
+    "ninties": 90,
+    "ninetys": 90,
+    "nintees": 90,
+    "ninteys": 90,
+    "nineties's": 90,
+    "eightys": 80,
+    "eigthies": 80,
+    "eighteis": 80,
+    "eightees": 80,
+    "seventys": 70,
+    "seventees": 70,
+    "sevinties": 70,
+    "seveties": 70,
+    "sixtys": 60,
+    "sixites": 60,
+    "fiftys": 50,
+    "fifites": 50,
+    "fourties": 40,
+    "fortys": 40,
+    "thirtys": 30,
+    "twentys": 20,
 }
 
 _SMALL = "|".join(sorted([*_ONES, *_TENS], key=len, reverse=True))
@@ -82,7 +104,8 @@ _PATTERNS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
     (
         "year",
         re.compile(
-            r"(?<![\d.,:$€£#(\[-])(?P<year>1[89]\d\d|20[0-4]\d)(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces"
+            r"(?<![\d:$€£#(\[-])(?<!\d[.,])(?P<year>1[89]\d\d|20[0-4]\d|(?:(?<=\bin )|(?<=\bfrom )|(?<=\byear ))"
+            r"(?:1[4-7]\d\d|20[5-9]\d|2[1-9]\d\d))(?!\d|[.,:]\d|\s?(?:gb|mb|mah|x|px|p\b|%|pieces"
             r"|units))年?"
         ),
     ),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from agent.preferences import Dropped
-from agent.understand import intents
+from agent.understand import intents, talk
 from agent.understand.about import about_wishes, leftover_wishes
 from agent.understand.corrections import replace_old, take_back
 from agent.understand.critique import compared_number, critiques
@@ -108,11 +108,14 @@ class _Pass:
 
     def _command(self) -> Understanding | None:
         low, language = self.message.low.strip(), self.message.language
+        if talk.distressed(low):
+            return Understanding("distress", language)
         if intents.UNDO.match(low):
             return Understanding("undo", language)
         if reset := self._reset():
             return reset
-        for intent, pattern in (("handoff", intents.HANDOFF), ("out_of_scope", intents.OUT_OF_SCOPE)):
+        kinds = ("handoff", intents.HANDOFF), ("out_of_scope", intents.OUT_OF_SCOPE), ("out_of_scope", talk.INJECTED)
+        for intent, pattern in kinds:
             for match in pattern.finditer(self.message.low):
                 if not intents.about_a_film(self.message.low, match.start()):
                     return Understanding(intent, language, said=match.group().strip())  # type: ignore[arg-type]
@@ -120,6 +123,10 @@ class _Pass:
             return Understanding("greeting", language)
         if intents.THANKS.match(low):
             return Understanding("thanks", language)
+        if self.context.asked is None and (words := talk.small_talk(low)):
+            return Understanding(words, language)
+        if attribute := talk.asked_values(low, self.lexicon):
+            return Understanding("values", language, attribute=attribute)
         return None
 
     def _reset(self) -> Understanding | None:

@@ -14,6 +14,7 @@ Intent: TypeAlias = Literal[
     "recommend",  # new or changed wishes, "something like X", critique of a shown item
     "more",  # other items for the same wishes
     "show_anyway",  # an answer instead of our question: no more questions, just items
+    "why",  # why items were shown (`item_ids`)
     "why_not",  # why a named item was not shown (`item_ids`)
     "superlative",  # the most or least of a number over the whole catalogue (`attribute`, `descending`)
     "count",  # how many items match
@@ -21,6 +22,8 @@ Intent: TypeAlias = Literal[
     "compare",  # two to four items side by side (`item_ids`)
     "support",  # delivery, returns, accounts ...: the help articles
     "handoff",  # a human, please
+    "values",  # which values an attribute of the catalogue has (`attribute`)
+    "wishes",  # what the customer has asked for so far
     "unknown_item",  # a title or a value that the catalogue does not have (`said`)
     "undo",  # take the last turn back
     "reset",  # start over
@@ -28,6 +31,10 @@ Intent: TypeAlias = Literal[
     "reject",  # does not want a shown item (`item_ids`)
     "greeting",
     "thanks",
+    "help",  # what can you do?
+    "identity",  # are you a human?
+    "acknowledge",  # "ok", "yes", "never mind": words that ask for nothing
+    "distress",  # somebody speaks of wanting to die
     "out_of_scope",  # outside what a shop does
     "empty",  # nothing that could be read
     "too_long",  # more characters than are read

@@ -3,7 +3,8 @@
     python -m retrieval.bench.latency --items movies.jsonl.gz --folder /tmp/bench
 
 Reads any file that `chatalogue index --keep-first` reads. Prints one JSON object on stdout. Queries are first sentences
-of items, taken evenly from the catalogue, so their words are real but easy: it measures time and agreement, not quality.
+of items, taken evenly from the catalogue, so their words are real but easy: this measures time and agreement, not
+quality.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def said_by(process: subprocess.Popen[str]) -> str:
 def test_paths_lie_below_the_root_and_asking_makes_none(tmp_path: Path) -> None:
     data = DataDirectory(tmp_path / "var")
     assert data.index("shop") == tmp_path / "var" / "index" / "shop"
-    assert data.articles("shop", "000003") == tmp_path / "var" / "articles" / "shop" / "000003"
+    assert data.articles("shop") == tmp_path / "var" / "articles" / "shop"
     assert data.models == tmp_path / "var" / "models"
     assert not data.root.exists()
 
@@ -68,6 +68,25 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     process.communicate()
     with DataDirectory(tmp_path).server_lock():
         assert (tmp_path / "server.lock").read_text(encoding="utf-8") == str(os.getpid())
+
+
+def test_the_running_server_can_be_asked_for(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    assert data.server_process() is None
+    with data.server_lock():
+        assert data.server_process() == str(os.getpid())
+    assert data.server_process() is None
+    with data.server_lock():  # asking took nothing
+        pass
+
+
+def test_one_process_at_a_time_publishes_for_a_tenant(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    with data.publish_lock("one"), data.publish_lock("other"):
+        with pytest.raises(DataDirectoryError, match="Another process is indexing"), data.publish_lock("one"):
+            pass
+    with data.publish_lock("one"):
+        pass
 
 
 def test_two_directories_have_two_servers(tmp_path: Path) -> None:

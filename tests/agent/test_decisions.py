@@ -65,7 +65,10 @@ def test_the_opening_counts_what_fits(film_shop: Shop) -> None:
 
 def test_nothing_fits_says_which_wish_to_drop(film_shop: Shop) -> None:
     result = outcome(film_shop, "recommend", wish("genre", "eq", "War"), BEFORE_1970, wish("price", "lt", 5.0, key="p"))
-    assert result.action == "answer"
+    assert result.action == "ask"
+    assert result.question is not None
+    assert result.question.options[0] == "Forget the price"
+    assert result.question.options[-1] == "Start over"
     assert result.no_match is not None
     assert result.no_match.kind == "filtered_out"
     counts = {entry.preference_id: entry.relaxed_count for entry in result.no_match.blocking}

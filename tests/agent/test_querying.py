@@ -2,7 +2,7 @@
 
 from small_shop import wish
 
-from agent.querying import ATTRIBUTE_WORDS_WEIGHT, build_query, filters_of
+from agent.querying import ATTRIBUTE_WORDS_WEIGHT, build_query, disliked, filters_of
 from retrieval.query import Filter, SeedItem, WeightedText
 
 
@@ -62,3 +62,16 @@ def test_a_dislike_alone_is_no_direction() -> None:
 def test_rejected_and_shown_items_stay_away() -> None:
     query = build_query([], k=5, exclude=frozenset({"a"}), rejected=frozenset({"b"}))
     assert query.exclude == {"a", "b"}
+
+
+def test_a_title_spoken_against_takes_its_series_along() -> None:
+    titles = {
+        "star trek": ("st",),
+        "star trek into darkness": ("std",),
+        "star trek: the motion picture": ("stm",),
+        "star wars": ("sw",),
+        "starman": ("sm",),
+    }
+    against = wish(None, "like", "st", polarity="negative")
+    assert disliked([against], titles) == {"st", "std", "stm"}
+    assert disliked([wish(None, "like", "st")], titles) == frozenset()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_articles_go_with_their_index(shop: Fixture, tmp_path: Path) -> None:
     (tmp_path / "help").mkdir()
     (tmp_path / "help" / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
     folder = shop.index("Film")
-    index_articles(tmp_path / "help", shop.data.articles("default", folder.name), ENCODER)
+    index_articles(tmp_path / "help", shop.data.articles("default"), ENCODER, belongs_to=folder.name)
     shop.keeper.refresh("default")
     first = shop.keeper.current("default")
     assert first.articles is not None
@@ -122,6 +123,38 @@ def test_articles_go_with_their_index(shop: Fixture, tmp_path: Path) -> None:
     shop.index("Film 2")
     shop.keeper.refresh("default")
     assert shop.keeper.current("default").articles is None
+
+
+def test_beside_the_server_no_chroma_store_is_opened(shop: Fixture, tmp_path: Path) -> None:
+    (tmp_path / "help").mkdir()
+    (tmp_path / "help" / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
+    folder = shop.index("Film")
+    articles = index_articles(tmp_path / "help", shop.data.articles("default"), ENCODER, belongs_to=folder.name)
+    for store in (folder, articles):
+        shutil.rmtree(store / "chroma")
+    keeper = ShopKeeper(shop.data, shop.log, ENCODER, exact_only=True)
+    keeper.refresh("default")
+    opened = keeper.current("default")
+    assert opened.articles is not None
+    assert opened.articles.answer("Returns: thirty days?")
+    opened.close()
+
+
+async def test_watching_goes_on_whatever_happens(shop: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shopkeeper, "POLL_SECONDS", 0.0)
+    calls: list[str] = []
+
+    def fails(tenant: str) -> None:
+        calls.append(tenant)
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(shop.keeper, "refresh", fails)
+    watching = asyncio.create_task(shop.keeper.watch("default"))
+    async with asyncio.timeout(20):
+        while len(calls) < 3 and not watching.done():
+            await asyncio.sleep(0.01)
+    assert not watching.done()
+    watching.cancel()
 
 
 async def test_watching_goes_on_when_the_database_is_away(shop: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,9 @@ def test_why_names_the_wishes_that_an_item_meets(film_table: ItemTable, by_title
 def test_why_without_a_match(film_table: ItemTable, by_title: dict[str, Item]) -> None:
     words, entry = wording(film_table), ranked(by_title["Jaws"])
     like = wish(None, "like", "film-alien-1979")
-    assert words.why(entry, [like]) == "Close in content to Alien."
+    alike = replace(entry, features={"likeness": 0.5})
+    assert words.why(alike, [like]) == "Close in content to Alien."
+    assert words.why(replace(entry, features={"likeness": 0.1}), [like]) == "", "it is not close enough to say so"
     assert words.why(entry, [wish(None, "about", "sharks")]) == "Its description comes closest to your words."
     assert words.why(entry, [replace(like, polarity="negative")]) == ""
     popular = replace(entry, features={"popularity": 0.9})

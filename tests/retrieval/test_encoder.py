@@ -1,8 +1,10 @@
 """The sentence encoder: lazy, offline, the same vectors in any order, and one sentence when it cannot be had."""
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,17 @@ def test_a_model_that_cannot_be_had_says_what_to_set(tmp_path: Path, monkeypatch
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailable, match="'nobody/no-such-model'.*CHATALOGUE_RETRIEVAL__ENCODER"):
         SentenceEncoder("nobody/no-such-model").warm()
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:  # bound and not listening: every connection is refused
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(ModelUnavailable, match="'nobody/no-such-model'.*refused"):
+            SentenceEncoder("nobody/no-such-model").warm()
+        assert time.monotonic() - started < 10  # with the retries of loading: minutes
 
 
 @pytest.mark.parametrize(

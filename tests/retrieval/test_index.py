@@ -18,7 +18,7 @@ from retrieval_doubles import HashingEncoder, made_up_films, odd_items, shop_ite
 import retrieval.index
 from retrieval.encoder import FloatArray
 from retrieval.errors import CatalogueError, DataDirectoryError, IndexUnavailable
-from retrieval.index import build_index, latest_complete, open_index, prune, read_manifest
+from retrieval.index import build_index, open_index, prune, prune_others, read_manifest, remove, with_source
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
 
@@ -241,16 +241,62 @@ def test_a_damaged_cache_starts_anew(tmp_path: Path) -> None:
     assert read_manifest(build_index(shop_items(), tmp_path, encoder)).embedded == 6
 
 
-def test_latest_and_prune(tmp_path: Path) -> None:
+def test_prune(tmp_path: Path) -> None:
     encoder = HashingEncoder()
-    assert latest_complete(tmp_path / "nowhere") is None
     folders = [build_index(shop_items()[:n], tmp_path, encoder) for n in (1, 2, 3, 4)]
     (folders[3] / "manifest.json").unlink()
-    assert latest_complete(tmp_path) == folders[2]
     assert prune(tmp_path, keep=2) == [folders[0]]
     assert names(tmp_path) == ["000002", "000003", "000004"]
     assert prune(tmp_path, keep=0) == [folders[1]]  # never the last one
     assert build_index(shop_items(), tmp_path, encoder) == folders[3]  # the unfinished one never existed
+
+
+def test_an_index_is_found_by_its_source_and_goes_with_it(tmp_path: Path) -> None:
+    encoder = HashingEncoder()
+    assert with_source(tmp_path / "nowhere", "a") is None
+    assert prune_others(tmp_path / "nowhere", []) == []
+    one, two, again = (build_index(shop_items(), tmp_path, encoder, source=source) for source in ("a", "b", "a"))
+    crashed = tmp_path / "000009"
+    crashed.mkdir()
+    assert (with_source(tmp_path, "a"), with_source(tmp_path, "b"), with_source(tmp_path, "c")) == (again, two, None)
+    assert prune_others(tmp_path, ["b"]) == [one, again, crashed]
+    assert names(tmp_path) == ["000002"]
+    assert (tmp_path / "embeddings.sqlite").exists()
+    assert prune_others(tmp_path, []) == [two]
+    assert not (tmp_path / "embeddings.sqlite").exists()  # vectors of an erased text would tell of it
+    with pytest.raises(DataDirectoryError):
+        remove(two)
+
+
+def test_exact_only_opens_no_chroma_and_finds_exactly_the_nearest(tmp_path: Path) -> None:
+    encoder = HashingEncoder()
+    folder = build_index(shop_items(), tmp_path, encoder)
+    shutil.rmtree(folder / "chroma")
+    with pytest.raises(IndexUnavailable, match="no Chroma store"):
+        open_index(folder, encoder)
+    retriever = open_index(folder, encoder, exact_only=True)
+    probe = encoder.encode(["whales"])[0]
+    found = retriever.search(Query((WeightedText("whales"),)))
+    assert not found.degraded
+    dense = sorted((one for one in found.candidates if "dense" in one.branches), key=lambda c: c.branches["dense"].rank)
+    cosines = [float(retriever.vector_of(one.item_id) @ probe) for one in dense]
+    assert len(cosines) == 6
+    assert cosines == sorted(cosines, reverse=True)
+    assert not (folder / "chroma").exists()
+    retriever.close()
+
+
+def test_the_total_of_a_sized_stream_is_told(tmp_path: Path) -> None:
+    class Stream:
+        def __len__(self) -> int:
+            return 6
+
+        def __iter__(self) -> Iterator[Item]:
+            return iter(shop_items())
+
+    told: list[tuple[str, int, int]] = []
+    build_index(Stream(), tmp_path, HashingEncoder(), progress=lambda *report: told.append(report))
+    assert told[0] == ("embed", 6, 6)
 
 
 def test_what_open_refuses(tmp_path: Path) -> None:

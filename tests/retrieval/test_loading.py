@@ -15,7 +15,7 @@ import pytest
 
 from retrieval.errors import CatalogueError
 from retrieval.items import Item
-from retrieval.loading import LoadedCatalogue, load_catalogue, open_catalogue
+from retrieval.loading import LoadedCatalogue, check_catalogue, load_catalogue, open_catalogue
 from retrieval.loading.clean import MAX_TEXT_CHARS, MAX_TITLE_CHARS
 from retrieval.loading.readers import CHUNK_CHARS, MAX_LINE_BYTES
 
@@ -104,6 +104,23 @@ def test_a_streamed_catalogue_gives_rows_one_by_one_and_its_mapping_at_once(tmp_
 
 
 # Rows and lines
+
+
+def test_a_checked_catalogue_is_read_again_for_its_items(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    rows = [{"id": "1", "title": "One", "text": "a" * (MAX_TEXT_CHARS + 1)}, {"title": ""}, {"id": "2", "title": "Two"}]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    loaded, checked = load_catalogue(path), check_catalogue(path)
+    assert len(checked) == 2
+    assert tuple(checked) == tuple(checked) == loaded.items
+    assert checked.rejected == loaded.rejected
+    assert checked.notes == loaded.notes == checked.file.notes  # counted once, however often it is read
+    with pytest.raises(CatalogueError, match="1 of 3 rows cannot be used"):
+        check_catalogue(path, strict=True)
+    path.write_text("\n".join(map(json.dumps, [rows[0], rows[2], rows[0]])), encoding="utf-8")
+    with pytest.raises(CatalogueError, match="line 1 and in line 3"):
+        check_catalogue(path)
+    assert len(check_catalogue(path, keep_first=True)) == 2
 
 
 def test_lines_are_those_of_the_file_even_with_line_breaks_in_quotes(load: Load) -> None:

@@ -70,7 +70,24 @@ def test_a_full_disk_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_graphics_card_needs_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "_has_gpu", lambda: True)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 0, 10 * 2**30))
-    assert "needs 30 GiB" in sentence()
+    assert "needs 12 GiB" in sentence()
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_a_graphics_card_changes_torch_alone(fresh: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
+    make_venv(fresh)
+    (fresh / "constraints.txt").write_text("torch==2.13.0\ntriton==3.9.0\n", encoding="utf-8")
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(bootstrap, "_works", lambda: True)
+    monkeypatch.setattr(bootstrap, "_has_gpu", lambda: gpu)
+    monkeypatch.setattr(bootstrap, "_install_cpu_torch", lambda: calls.append(("cpu torch",)))
+    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments, what: calls.append(arguments))
+    bootstrap._install("dev")
+    assert (("cpu torch",) in calls) is not gpu
+    (packages,) = (call for call in calls if "-e" in call)
+    assert packages[-1] == f"{fresh}[serve,dev]"
+    pins = Path(packages[packages.index("-c") + 1]).read_text(encoding="utf-8")
+    assert pins == ("torch==2.13.0\n" if gpu else "torch==2.13.0\ntriton==3.9.0\n")
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

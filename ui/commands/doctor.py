@@ -185,6 +185,7 @@ def _catalogue(settings: Settings) -> tuple[Level, str]:
     from ui.wiring import make_parts
 
     data = DataDirectory(settings.data_dir)
+    data.create()
     with ExitStack() as stack:
         running = data.server_process() is not None
         if not running:
