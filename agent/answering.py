@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from agent.answer import Citation
 from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
+from agent.ranking import value_of
 from agent.recommending import more, recommend
 from agent.support.articles import Passage
-from agent.support.chinese import english_question
+from agent.support.chinese import english_question, is_chinese
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent
+from retrieval.items import Item
 
 MAX_ANSWERED = 4
 """Items whose fields one answer reads out."""
@@ -31,8 +33,21 @@ def _item_question(view: Situation) -> Outcome:
     if not items:
         return Outcome("answer", opening=view.wording.words.text("reply.which_item"), focus=view.context.focus)
     attribute = view.understanding.attribute or "text"
-    lines = [view.wording.fact(item, attribute) for item in items[:MAX_ANSWERED]]
+    value = view.understanding.said if attribute in view.shop.table.shape.attributes else ""
+    lines = [_listed(view, item, attribute, value) for item in items[:MAX_ANSWERED]]
     return Outcome("answer", opening="\n".join(lines), focus=tuple(item.id for item in items))
+
+
+def _listed(view: Situation, item: Item, attribute: str, asked: str) -> str:
+    """The field of an item; before it, where a value was asked for, whether the catalogue lists that value."""
+    value, fact = value_of(item, attribute), view.wording.fact(item, attribute)
+    if not asked or value is None:
+        return fact
+    own = {str(v).casefold() for v in (value if isinstance(value, tuple) else (value,))}
+    if asked.casefold() in own:
+        return view.wording.words.text("reply.listed_yes", title=item.title, value=asked)
+    no = view.wording.words.text("reply.listed_no", title=item.title, value=asked)
+    return f"{no} {fact}"
 
 
 def _accept(view: Situation) -> Outcome:
@@ -64,8 +79,10 @@ def _support(view: Situation) -> Outcome:
     if not passages:
         return Outcome("answer", opening=words.text("reply.article_none"), focus=focus)
     citations = tuple(_citation(n, passage) for n, passage in enumerate(passages, 1))
-    quotes = [words.text("reply.article", quote=citation.quote, n=citation.n) for citation in citations]
-    return Outcome("answer", opening=" ".join(quotes), citations=citations, focus=focus)
+    quotes = " ".join(words.text("reply.article", quote=citation.quote, n=citation.n) for citation in citations)
+    if view.understanding.language == "zh" and not is_chinese(quotes):
+        quotes = words.text("reply.article_english", quotes=quotes)
+    return Outcome("answer", opening=quotes, citations=citations, focus=focus)
 
 
 def _citation(n: int, passage: Passage) -> Citation:

@@ -93,7 +93,7 @@ def recommend(view: Situation) -> Outcome:
         question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
     return Outcome(
         "ask" if question else "recommend",
-        opening=_opening(view, n_matching) + _unmet(view, slate),
+        opening=_unmet(view, slate) + _opening(view, n_matching),
         closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
@@ -110,7 +110,7 @@ def _unmet(view: Situation, slate: Slate) -> str:
     masks = WishMasks.of(soft, view.shop.table)
     rows = [view.shop.table.row_of(entry.item.id) for entry in slate.entries]
     unmet = [wish for wish in masks.wishes if not any(masks.meets(row, wish) for row in rows)]
-    return " " + view.wording.words.text("reply.unmet", wishes=view.wording.wishes(unmet)) if unmet else ""
+    return view.wording.words.text("reply.unmet", wishes=view.wording.wishes(unmet)) if unmet else ""
 
 
 def more(view: Situation) -> Outcome:

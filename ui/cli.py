@@ -41,6 +41,10 @@ WarmOption = Annotated[int, typer.Option(min=0, help="Warm starts.")]
 
 def main() -> NoReturn:
     """Entry point: an error that is meant for a person ends as one sentence and exit code 1."""
+    foreign = foreign_package()
+    if foreign and sys.argv[1:2] != ["doctor"]:  # which has a finding for it
+        typer.secho(f"chatalogue: {foreign}", err=True, fg=typer.colors.RED)
+        sys.exit(1)
     try:
         app()
     except ChatalogueError as error:
@@ -48,12 +52,12 @@ def main() -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except ImportError as error:
-        said = foreign_package()
-        if not said and not isinstance(error, ModuleNotFoundError):
-            raise
-        said = said or f"the package {error.name!r} is missing; install with `pip install 'chatalogue[serve]'`."
-        typer.secho(f"chatalogue: {said}", err=True, fg=typer.colors.RED)
+    except ModuleNotFoundError as error:
+        typer.secho(
+            f"chatalogue: the package {error.name!r} is missing; install with `pip install 'chatalogue[serve]'`.",
+            err=True,
+            fg=typer.colors.RED,
+        )
         sys.exit(1)
     sys.exit(0)
 

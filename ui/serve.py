@@ -100,7 +100,7 @@ async def _serve(parts: Parts) -> None:
             app,
             host=server_settings.host,
             port=server_settings.port,
-            log_level="warning",
+            log_config=None,  # ui/logs.py has set up every logger
             root_path=server_settings.root_path,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )

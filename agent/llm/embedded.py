@@ -258,6 +258,14 @@ class EmbeddedEngine:
             ours.close()
             theirs.close()
             raise
+        except (OSError, RuntimeError) as error:  # no memory, no processes left, or a script without a main guard
+            ours.close()
+            theirs.close()
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            self._permanent = True
+            self._state, self._detail = "failed", f"The language model's process could not be started: {reason}"
+            self._fail_all(self._detail)
+            return
         # Our copy of their end must go: only then does the worker's death close the pipe.
         theirs.close()
         self._process, self._pipe = process, ours

@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import threading
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ def run_worker(pipe: Connection, args: wire.WorkerArgs) -> None:
     # OpenMP threads that wait must sleep: spinning ones fight with the app for the cores. Measured on 2 cores beside
     # a busy neighbour: 1 to 4 tokens/s spinning, 10 sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # tqdm would make a lock of multiprocessing, which a killed process leaves behind ("leaked semaphore").
+    import_module("tqdm").tqdm.set_lock(threading.RLock())
     inbox = _Inbox(pipe)
     threading.Thread(target=inbox.listen, daemon=True, name="inbox").start()
     try:

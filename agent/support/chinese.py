@@ -5,6 +5,8 @@ Rules only: a lexicon of what customers ask about. Other languages' questions go
 
 from __future__ import annotations
 
+import re
+
 _WORDS: tuple[tuple[str, str], ...] = (
     ("多久能送到", "how long does delivery take"),
     ("多久", "how long does it take"),
@@ -17,13 +19,13 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("包裹", "parcel"),
     ("没收到", "parcel lost not arrived"),
     ("丢", "parcel lost"),
-    ("运费", "delivery cost"),
+    ("运费", "how much does delivery cost"),
     ("送货", "delivery"),
     ("配送", "delivery"),
     ("发货", "delivery shipping"),
     ("送到", "delivery"),
     ("寄", "delivery"),
-    ("退货", "return an item"),
+    ("退货", "return what I bought"),
     ("退款", "refund"),
     ("退", "return"),
     ("换货", "exchange"),
@@ -53,6 +55,20 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("投诉", "complaint"),
 )
 
+_ASKING: tuple[tuple[str, str], ...] = (
+    ("怎么", "how do I"),
+    ("如何", "how do I"),
+    ("可以", "can I"),
+    ("能不能", "can I"),
+)
+"""How a question begins; said only before words of `_WORDS`, because alone it asks for nothing."""
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def is_chinese(text: str) -> bool:
+    """Whether `text` has Chinese characters."""
+    return _CHINESE.search(text) is not None
+
 
 def english_question(text: str) -> str:
     """The English words for what `text` asks about, in the order of the text; "" where none is known."""
@@ -63,4 +79,7 @@ def english_question(text: str) -> str:
         if place >= 0:
             found.append((place, english))
             taken = taken.replace(chinese, "　" * len(chinese))
-    return " ".join(english for _, english in sorted(found))
+    if not found:
+        return ""
+    asking = next((english for chinese, english in _ASKING if chinese in text), "")
+    return " ".join([asking, *(english for _, english in sorted(found))]).strip()

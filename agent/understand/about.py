@@ -5,15 +5,19 @@ Knows no catalogue. Words of request ("show me something for tonight") are not a
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
+from functools import cache
 
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, Token, is_cjk, words_of
 from agent.understand.negation import Stances
 from agent.understand.wishes import Wish
-from agent.understand.words import function_words
+from agent.understand.words import common_words, function_words
 
 MAX_ABOUT_CHARS = 160
+MIN_WORDS_OF_A_PAIR = 4
 
 _CUE = re.compile(
     r"(?<!what )(?<!how )(?<!know )(?<!care )(?<!talk )(?<!forget )(?<!think )(?<!sure )(?<!me )(?<!more"
@@ -35,7 +39,8 @@ _STOP = re.compile(
     r",?\s*\b(?:but|preferably|ideally|please|though|from the|from (?:19|20)\d\d|starring|directed by"
     r"|made (?:in|before|after)|(?:under|below|before|after|over) (?:\d|two|an?\b|[€$£])"
     r"|on (?:blu|dvd|4k)|with (?:no|less|[A-Z])|and (?:not|nothing|no|under|preferably|it|ideally)"
-    r"|if possible|thanks?)\b|,\s*(?:not?|nothing|without|under|from|something|preferably|by|with|in|on"
+    r"|if possible|for (?:my |the |our |small |young )*(?:kids?|children|toddlers?)|thanks?)\b|,\s*(?:not?"
+    r"|nothing|without|under|from|something|preferably|by|with|in|on"
     r"|can|do|i|it|nothing)\b"
 )
 _REQUEST = frozenset(
@@ -64,9 +69,14 @@ story storyline stuff style suggest suggestion suggestions super sure talk talki
 thats theater theaters there theres thing things think third though thought thx time times title titles today
 tomorrow tonight totally trailer trailers trouble true try type types u uh um umm under up ur us usually vein wanna
 want wanted wants watch watched watching watchs week weekend welcome well went whats wife wish wonderful work
-working works worse would wow wrong ya yay yea yeah year years yep yes yet yup
+working works worse would wow zero two three four five six seven eight nine ten dozen
+wrong ya yay yea yeah year years yep yes yet yup
 """.split()
 )
+_ENDINGS = tuple(
+    "s es ed ing er ers ly y ish ness less ful able ible al ic ist ists ism ian ous ive ation est ier iest".split()
+)
+_BEGINNINGS = ("un", "non", "anti", "re", "over", "under", "super", "post", "pre", "mid", "dis", "mis", "in", "cyber")
 _NOUN = frozenset(
     "film films movie movies flick flicks picture pictures one ones item items product products book"
     " books show shows stuff thing things".split()
@@ -78,7 +88,10 @@ _TELLS = re.compile(
     r"\W*(?:(?:yes|yeah|oh|no|ok|and|but|well)\W+)*(?:i|it|he|she|we|they|that|you|this|its|my)\b(?!'d"
     r"| would| want| need|'m (?:looking|after|in)| am (?:looking|after|in))"
 )
-_PHRASE = re.compile(r"\W*(?:a|an|some|any)\b(?![^.!?]*\b(?:i|it|he|she|they|we|is|was|are|were|has|had|would|made)\b)")
+_PHRASE = re.compile(
+    r"\W*(?:a|an|some|any)\b(?![^.!?]*\b(?:i|it|he|she|they|we|is|was|are|were|has|had|would"
+    r"|made)\b)"
+)
 _ASK = re.compile(
     r"\b(?:want|need|looking for|search(?:ing)? for|find|show|recommend|suggest|give me|got any|have any"
     r"|do you (?:have|sell|carry)|in the mood for|feel like|like to|something|anything|nothing|i'd like"
@@ -126,9 +139,14 @@ def in_request(message: Message, start: int, end: int) -> bool:
     return len(message.tokens) <= 4 or message.language == "zh" or bool(_PHRASE.match(before or message.low))
 
 
-def leftover_wishes(message: Message, stances: Stances) -> list[Wish]:
-    """Runs of describing words that nothing else has read: "mind-bending", "with a twist ending"."""
+def leftover_wishes(message: Message, lexicon: Lexicon, stances: Stances, *, others: bool) -> tuple[list[Wish], str]:
+    """Runs of describing words that nothing else has read: "mind-bending", "with a twist ending".
+
+    Second, the first run that has no word in it: "asdkjh qwoeiu" is no wish, but it is said that it is not known.
+    Where the message has `others`, wishes that were read, a word need only look like one.
+    """
     wishes: list[Wish] = []
+    strange = ""
     asks = bool(_ASK.search(message.low) or _PHRASE.match(message.low))
     for run in _runs(message):
         start, end = run[0].start, run[-1].end
@@ -141,13 +159,42 @@ def leftover_wishes(message: Message, stances: Stances) -> list[Wish]:
         ):
             continue
         following = message.tokens[run[-1].place + 1 : run[-1].place + 2]
-        if following and following[0].norm.isdigit() and message.free(end, following[0].end):
+        following_number = bool(following and following[0].norm.isdigit() and message.free(end, following[0].end))
+        if following_number:
             end = following[0].end  # "iPhone 13"
         text = message.quote(start, end)
+        if not following_number and not _worded(run, lexicon, others=others):
+            strange = strange or text
+            continue
         polarity = "negative" if scope else "positive"
         begin = scope.start if scope and message.free(scope.start, start) else start
         wishes.append(Wish(None, "about", (text,), begin, end, "soft", polarity))  # type: ignore[arg-type]
-    return wishes[:3]
+    return wishes[:3], strange
+
+
+def _worded(run: list[Token], lexicon: Lexicon, *, others: bool) -> bool:
+    words = [token.base for token in run]
+    if any(lexicon.is_word(word) or _formed(word, lexicon) for word in words):
+        return True
+    return others and all(pair in _letter_pairs() for word in words for pair in map("".join, itertools.pairwise(word)))
+
+
+@cache
+def _letter_pairs() -> frozenset[str]:
+    """Neighbouring letters of several common words: "hiking" has no others, "asdkjh" has."""
+    counted = Counter(pair for word in common_words() for pair in set(map("".join, itertools.pairwise(word))))
+    return frozenset(pair for pair, n in counted.items() if n >= MIN_WORDS_OF_A_PAIR)
+
+
+def _formed(word: str, lexicon: Lexicon) -> bool:
+    """A word made of a known one: "submariners", "unforgettable", "dancing"; or of two: "steampunk"."""
+    for ending in _ENDINGS:
+        base = word.removesuffix(ending)
+        if base != word and len(base) >= 3 and any(lexicon.is_word(form) for form in (base, base + "e", base + "y")):
+            return True
+    if any(word.startswith(start) and lexicon.is_word(word[len(start) :]) for start in _BEGINNINGS):
+        return True
+    return any(lexicon.is_word(word[:cut]) and lexicon.is_word(word[cut:]) for cut in range(4, len(word) - 3))
 
 
 def _runs(message: Message) -> list[list[Token]]:

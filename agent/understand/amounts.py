@@ -39,7 +39,6 @@ _DECADES = {
     "ninetys": 90,
     "nintees": 90,
     "ninteys": 90,
-    "nineties's": 90,
     "eightys": 80,
     "eigthies": 80,
     "eighteis": 80,
@@ -97,8 +96,8 @@ _PATTERNS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
         re.compile(
             rf"(?P<part>\bearly|\bmid(?:dle of the)?|\blate|早期的?|后期的?)?[\s-]?(?:the\s)?(?:"
             rf"(?P<decade>(?<![a-z0-9.])'?(?:1[89]|20)\d0(?:'?s\b|年代)|(?<![a-z0-9.$€£])'?\d0(?:'?s\b|年代))"
-            rf"|\b(?P<named>{'|'.join(_DECADES)})\b|(?P<han>[二三四五六七八九]十年代)|\b(?P<century>20th|21st|twentieth"
-            r"|twenty-first)[\s-]century\b)"
+            rf"|\b(?P<named>{'|'.join(_DECADES)})\b|(?P<han>[二三四五六七八九]十年代)|\b(?P<century>18th|19th|20th|21st|nineteenth"
+            r"|twentieth|twenty-first)[\s-]century\b)"
         ),
     ),
     (
@@ -114,6 +113,15 @@ _BARE = re.compile(rf"(?<![a-z0-9.#])(?P<bare>{_FIGURES})(?P<thousand>k\b)?\s?-?
 MAX_AMOUNTS = 24
 """Amounts that are read in one message."""
 
+_CENTURIES = {
+    "18th": (1700.0, 1799.0),
+    "19th": (1800.0, 1899.0),
+    "nineteenth": (1800.0, 1899.0),
+    "20th": (1900.0, 1999.0),
+    "twentieth": (1900.0, 1999.0),
+    "21st": (2000.0, 2099.0),
+    "twenty-first": (2000.0, 2099.0),
+}
 _PART = {"early": (0, 3), "mid": (4, 6), "late": (7, 9), "早": (0, 3), "后": (7, 9)}
 
 
@@ -228,9 +236,11 @@ def _years(groups: dict[str, str | None]) -> tuple[float, float] | None:
     if text := groups.get("year"):
         return float(text), float(text)
     if text := groups.get("century"):
-        return (1900.0, 1999.0) if text in ("20th", "twentieth") else (2000.0, 2099.0)
+        return _CENTURIES[text]
     if text := groups.get("decade"):
         first = int(re.sub(r"\D", "", text))
+        if first == 1800:
+            return _CENTURIES["19th"]  # nobody means the ten years
     elif text := groups.get("named"):
         first = _DECADES[text]
     elif text := groups.get("han"):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from agent.preferences import Dropped, Preference
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, stem, words_of
+from agent.understand.roles import PERSON_ROLES
 from agent.understand.types import DialogueContext
 from agent.understand.wishes import Reading, Wish
 from agent.understand.words import function_words
@@ -32,6 +33,7 @@ _NO_MATTER = re.compile(
     r"|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant)"
     r"|(?P<han>[\u4e00-\u9fff]{2})(?:无所谓|不重要|不限|随便|都行|没关系)"
 )
+_NEUTRAL = re.compile(r"\b(?:actually|films?|movies?|with|some|a little|i|do|like|love|enjoy|now|again)\b")
 _EVERYTHING = re.compile(
     r"\b(?:everything|all(?: of (?:it|that|them))?|(?:all|my) (?:the )?(?:filters?|wishes|preferences|criteria))\b"
 )
@@ -43,11 +45,95 @@ _CORRECTION = re.compile(
     r"|不对|我是说|我的意思是|改成|换成|应该是|其实"
 )
 _ADDITIVE = re.compile(
-    r"\b(?:also|too|as well|plus|additionally|still|both|even|on top)\b|^\s*(?:and|but|with|or)\b|还要?|也要?|并且|而且"
+    r"\b(?:also|too|as well|plus|additionally|still|both|even|on top)\b|^\s*(?:and|but|with|or)\b|还要?|也要?"
+    r"|并且|而且"
 )
 _WORK = re.compile(
     r"\b(?:filters?|limits?|requirements?|restrictions?|constraints?|part|wish|things?|conditions?|preferences?)\b"
 )
+
+
+_PERMITS = re.compile(
+    r"(?:^|[,.;!?]\s*|\b(?:and|but|actually|ok(?:ay)?|well|sorry|no)\b,?\s+)(?:i (?:think|guess|suppose) )?"
+    r"(?P<fine>[^,.;!?]{2,40}?)(?:'s|\s+(?:is|are|would be|can be|films? (?:is|are)|movies? (?:is|are)))\s+"
+    r"(?:actually |also |really |perfectly |quite |totally )*"
+    r"(?:fine|ok(?:ay)?|all ?right|allowed|welcome|acceptable|included|(?:not a|no) problem|good)\b(?: (?:too"
+    r"|after all|again|now))*"
+    r"|\b(?:i|we) (?:actually |really |do )*(?:don'?t|do not|wouldn'?t) (?:actually |really )?mind"
+    r" (?P<mind>(?!about\b|what\b|which\b|if\b|how\b)[^,.;!?]{2,40}?)(?: (?:after all|any ?more|though|too"
+    r"|now))*(?=\s*(?:[,.;!?]|$|\bbut\b))"
+    r"|(?:\bactually,? |\bno,? |\bbut |\bsorry,? |\bwait,? )(?:i|we) (?:do |really |also )*(?:like|love"
+    r"|enjoy) (?P<like>[^,.;!?]{2,40})"
+    r"|\b(?:i|we) (?:actually |do |really )+(?:like|love|enjoy) (?P<do>[^,.;!?]{2,40}?) after all\b"
+    r"|\b(?P<after>[^,.;!?]{2,40}?) after all\b"
+    r"|\b(?P<table>[^,.;!?]{2,40}?) (?:is|are) back (?:on the table|in)\b"
+    r"|\b(?:allow|include|permit|bring back|you (?:can|may) (?:show|include|recommend"
+    r"|suggest)(?: me)?) (?P<allow>[^,.;!?]{2,40}?)(?: again)?(?=\s*(?:[,.;!?]|$|\bbut\b))"
+    r"|(?P<han>[\u4e00-\u9fff·]{2,8}?)(?:其实)?也(?:可以|行|没关系|没问题|不错)|(?:不介意"
+    r"|可以接受)(?P<hanmind>[\u4e00-\u9fff]{2,8})"
+    r"|其实我?(?:还是|也|挺|很)?喜欢(?P<hanlike>[\u4e00-\u9fff·]{1,8})"
+)
+_HIM = re.compile(r"^(?:him|her|he|she|他|她)$")
+_IT = re.compile(r"^(?:it|them|that|those|these|they|它)$")
+_MEANT = re.compile(
+    r"(?:\b(?:i|we) mean(?:t)?|\bas in|\bmeaning) the (?P<new>[a-z]+)(?:,? (?:and )?not the (?P<old>[a-z]+))?"
+    r"|(?:我说的是|我是说|我指的是)(?P<hannew>[\u4e00-\u9fff]{2})"
+)
+
+
+def clarify(message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading) -> None:
+    """Move an older wish to the attribute that was meant: "I meant the country, not the language"."""
+    for match in _MEANT.finditer(message.low):
+        new = lexicon.attributes.named(match["new"] or match["hannew"])
+        if not new or not message.free(*match.span()):
+            continue
+        message.take(*match.span())
+        attribute = new[0][2]
+        for old in context.preferences:
+            words = [word for word in words_of(_NEUTRAL.sub(" ", old.evidence.lower())) if word not in function_words()]
+            entries = [entry for entry in lexicon.values_like(words) if entry.attribute == attribute]
+            if old.attribute != attribute and entries:
+                evidence = message.quote(*match.span())
+                reading.dropped.append(Dropped(context.turn, evidence, preference_ids=(old.id,)))
+                values = entries[0].values
+                reading.add(Wish(attribute, "eq", values, *match.span(), kind=old.kind, polarity=old.polarity))
+
+
+def permit(message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading) -> None:
+    """`Dropped` facts for what was forbidden and is allowed now: "Tom Cruise is fine"; nothing new is required."""
+    forbidden = [wish for wish in context.preferences if wish.polarity == "negative"]
+    for match in _PERMITS.finditer(message.low):
+        what = next((text for text in match.groupdict().values() if text), "").strip()
+        if not message.free(match.start(), match.end()):
+            continue
+        named = _NEUTRAL.sub(" ", what)
+        ids = _spoken_of(named, forbidden) or _meant_by(named, forbidden, lexicon)
+        ids = ids or _pointed_at(what, forbidden, lexicon)
+        if ids:
+            reading.dropped.append(Dropped(context.turn, message.quote(*match.span()), preference_ids=ids))
+        if ids or match["mind"]:  # what one does not mind is no wish
+            message.take(match.start(), match.end())
+
+
+def _meant_by(what: str, forbidden: Sequence[Preference], lexicon: Lexicon) -> tuple[str, ...]:
+    """Wishes whose values the words mean in another way: "scary films", 恐怖片."""
+    entries = lexicon.values_like(words_of(what))
+    return tuple(
+        wish.id
+        for wish in forbidden
+        if any(entry.attribute == wish.attribute and set(entry.values) & set(wish.values) for entry in entries)
+    )
+
+
+def _pointed_at(what: str, forbidden: Sequence[Preference], lexicon: Lexicon) -> tuple[str, ...]:
+    """What "him" or "it" was: the person, or the thing, that was forbidden last."""
+    if _HIM.match(what):
+        forbidden = [
+            w for w in forbidden if w.op != "eq" or lexicon.attributes.roles.get(w.attribute or "") in PERSON_ROLES
+        ]
+    elif not _IT.match(what):
+        return ()
+    return tuple(wish.id for wish in forbidden[-1:])
 
 
 def take_back(message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading) -> None:

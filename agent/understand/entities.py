@@ -22,10 +22,12 @@ MAX_CORRECTIONS = 12
 """Misspelt words that are looked up in one message."""
 
 _BY = re.compile(
-    r"(?:\bby|\bdirected by|\bdirector|\bfrom director|\bdirect(?:s|ed)?|\bwritten by|导演(?:的)?)\s+(?:the\s+)?$|导演$"
+    r"(?:\bby|\bdirected by|\bdirector|\bfrom director|\bdirect(?:s|ed)?|\bwritten by"
+    r"|导演(?:的)?)\s+(?:the\s+)?$|导演$"
 )
 _WITH = re.compile(
-    r"(?:\bwith|\bstarring|\bstars?|\bfeaturing|\bfeatures?|\bactors?|\bactress|\bhas|\bhaving|主演|演员)\s*(?:like\s+)?$"
+    r"(?:\bwith|\bstarring|\bstars?|\bfeaturing|\bfeatures?|\bactors?|\bactress|\bhas|\bhaving|主演"
+    r"|演员)\s*(?:like\s+)?$"
 )
 _NAME_CUE = re.compile(
     r"(?:\bby|\bwith|\bwithout|\bstarring|\bfeaturing|\bdirector|\bdirected|\blike|\blove|\band|\bor"
@@ -34,6 +36,8 @@ _NAME_CUE = re.compile(
 _WORK_AFTER = re.compile(
     r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b"
 )
+_SIBLINGS = re.compile(r"\s+(?:brothers|bros|sisters|siblings)\b\.?")
+_MEANT = re.compile(r"(?:\bmean(?:t)?|\bas in|\bmeaning) the (?P<what>[a-z]+)")
 _IN_LANGUAGE = re.compile(r"\b(?:in|speak(?:s|ing)?|dubbed in|language)\s*$")
 _LANGUAGE_AFTER = re.compile(r"[\s-]*(?:language|speaking|audio|subtitles?|dub(?:bed)?)\b|语|对白")
 _OWNER = re.compile(r"\b(?:my|our|your|his|their|her)\s*$")
@@ -74,7 +78,35 @@ def mentions(message: Message, lexicon: Lexicon, free: Callable[[int, int], bool
             continue
         if mention := _accept(message, lexicon, candidate):
             accepted.append(mention)
-    return sorted(accepted, key=lambda mention: mention.start)
+    accepted += _misspelt_people(message, lexicon, [m for m in accepted if m.certainty == "sure"], free)
+    return sorted(_apart(accepted), key=lambda mention: mention.start)
+
+
+def _apart(found: list[Mention]) -> list[Mention]:
+    """Doubtful mentions make room for the full name that they are a part of."""
+    names = [mention for mention in found if mention.entry.kind == "person" and mention.misspelt]
+    return [m for m in found if m in names or all(m.end <= n.start or m.start >= n.end for n in names)]
+
+
+def _misspelt_people(
+    message: Message, lexicon: Lexicon, sure: list[Mention], free: Callable[[int, int], bool]
+) -> list[Mention]:
+    """Full names with a slip in them, where a name stands: "with Audry Hepburn"."""
+    found: list[Mention] = []
+    for first in range(len(message.tokens) - 1):
+        for n in (3, 2):
+            window = message.tokens[first : first + n]
+            entry = None if len(window) < n else lexicon.near_person([token.base for token in window])
+            if entry is None:
+                continue
+            start, end = window[0].start, window[-1].end
+            capital = message.cased and all(token.capital for token in window)
+            cue = capital or _BY.search(message.left(start)) or _WITH.search(message.left(start))
+            clear = free(start, end) and all(m.end <= start or m.start >= end for m in (*sure, *found))
+            if cue and clear and not re.search(r"[^\w\s.'-]", message.low[start:end]):
+                found.append(Mention(start, end, entry, "sure", misspelt=True))
+                break
+    return found
 
 
 def _width(candidate: _Candidate) -> int:
@@ -158,6 +190,10 @@ def _value(message: Message, values: list[Entry], start: int, end: int, lexicon:
     if len(values) == 1:
         return values[0]
     roles = lexicon.attributes.roles
+    if meant := _MEANT.search(message.low):
+        for _, _, name in lexicon.attributes.named(meant["what"]):
+            if fitting := [entry for entry in values if entry.attribute == name]:
+                return fitting[0]
     named = {name for _, _, name in lexicon.attributes.named(message.low[max(0, start - 16) : end + 16])}
     for entry in values:
         if entry.attribute in named:
@@ -184,13 +220,13 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
     return word in function_words()
 
 
-def _part_of_another_name(message: Message, tokens: list[Token]) -> bool:
+def _part_of_another_name(message: Message, tokens: list[Token], names: frozenset[str] = frozenset()) -> bool:
     """Whether a capital of nobody in the catalogue stands beside: "Jason Segal" is no George Segal."""
     first, last = tokens[0].place, tokens[-1]
     if not message.cased or not tokens[0].capital:
         return False
     for token in (message.tokens[first - 1] if first else None, _next(message, first + len(tokens))):
-        if token is None or not token.capital or token.norm in frequent_words():
+        if token is None or not token.capital or (token.norm in frequent_words() and token.norm not in names):
             continue
         gap = message.low[min(token.end, last.end) : max(token.start, tokens[0].start)]
         if not gap.strip() and not message.starts_sentence(token.start):
@@ -212,7 +248,7 @@ def _person(message: Message, lexicon: Lexicon, people: list[Entry], candidate: 
         return Mention(start, end, entry, "sure", misspelt)
     if is_cjk(candidate.tokens[0].norm):
         return Mention(start, end, entry)
-    if _part_of_another_name(message, candidate.tokens):
+    if _part_of_another_name(message, candidate.tokens, lexicon.first_names):
         return None
     return _called_by_surname(message, lexicon, entry, candidate)
 
@@ -223,7 +259,9 @@ def _called_by_surname(message: Message, lexicon: Lexicon, entry: Entry, candida
     left, right = message.left(start), message.low[end:]
     misspelt, single = candidate.slips > 0, len(candidate.tokens) == 1
     capital = message.cased and all(token.capital for token in candidate.tokens)
-    cue = bool(_NAME_CUE.search(left) or _WORK_AFTER.match(right))
+    cue = bool(_NAME_CUE.search(left) or _WORK_AFTER.match(right) or _BY.search(left) or _WITH.search(left))
+    if siblings := _SIBLINGS.match(right):
+        end, cue = end + siblings.end(), True
     if single and word.base in function_words():
         return None
     if word.base in common_words() or word.norm in common_words():

@@ -46,7 +46,8 @@ OUT_OF_SCOPE = re.compile(
     r"|\b(?:news today|latest news|football score|who won the (?:game|match|election|world cup)"
     r"|time is it|what day is it)\b"
     r"|\b(?:book|find) (?:me )?(?:a )?(?:flight|hotel|restaurant|taxi)\b|\b(?:medical|legal|tax) advice\b"
-    r"|天气|写(?:一?段|个)?(?:代码|程序|诗|作文)|总统|选举|政治|忽略.{0,12}(?:指令|提示|规则)|系统提示|提示词|讲个笑话|翻译"
+    r"|天气|写(?:一?段|个)?(?:代码|程序|诗|作文)|总统|选举|政治|忽略.{0,12}(?:指令|提示|规则)|系统提示|提示词"
+    r"|讲个笑话|翻译"
 )
 UNDO = re.compile(
     r"^\W*(?:please\s+)?(?:can you\s+)?(?:undo(?: (?:that|it|this|the last (?:one|step|turn|message)"
@@ -106,6 +107,18 @@ WHY_NOT = re.compile(
     r"|missing|left out)\b|\bhow come\b[^.?!]{0,30}\b(?:not|didn'?t|isn'?t|wasn'?t|no)\b"
     r"|为什么(?:没有?|不|不是|没)|怎么(?:没有|不|没)"
 )
+WHY = re.compile(
+    r"^\W*(?:(?:and|but|so|ok(?:ay)?|hm+|well)\W+)*(?:(?:can|could) you (?:tell me|explain|say) |tell me |explain )?"
+    r"(?:why\b(?! (?:is|are|was) (?:it|there|that)? ?(?:so|not)\b)|how come\b|what makes you)"
+    r"|^\W*(?:你)?(?:为什么|为何|怎么会)(?:要|会)?(?:推荐|选|给我|是这|是它|放|这)"
+)
+"""Why something was shown; `WHY_NOT` is tried before."""
+WHY_ASKED = re.compile(
+    r"^\W*(?:\w+\W+)?why\W*$|\b(?:these|those|them|this|that|list(?:ed)?|recommend\w*|suggest\w*|show\w*"
+    r"|offer\w*|pick\w*"
+    r"|choose|chose|include\w*|shown)\b|推荐|选|给我|这|它"
+)
+"""What makes a "why" a question about the list, where no item is named."""
 WHY_NOT_NAMED = re.compile(
     r"\b(?i:why not|show(?: me)?|recommend|suggest|offer|list|include)\s+[\"“'‘]?(?P<name>[A-Z][^?.!\"”]{1,60})"
 )
@@ -193,14 +206,24 @@ SUPPORT = re.compile(
     r"|ing)?\b|\bwarrant(?:y|ies)\b|\bguarantee\b|\b(?:damaged|defective|faulty|scratched|broken (?:disc"
     r"|item|product|case))\b|\b(?:arrived|came|is|was) (?:broken|damaged|scratched|late|wrong)\b"
     r"|\b(?:wrong|missing) (?:item|disc|product|order|film)\b|\bcancel(?:led|lation|ling"
-    r"|ing)?\b(?! (?:that|the \w+ (?:filter|limit)))|\b(?:opening hours|contact (?:you|us|details"
+    r"|ing)?\b(?! (?:that|the \w+ (?:filter|limit)))|\b(?:opening (?:hours|times?)|price[- ]?match\w*"
+    r"|contact (?:you|us|details"
     r"|information|number)|phone number|email address|customer (?:service|support)|complain(?:t|ts)?"
     r"|terms and conditions)\b"
     r"|\bplay (?:on|in) my (?:player|dvd|blu)|\b(?:play|work)s? (?:in|on) (?:the )?(?:us|uk|usa|europe"
     r"|america|australia|my)\b|\bcustoms\b|\bimport (?:duty|duties|tax)"
-    r"|退货|退款|退换|换货|配送|送货|发货|快递|物流|运费|包邮|订单|付款|支付|支付宝|微信支付|信用卡|发票|礼品卡|优惠券|优惠码|账户|账号|密码|登录|注册|区码|预订|预售|保修"
+    r"|退货|退款|退换|换货|配送|送货|发货|快递|物流|运费|包邮|订单|付款|支付|支付宝|微信支付|信用卡|发票|礼品卡"
+    r"|优惠券|优惠码|账户|账号|密码|登录|注册|区码|预订|预售|保修"
     r"|质保|损坏|坏了|取消订单|联系方式|营业时间|投诉|什么时候到|几天到|送到"
 )
+OPEN = re.compile(
+    r"\bare you (?:guys |still )?(?:open|closed)\b|\b(?:what time|when|which days?)\b[^.?!]{0,15}\byou (?:open"
+    r"|close|closed)\b"
+    r"|\bdo you (?:open|close)\b"
+    r"|\b(?:used|second[- ]?hand|refurbished) (?:discs?|dvds?|blu-?rays?|copies|items?|goods|phones?"
+    r"|products?)\b|几点(?:开门|关门|营业)|(?:周[一-日末天]|星期.|节假日)(?:开门|营业|上班)"
+)
+"""Whether the shop is open, and what it sells besides: questions to the help pages too."""
 NOT_SUPPORT = re.compile(
     r"\b(?:film|films|movie|movies|story|something|book|comedy|drama|thriller)\b[^.?!,]{0,25}\b(?:about"
     r"|where|in which|with|that|who)\b[^.?!]*$|^(?:about|a|an|some)\b[^.?!,]{0,20}\b(?:about|who|where)\b"
@@ -209,6 +232,9 @@ NOT_SUPPORT = re.compile(
 _MONEY_Q = (
     r"how much (?:is|are|does|do|for|would|was)\b|what(?:'s| is| are| does)? (?:the |its )?(?:price"
     r"|cost)s?\b|(?:the )?price of\b|what does .{1,40} cost|多少钱|什么价|价格(?:是|多少)"
+    r"|\b(?:is|are) (?!there\b|it free of\b)[^.?!]{1,60}\b(?:for )?free(?: (?:today|now|of charge|this week"
+    r"|tonight|at the moment))?\s*\?"
+    r"|\b(?:cost|costs|sold for|priced at)\b[^.?!]{0,30}\?"
 )
 ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
     (role, re.compile(words))
@@ -235,7 +261,8 @@ ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
         (
             "in_stock",
             r"\b(?:is|are|was) [^.?!]{1,40}\b(?:in stock|available|out of stock|sold out)\b|\b(?:do you "
-            r"|have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗|有没有货"
+            r"|have you )?(?:have|got) [^.?!]{1,40}\bin stock\b|\bin stock\s*\?|\bavailable\s*\?|有(?:现)?货吗"
+            r"|有没有货"
             r"|还有吗",
         ),
         (
@@ -269,10 +296,43 @@ ITEM_QUESTIONS: tuple[tuple[Role | str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
+ABSENT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(words))
+    for name, words in (
+        ("age rating", r"\bage[- ](?:rating|limit|restriction|certificate|group)s?\b|\bcertificate\b|\b(?:pg"
+        r"|r)[- ]rated\b"
+         r"|\brated (?:r|pg|g|x|\d+)\b|\bwhat age\b|\b(?:suitable|appropriate|ok|okay|fine|good|safe|right) for"
+         r" (?:a |my |an )?(?:\d+|\w+)[- ]?year[- ]?olds?\b"),
+        ("ending", r"\bend(?:ing|s)?\b"),
+        ("subtitles", r"\bsub(?:title)?s?\b|\bsubtitled\b|\bcaptions?\b"),
+        ("dubbed audio", r"\bdub(?:bed|bing)?\b|\baudio\b"),
+        ("colour", r"\bin (?:colou?r|black and white|b&w)\b|\bblack and white\b|\bcolou?ri[sz]ed\b"),
+        ("awards", r"\b(?:awards?|oscars?|prizes?|golden globes?|nominat\w+)\b"),
+        ("extras", r"\bextras\b|\b(?:bonus|special) (?:features?|material|content)\b|\bdeleted scenes\b"
+        r"|\bcommentary\b"),
+        ("soundtrack", r"\bsoundtrack\b|\bwho (?:wrote|composed|made) the (?:music|score)\b"),
+        ("sequels", r"\b(?:sequels?|prequels?|part (?:two|2)|remake)\b"),
+        ("number of discs", r"\bhow many discs\b"),
+        ("box office", r"\bbox office\b|\bhow much (?:money )?did (?:it|they) (?:make|earn)\b"),
+        ("streaming", r"\b(?:on|stream\w*) (?:netflix|hulu|prime|disney)\b|\bstream(?:ing|ed)?\b"),
+        ("年龄分级", r"分级|几岁|多大(?:的孩子)?(?:能|可以)看"),
+        ("结局", r"结局"),
+        ("字幕", r"字幕"),
+        ("奖项", r"得奖|获奖|奥斯卡"),
+    )
+)  # fmt: skip
+"""What is often asked of an item and few catalogues have."""
+BARE_QUESTION = re.compile(
+    r"^\W*(?:(?:and|so|but|ok(?:ay)?|hm+)\W+)*(?:how|what|who|when|where|which|is|was|does|did|has|are)\b"
+    r"|^\W*(?:那|多长|多久|多少|谁|什么|哪)"
+)
+OF_IT = re.compile(r"\W*(?:(?:and|so|but|ok(?:ay)?)\W+)*(?:is|was|does|did|has|isn'?t|doesn'?t)\s+(?:it|this|that)\b")
 YES_NO = re.compile(
     r"^\W*(?:and |so |but |ok(?:ay)?,? )?(?:is|was|are|were|does|do|did|has|have|can|will|isn'?t"
     r"|doesn'?t)\s+(?!you\b|there\b|we\b|i\b)|吗\W*$|是不是|\b(?:do you (?:have|sell)|have you got"
     r"|can i (?:get|have|buy)|is there) (?:it|this|that|the \w+ (?:one|film|movie))\b"
+    r"|\b(?:is there|do you have|have you got|can i (?:get|have|buy)) (?:a|an|any) [^.?!]{2,30} (?:of"
+    r"|for) (?:it|this|that)\b"
 )
 
 # direction: True for the most

@@ -35,11 +35,17 @@ MAX_NAME_WORDS = 6
 MAX_NAMESAKES = 3
 """A surname that more people share says too little to filter by."""
 
+FIRM = frozenset({"family-friendly", "kid-friendly"})
+"""Moods and tags that are a condition where they are asked for by another word: "for my kids"."""
+
 MIN_FUZZY_LETTERS = 5
+MIN_LETTERS_FOR_TWO_SLIPS = 11
+"""Full names with fewer letters are misspelt in one place at most."""
 DOMINANCE = 3.0
 """A person with this many times the weight of the next of that name is the one meant."""
 
 _YEAR_IN_TITLE = re.compile(r"\s*\((\d{4})\)\s*$")
+_PLAIN_WORD = re.compile(r"[a-z]{3,}")
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8"}
 _SPELLED = {
     "two": "2",
@@ -90,6 +96,8 @@ class Lexicon:
     first_names: frozenset[str] = frozenset()
     _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     _vocabulary: set[str] = field(default_factory=set)
+    _described: set[str] = field(default_factory=set)
+    _full_names: dict[tuple[int, str], list[tuple[str, Entry]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: Sequence[Item], shape: CatalogueShape) -> Lexicon:
@@ -101,6 +109,8 @@ class Lexicon:
         lexicon._add_people(items)
         lexicon._add_titles(items)
         lexicon._add_numbers(items)
+        for item in items:
+            lexicon._described.update(_PLAIN_WORD.findall(item.text.lower()))
         lexicon._index()
         return lexicon
 
@@ -133,6 +143,28 @@ class Lexicon:
             return best
         everyday = _nearest(word, _common_buckets(), best[1])
         return None if everyday else best  # "gorry" is a slip of "gory", not of a Mr Gordy
+
+    def is_word(self, word: str) -> bool:
+        """Whether it is a word at all: of everyday English, of the catalogue, or of its descriptions."""
+        return word in common_words() or stem(word) in common_words() or self.knows(word) or word in self._described
+
+    def near_person(self, words: Sequence[str]) -> Entry | None:
+        """The person whose full name these words misspell: "audry hepburn". A name is not a slip of another.
+
+        Of a first name letters may be missing all the same: "Jon Travolta", but "Joan Chen" is not John Chen.
+        """
+        names = self._full_names.get((len(words), "".join(word[0] for word in words)), ())
+        best: tuple[int, float, Entry] | None = None
+        for key, entry in names:
+            slips = _slips_of_name(words, key.split())
+            pairs = list(zip(words, key.split(), strict=True))
+            strange = any(self.knows(word) and word != own for word, own in pairs[1:])
+            strange = strange or (
+                self.knows(words[0]) and len(words[0]) == len(pairs[0][1]) and words[0] != pairs[0][1]
+            )
+            if slips is not None and not strange and (best is None or (slips, -entry.weight) < best[:2]):
+                best = slips, -entry.weight, entry
+        return best[2] if best else None
 
     def knows(self, word: str) -> bool:
         """Whether the word stands in any value, name or title."""
@@ -192,7 +224,7 @@ class Lexicon:
                 self._add_stem(synonym.phrase, Entry("value", attribute, values, every=True))
         elif found:
             first = found[0][0]
-            soft = synonym.soft or first.soft
+            soft = synonym.soft or (first.soft and first.values[0].casefold() not in FIRM)
             self._add_stem(synonym.phrase, Entry("value", first.attribute, first.values, first.weight, soft=soft))
 
     def _targets(self, target: str) -> list[Entry]:
@@ -260,6 +292,9 @@ class Lexicon:
         fuzzy: dict[str, None] = {}
         for key, entries in (*self.stems.items(), *self.phrases.items()):
             words = key.split()
+            people = [entry for entry in entries if entry.kind == "person"] if 2 <= len(words) <= 3 else []
+            for person in people[:1]:
+                self._full_names.setdefault((len(words), "".join(word[0] for word in words)), []).append((key, person))
             self.starts[words[0]] = max(self.starts.get(words[0], 0), len(words))
             self._vocabulary.update(words)
             if key in self.stems or len(self.ids) < 5_000 or any(entry.weight > 3 for entry in entries):
@@ -289,6 +324,15 @@ def _nearest(word: str, buckets: dict[tuple[str, int], list[str]], limit: int) -
             if slips <= limit and (best is None or slips < best[1]):
                 best = (candidate, slips)
     return best
+
+
+def _slips_of_name(words: Sequence[str], name: Sequence[str]) -> int | None:
+    """Slips between two names word for word, None for too many: one a word, two of a name in all."""
+    slips = [OSA.distance(word, own, score_cutoff=1) for word, own in zip(words, name, strict=True)]
+    total = sum(slips)
+    return (
+        total if max(slips) <= 1 and total <= (2 if sum(map(len, name)) >= MIN_LETTERS_FOR_TWO_SLIPS else 1) else None
+    )
 
 
 @cache

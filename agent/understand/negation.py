@@ -7,7 +7,7 @@ comma, "but" or turn to the positive.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from agent.understand.message import Message
@@ -103,6 +103,8 @@ _REQUEST = re.compile(
     r"|id) (?:really )?(?:like|love)|something|anything|make it"
     r"|any (?:good |other |more |great )?\w+s|do you (?:have|sell|carry|stock|know)|have you got|got any"
     r"|are there|is there|i meant?|try|give me)\b"
+    r"|^\W*(?:an?|any|some)?\s*(?:[\w-]+\s+){0,2}(?:films?|movies?|ones?) (?:that (?:were|was) )?(?:made|shot"
+    r"|released) (?!.*\b(?:i|we|my)\b)"
 )
 
 
@@ -121,11 +123,15 @@ class Stances:
 
     def __init__(self, message: Message) -> None:
         self._message = message
-        self.scopes = [
+        self.scopes: list[Scope] = [
             _scope(message.low, match)
             for match in islice(_CUE.finditer(message.low), MAX_SCOPES)
             if message.free(match.start(), match.start() + 2)
         ]
+
+    def end_at(self, cue_end: int, end: int) -> None:
+        """The negation whose words end at `cue_end` reaches to `end` only: "not violent | horror"."""
+        self.scopes = [replace(s, end=min(s.end, end)) if s.cue_end == cue_end else s for s in self.scopes]
 
     def denied(self, start: int) -> Scope | None:
         """The innermost negation over the place, or None."""

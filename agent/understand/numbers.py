@@ -125,7 +125,8 @@ _VAGUE: tuple[tuple[str, str, PreferenceOperator, float], ...] = (
         -RECENT_YEARS,
     ),
     (
-        r"(?:old(?! (?:boy|man|men|woman|lady|friend|enough|school))|older|vintage|old[- ]school|classic)|老片"
+        r"(?:(?<!year )(?<!years )(?<!year-)(?<!years-)(?<!yr )old(?! (?:boy|man|men|woman|lady|friend|enough"
+        r"|school))|older|vintage|old[- ]school|classic)|老片"
         r"|老电影|经典",
         "year",
         "le",
@@ -135,6 +136,11 @@ _VAGUE: tuple[tuple[str, str, PreferenceOperator, float], ...] = (
 _VAGUE_PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9-])(?:{words})(?![a-z0-9-]|\s+than\b)"), role, op, share)
     for words, role, op, share in _VAGUE
+)
+_DATED = re.compile(
+    r"\b(?:(?:films?|movies?|something|anything|one|ones|made|released|shot) (?:in|from)|from|of|year|before"
+    r"|after|since"
+    r"|than|until|between)\s+(?:the\s+)?(?:year\s+)?$"
 )
 _AGE_OF_PERSON = re.compile(r"\d+\s?-?(?:years?|yrs?|month|岁)\s?-?old|岁|\bborn\b")
 
@@ -291,8 +297,12 @@ class NumberReader:
         left = self._message.left(first.start, 30)
         bracket = _BETWEEN.search(left)
         same = first.unit == second.unit or "" in (first.unit, second.unit)
-        if not same or not between.strip() or first.high > second.high:
+        if not same or not between.strip():
             return None
+        if first.high > second.high:
+            if not (bracket and "between" in bracket.group() and _RANGE.fullmatch(between)):
+                return None
+            return self._reversed(first, second, first.start - len(left) + bracket.start())
         unit = second if second.unit or second.word else first
         start = first.start - len(left) + bracket.start() if bracket else first.start
         if _RANGE.fullmatch(between) and (bracket or not re.search(r"and", between)):
@@ -307,6 +317,14 @@ class NumberReader:
             self._wish(attribute, "ge", first.low, start, second.end),
             self._wish(attribute, "le", second.high, start, second.end),
         ]
+
+    def _reversed(self, first: Amount, second: Amount, start: int) -> list[Wish] | None:
+        """Read "between 10 and 8 euros" as from 8 to 10."""
+        attribute = self._attribute(second if second.unit or second.word else first, start, second.end, "ge", [])
+        if attribute is None:
+            return None
+        low = self._wish(attribute, "ge", second.low, start, second.end)
+        return [low, self._wish(attribute, "le", first.high, start, second.end)]
 
     # -- which attribute -----------------------------------------------------------------------
 
@@ -362,6 +380,8 @@ class NumberReader:
     def _plausible_year(self, amount: Amount) -> bool:
         shape = self._lexicon.shape.attributes[self._year or ""]
         low, high = shape.minimum or 0.0, shape.maximum or 9_999.0
+        if amount.low != amount.high or _DATED.search(self._message.left(amount.start, 16)):
+            return True  # "from the 1800s", "a film from 2030": nothing fits, and that is said
         return low - 60 <= amount.low <= high + 15
 
     def _is_age(self, amount: Amount) -> bool:

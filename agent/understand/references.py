@@ -69,7 +69,8 @@ _LAST = re.compile(
     r"|in)\b)|最后一?(?:个|部|款|件|本)"
 )
 _FIRST_FEW = re.compile(
-    r"\b(?:the\s+)?(?P<side>first|top|last)\s+(?P<n>two|three|four|couple|[234])\b|前(?P<han>[两三四])(?:个|部|款|件|本)"
+    r"\b(?:the\s+)?(?P<side>first|top|last)\s+(?P<n>two|three|four|couple|[234])\b|前(?P<han>[两三四])(?:个|部"
+    r"|款|件|本)"
 )
 _NUMBER = re.compile(
     r"(?:\b(?:number|no\.|nr\.?|option|item|film|movie)\s*#?\s*|#)(?P<n>\d{1,2}|one|two|three|four"
@@ -83,7 +84,7 @@ _LISTED = re.compile(
 _ALONE = re.compile(r"\s*#?(?P<n>\d{1,2})\s*[.!)]?\s*(?:please)?\s*")
 _PRONOUN = re.compile(
     r"\b(?:that|this)\s+(?:one|film|movie|item|product|book|phone|thing)\b|\bit\b(?!'?s? (?:a|an|is|be"
-    r"|should|must|has to|can be|could be|to be)\b)"
+    r"|should|must|has to|can be|could be|to be)\b|\s+(?:true|possible|correct|right|ok|okay)\b)"
     r"|\b(?:that|this)\b(?=\s*(?:[.!?]|$|please|about|sounds?|looks?|is too|seems?))|它|(?:这|那)(?:个|部|款|件|本)"
 )
 _MANY = re.compile(
@@ -116,7 +117,8 @@ _ASKED_LIKE = re.compile(
     r"(?:like|to|similar to)\s+(?:the\s+)?[\"“”'‘`]*$"
     r"|(?:类似于?|像)[\"“《「]?$"
 )
-"""What stands before an item that is the measure of a wish: "something like ...", "more like ...", "similar to ..."."""
+"""What stands before an item that is the measure of a wish: "something like ...", "more like ...", "similar to"
+" ..."."""
 
 
 def asked_like(message: Message, reference: Reference) -> bool:

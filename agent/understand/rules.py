@@ -12,7 +12,7 @@ from collections.abc import Callable
 from agent.preferences import Dropped
 from agent.understand import intents, talk
 from agent.understand.about import about_wishes, leftover_wishes
-from agent.understand.corrections import replace_old, take_back
+from agent.understand.corrections import clarify, permit, replace_old, take_back
 from agent.understand.critique import compared_number, critiques
 from agent.understand.entities import Mention, mentions
 from agent.understand.lexicon import Lexicon
@@ -22,16 +22,17 @@ from agent.understand.numbers import NumberReader
 from agent.understand.references import ItemOf, Reference, References, asked_like
 from agent.understand.superlatives import Superlative, read_superlative
 from agent.understand.types import DialogueContext, Intent, Understanding
-from agent.understand.unknown import unknown_name
+from agent.understand.unknown import unknown_name, unsold_thing
 from agent.understand.values import title_wishes, value_wishes
 from agent.understand.wishes import Reading, Wish
 from retrieval.errors import ChatalogueError
 from retrieval.items import Item
 
 MAX_SUPPORT_CHARS = 400
+MAX_BARE_TOKENS = 5
+"""Longer questions name what they ask about."""
 _ORDINALS = (r"(?:first|1st|1)", r"(?:second|2nd|2)", r"(?:third|3rd|3)", r"(?:fourth|4th|4)", r"(?:fifth|5th|5)")
-
-
+_OF_MANY = re.compile(r"\b(?:films?|movies?|items?|ones?|any|some|something|you|we|i)\b|电影|片")
 _THAN_TITLE = re.compile(r"\b(?:but|than|only|except|just)\b|但|比|不过|只是")
 
 
@@ -119,6 +120,10 @@ class _Pass:
             for match in pattern.finditer(self.message.low):
                 if not intents.about_a_film(self.message.low, match.start()):
                     return Understanding(intent, language, said=match.group().strip())  # type: ignore[arg-type]
+        return self._small_talk(low)
+
+    def _small_talk(self, low: str) -> Understanding | None:
+        language = self.message.language
         if intents.GREETING.match(low):
             return Understanding("greeting", language)
         if intents.THANKS.match(low):
@@ -148,6 +153,8 @@ class _Pass:
     def _read_wishes(self) -> None:
         message, context, lexicon, reading = self.message, self.context, self.lexicon, self.reading
         self._read_answer()
+        clarify(message, context, lexicon, reading)
+        permit(message, context, lexicon, reading)
         take_back(message, context, lexicon, reading)
         self._read_support()
         self.superlative = read_superlative(message, lexicon)
@@ -167,7 +174,10 @@ class _Pass:
         self._read_stock(stances)
         reading.add(*numbers.vague(stances, lambda start, end: not message.free(start, end)))
         self._read_unknown()
-        reading.add(*leftover_wishes(message, stances))
+        left, strange = leftover_wishes(message, lexicon, stances, others=bool(reading.wishes))
+        reading.add(*left)
+        if strange and not reading.wishes and not self.references and not reading.item_ids:
+            reading.said = reading.said or strange
         replace_old(message, context, lexicon, reading)
 
     def _counts(self, mention: Mention) -> bool:
@@ -219,8 +229,10 @@ class _Pass:
         ask = bool(
             intents.ASK_ITEM.search(low)
             or intents.WHY_NOT.search(low)
+            or intents.WHY.search(low)
             or intents.COMPARE.search(low)
             or self._question()
+            or ("?" in low and intents.YES_NO.search(low))
         )
         shown = frozenset(item_id for ids in self.context.shown for item_id in ids)
         wishes, named = title_wishes(self.message, stances, self.found, shown, ask=ask)
@@ -237,7 +249,7 @@ class _Pass:
             self.reading.add(Wish("in_stock", "eq", ("yes",), match.start(), match.end()))
 
     def _read_unknown(self) -> None:
-        found = unknown_name(self.message, self.lexicon)
+        found = unknown_name(self.message, self.lexicon) or unsold_thing(self.message, self.lexicon)
         if found:
             start, end = found
             self.reading.said = self.message.quote(start, end).strip("\"'*`“”《》")
@@ -247,7 +259,7 @@ class _Pass:
         """Take the sentences about the service, so that their words are not read as wishes."""
         message = self.message
         spans = []
-        for match in intents.SUPPORT.finditer(message.low):
+        for match in (*intents.SUPPORT.finditer(message.low), *intents.OPEN.finditer(message.low)):
             start, end = part_around(message, match.start())
             if any(match.start() >= r.start and match.end() <= r.end for r in self.references):
                 continue
@@ -315,6 +327,8 @@ class _Pass:
             if not items and not liked and (name := intents.WHY_NOT_NAMED.search(self.message.text)):
                 self.reading.said = self.reading.said or name["name"].strip()
             return self._result("why_not", items or liked, facts=False)
+        if intents.WHY.search(low) and (items or (shown and intents.WHY_ASKED.search(low))):
+            return self._result("why", items or shown, facts=False)
         if result := self._comparison(items, shown):
             return result
         if intents.COUNT.search(low):
@@ -360,20 +374,51 @@ class _Pass:
         low = self.message.low
         question = self._question()
         pointed = items or tuple(str(w.values[0]) for w in self.reading.wishes if w.op == "like" and not w.doubtful)
-        if question is not None and (pointed or self._points_back()):
-            back = () if self.missed else self.context.focus[:1]
+        yes_no = bool(intents.YES_NO.search(low)) and ("?" in low or "吗" in low or len(self.message.tokens) <= 8)
+        if not pointed and yes_no and intents.OF_IT.match(low):
+            pointed = self.context.focus[:1]
+        back = () if self.missed else self.context.focus[:1]
+        if result := self._absent_field(pointed or back, asks=yes_no, named=bool(pointed)):
+            return result
+        if question is not None and (pointed or self._points_back() or self._bare()):
             return self._result("item_question", pointed or back, attribute=question[0], facts=False)
-        if pointed and intents.YES_NO.search(low) and ("?" in low or "吗" in low or len(self.message.tokens) <= 8):
-            asked = [w.attribute for w in self.reading.wishes if w.attribute]
-            named = [name for _, _, name in self.lexicon.attributes.named(low)]
-            if not intents.MORE.search(low) and not self._denies(low):
-                return self._result("item_question", pointed, attribute=next(iter(asked + named), None), facts=False)
+        if pointed and yes_no and not intents.MORE.search(low) and not self._denies(low):
+            return self._yes_or_no(pointed)
         if items and re.search(
             r"\b(?:what|who|where|when|how|which) (?:\w+ )?(?:is|are|was|does|do|did)\b|\bwhat'?s\b", low
         ):
             named = [name for _, _, name in self.lexicon.attributes.named(low)]
             return self._result("item_question", items, attribute=named[0] if named else None, facts=False)
         return None
+
+    def _yes_or_no(self, pointed: tuple[str, ...]) -> Understanding:
+        """Whether an item has a value: "is it a comedy?"; `said` is then the value asked for."""
+        asked = [wish for wish in self.reading.wishes if wish.attribute]
+        named = [name for _, _, name in self.lexicon.attributes.named(self.message.low)]
+        if asked and asked[0].op == "eq" and asked[0].attribute != "in_stock":
+            self.reading.said = str(asked[0].values[0])
+        attribute = asked[0].attribute if asked else next(iter(named), None)
+        return self._result("item_question", pointed, attribute=attribute, facts=False)
+
+    def _absent_field(self, items: tuple[str, ...], *, asks: bool, named: bool) -> Understanding | None:
+        """A question after something that catalogues seldom have: the age rating, the subtitles, the ending."""
+        low = self.message.low
+        field = next((name for name, pattern in intents.ABSENT if pattern.search(low)), None)
+        if field is None or not (asks or intents.BARE_QUESTION.match(low) or low.rstrip().endswith(("吗", "?"))):
+            return None
+        if not (named or self._points_back() or self._bare()):
+            return None
+        if not items and not self.missed:
+            self.support_text = self.message.text.strip()[:MAX_SUPPORT_CHARS]
+            return self._result("support", facts=False)
+        known = [name for start, end, name in self.lexicon.attributes.named(field) if (start, end) == (0, len(field))]
+        return self._result("item_question", items, attribute=known[0] if known else field, facts=False)
+
+    def _bare(self) -> bool:
+        """Whether it is a short question that names nothing: "and how long?"."""
+        if len(self.message.tokens) > MAX_BARE_TOKENS or any(w.kind == "hard" for w in self.reading.wishes):
+            return False
+        return bool(intents.BARE_QUESTION.match(self.message.low)) and not _OF_MANY.search(self.message.low)
 
     def _points_back(self) -> bool:
         """Whether it asks of an "it", even of one that nobody knows: the answer then asks back."""

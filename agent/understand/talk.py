@@ -20,7 +20,8 @@ DISTRESS = re.compile(
     r"|(?:i'?m|i am|feel(?:ing)?|i've been) (?:\w+ )?suicidal"
     r"|(?:i'?m|i am|i) (?:keep |been |have been )?think(?:ing)? (?:about|of) (?:suicide|ending it|killing my ?self)"
     r"|i (?:want|plan|am going|'m going) to commit suicide|thoughts of suicide)\b"
-    r"|我(?:真的|只|好|很)?(?:想|要)(?:去)?(?:死(?!你|[我他她]了)|自杀|自残|轻生)|(?:不想|没法|不愿)(?:再)?活(?:了|下去|着)|活不下去"
+    r"|我(?:真的|只|好|很)?(?:想|要)(?:去)?(?:死(?!你|[我他她]了)|自杀|自残|轻生)|(?:不想|没法"
+    r"|不愿)(?:再)?活(?:了|下去|着)|活不下去"
     r"|活着(?:没|没有)意(?:思|义)|(?:结束|了结)(?:自己|我)的?(?:生命|性命)|伤害自己"
 )
 """Said of the writer alone; a film in which somebody dies is a film."""
@@ -39,7 +40,8 @@ _WHOLE: tuple[tuple[Intent, re.Pattern[str]], ...] = (
         re.compile(
             _SOFT_START
             + r"(?:(?:so )?what (?:all )?(?:can|do|could) (?:you|i|we|u) (?:do|ask(?: you)?|help(?: (?:me|us)"
-            r"(?: with)?)?|say)(?: here| for me)?|how (?:does|do) (?:this|it|you|that)(?: (?:chat|bot|shop|thing))? work"
+            r"(?: with)?)?|say)(?: here| for me)?|how (?:does|do) (?:this|it|you|that)(?: (?:chat|bot|shop"
+            r"|thing))? work"
             r"|how can you help(?: me)?|(?:i need |can (?:you|i get) )?(?:some )?help(?: me)?|what is this"
             r"|what are you (?:for|good (?:for|at))|how do i use (?:this|you))\W*$"
             r"|^\W*(?:你(?:们)?(?:能|会|可以)(?:做|干|帮我做)(?:些)?什么|怎么用|帮助|有什么功能)[吗呢啊呀]?\W*$"
@@ -50,19 +52,25 @@ _WHOLE: tuple[tuple[Intent, re.Pattern[str]], ...] = (
         re.compile(
             _SOFT_START + r"(?:(?:are you|am i (?:talking|speaking|chatting) (?:to|with)|is this|you(?:'re| are)) "
             r"(?:an? |the )?(?:real |actual |just )*(?:an? )?"
-            r"(?:human(?: being)?|person|man|woman|ro?bots?|bots?|machine|ai|a\.i\.|chat ?bot|program|computer|llm|chatgpt"
-            r"|gpt)(?: or (?:an? )?(?:real )?\w+)?|who are you|what are you|what(?:'s| is) your name|who made you)\W*$"
+            r"(?:human(?: being)?|person|man|woman|ro?bots?|bots?|machine|ai|a\.i\.|chat ?bot|program|computer"
+            r"|llm|chatgpt"
+            r"|gpt)(?: or (?:an? )?(?:real )?\w+)?|who are you|what are you|what(?:'s| is) your name"
+            r"|who made you)\W*$"
             r"|^\W*(?:你是(?:真)?(?:人|机器人|谁|什么|ai|真人)(?:还是.{1,6})?|你叫什么(?:名字)?)[吗呢啊呀]?\W*$"
         ),
     ),
     (
         "wishes",
         re.compile(
-            r"\bwhat (?:did|have) i (?:just )?(?:ask(?:ed)?(?: you)?(?: for)?|want(?:ed)?|said?|told? you|wish(?:ed)? for)"
-            r"(?: so far)?\W*$|\bwhat (?:are|were) my (?:current )?(?:wishes|filters?|preferences|criteria|requirements)\b"
-            r"|\b(?:show|list|tell|remind)(?: me)?(?: of)? (?:(?:what i (?:asked(?: for)?|wanted))|my (?:current )?(?:wishes"
+            r"\bwhat (?:did|have) i (?:just )?(?:ask(?:ed)?(?: you)?(?: for)?|want(?:ed)?|said?|told? you"
+            r"|wish(?:ed)? for)"
+            r"(?: so far)?\W*$|\bwhat (?:are|were) my (?:current )?(?:wishes|filters?|preferences|criteria"
+            r"|requirements)\b"
+            r"|\b(?:show|list|tell|remind)(?: me)?(?: of)? (?:(?:what i (?:asked(?: for)?|wanted))"
+            r"|my (?:current )?(?:wishes"
             r"|filters|preferences|criteria))\b|\bwhat do you (?:know|remember) about me\b"
-            r"|\bwhat am i (?:looking|searching) for\b|我(?:刚才|之前|都)?(?:要|想要|说|提)(?:了|过|的是)(?:些|哪些)?(?:什么|要求)"
+            r"|\bwhat am i (?:looking|searching) for\b|我(?:刚才|之前|都)?(?:要|想要|说|提)(?:了|过|的是)(?:些"
+            r"|哪些)?(?:什么|要求)"
             r"|我的(?:要求|条件|偏好)(?:是什么|有哪些)"
         ),
     ),
@@ -83,14 +91,17 @@ _HAVE = (
     r"|can i (?:choose|pick|search|filter|get|have)|exist|you (?:have|got|sell|carry))"
 )
 _VALUES = re.compile(
-    rf"\b(?:which|what)(?: (?:all|other|different|kinds? of|sorts? of|types? of|are the|is the))* (?P<what>[a-z]+(?: [a-z]+)??)"
+    rf"\b(?:which|what)(?: (?:all|other|different|kinds? of|sorts? of|types? of|are the"
+    rf"|is the))* (?P<what>[a-z]+(?: [a-z]+)??)"
     rf" (?:of (?:films?|movies?|items?|products?|books?|things) )?{_HAVE}\b(?: [a-z]+){{0,2}}\W*$"
     r"|^\W*(?:please )?(?:list|show(?: me)?|name|give me)(?: me)? (?:all )?(?:of )?(?:the|your|all) (?:available )?"
     r"(?P<listed>[a-z]+(?: [a-z]+)?)(?: you (?:have|sell|carry)| there are)?\W*$"
-    r"|^\W*(?:你们?|店里|这里)?都?有(?:哪些|什么样的|些什么|什么)(?P<han>[\u4e00-\u9fff]{2})(?:的(?:电影|片子|商品))?[呢吗]?\W*$"
+    r"|^\W*(?:你们?|店里|这里)?都?有(?:哪些|什么样的|些什么|什么)(?P<han>[\u4e00-\u9fff]{2})(?:的(?:电影|片子"
+    r"|商品))?[呢吗]?\W*$"
 )
 _KINDS = re.compile(
-    rf"\b(?:which|what) (?:different )?(?:kinds?|sorts?|types?) of (?:films?|movies?|items?|products?|books?|things|stuff)"
+    rf"\b(?:which|what) (?:different )?(?:kinds?|sorts?|types?) of (?:films?|movies?|items?|products?|books?"
+    rf"|things|stuff)"
     rf" {_HAVE}\b(?: [a-z]+){{0,2}}\W*$|^\W*what do you (?:sell|have|carry|stock)(?: here)?\W*$|你们?卖什么"
 )
 

@@ -32,8 +32,13 @@ _SPOKEN_OF = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:(?:seen|saw|see|watched|watch|love[ds]?|liked|enjoyed|hated|film|movie|called|named|titled"
+    r"|owns?|owned|already (?:has|have|had|got|bought)"
     r"|compare|versus|vs\.?|between|directed|stars in|price of|much is|long is|who'?s in"
     r"|why not)\s*[\"'*]?$)"
+)
+_COMPARED = re.compile(
+    r"\b(?:between|compare|versus|vs\.?|differ\w*|which (?:one |film |movie |of them )?(?:is|was|has|runs|costs)"
+    r"|(?:is|are|was))\b[^.?!]{0,60}(?:,|\b(?:and|or|vs\.?|versus|with|to|than))\s*[\"'*]?$"
 )
 _YEAR_AFTER = re.compile(r"[\"'*.\u2026!?]*\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
 _DATED = re.compile(r"\s*[(\[](?:1[89]|20)\d\d[)\]]")
@@ -75,7 +80,9 @@ def certainty(message: Message, tokens: list[Token], entries: list[Entry], lexic
 def called_for(message: Message, tokens: list[Token]) -> bool:
     """Whether capitals stand where a title is asked for: "something like Alien", "why not Alien?"."""
     left = message.left(tokens[0].start)
-    return message.cased and tokens[0].capital and bool(LIKE.search(left) or _NAMED.search(left))
+    return (
+        message.cased and tokens[0].capital and bool(LIKE.search(left) or _NAMED.search(left) or _COMPARED.search(left))
+    )
 
 
 def quoted(message: Message, start: int, end: int) -> bool:
@@ -105,7 +112,7 @@ def _one_word(
 ) -> Certainty:
     left = message.left(tokens[0].start)
     alone = len(message.tokens) <= len(tokens) + 1
-    cue = bool(LIKE.search(left) or _NAMED.search(left))
+    cue = bool(LIKE.search(left) or _NAMED.search(left) or _COMPARED.search(left))
     if lexicon.values_like([token.norm for token in tokens]):
         return "sure" if capital and cue else "no"  # "like Alien" means the film, "like aliens" the theme
     if word.norm.isdigit():

@@ -23,6 +23,11 @@ _BEFORE_THING = re.compile(
     r"|where is|i want|i need|called|named|titled)"
     r"\s+(?:(?:a|an|the|any|some|copy of|film|movie|something|by|from|new|watch|see|buy|to)\s+)*$"
 )
+_LIKE_A_NAME = re.compile(
+    r"\b(?:an?|some|any|more|other)?\s*(?:something|anything|films?|movies?|ones?|stuff"
+    r"|items?) (?:just )?(?:like|similar to)"
+    r"\s+(?:the\s+)?$"
+)
 _QUOTED = re.compile(r"[\"“«《「]([^\"“”«»《》「」]{2,60})[\"”»》」]")
 _INNER = frozenset("of the and a an in on for to from at de la le von van no".split())
 _NOT_A_NAME = frozenset(
@@ -32,6 +37,17 @@ _NOT_A_NAME = frozenset(
     " blu ray hd uhd".split()
 )
 MIN_LETTERS = 3
+_SELLS = re.compile(
+    r"\bdo you (?:guys |also |even )?(?:sell|carry|stock)\s+(?:(?:any|some|a|an|the|more|other|also)\s+)*"
+    r"(?P<thing>[a-z][a-z' -]{2,30}?)(?=\s*(?:[?.!,]|$|\b(?:here|too|as well|in|on|with|for|from|by|about|like"
+    r"|that|and|or)\b))"
+)
+_GENERAL = frozenset(
+    "anything something everything stuff things thing items item products product films film movies movie books"
+    " book shows"
+    " show titles title discs disc one ones it them these those this that others other else new old used good cheap"
+    " recommendations suggestions kids".split()
+)
 
 
 def unknown_name(message: Message, lexicon: Lexicon) -> tuple[int, int] | None:
@@ -45,10 +61,22 @@ def unknown_name(message: Message, lexicon: Lexicon) -> tuple[int, int] | None:
         by = bool(_BEFORE_NAME.search(left))
         if not message.free(token.start, token.end) or not (by or _BEFORE_THING.search(left)):
             continue
-        if tells(message, token.start):
+        if tells(message, token.start) and not _LIKE_A_NAME.search(left):
             continue
         if span := _name_from(message, lexicon, tokens[first:], by=by):
             return span
+    return None
+
+
+def unsold_thing(message: Message, lexicon: Lexicon) -> tuple[int, int] | None:
+    """The span of a thing that no item has to do with: "do you sell popcorn?"; None for "do you sell comedies?"."""
+    for match in _SELLS.finditer(message.low):
+        start, end = match.span("thing")
+        tokens = [token for token in message.tokens_in(start, end) if token.norm not in function_words()]
+        if not tokens or not message.free(start, end):
+            continue
+        if not any(token.norm in _GENERAL or lexicon.values_like([token.norm]) for token in tokens):
+            return start, start + len(message.low[start:end].rstrip())
     return None
 
 
@@ -72,7 +100,7 @@ def _name_from(message: Message, lexicon: Lexicon, tokens: list[Token], *, by: b
             return run[0].start, run[-1].end
     first = tokens[0]
     small = by and first.norm.isalpha() and len(first.norm) > MIN_LETTERS and first.norm not in common_words()
-    if small and not lexicon.knows(first.norm):
+    if small and not lexicon.is_word(first.norm):
         second = tokens[1] if len(tokens) > 1 else None
         both = (
             second is not None

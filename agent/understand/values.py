@@ -5,6 +5,7 @@ Knows where names stand and how the writer stands to them; not how they were fou
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -33,7 +34,8 @@ _PAST = re.compile(
 )
 _FAN = re.compile(r"\s*(?:films?|movies?|genres?)?\s*(?:fan|buff|lover|person|guy|girl|nerd|junkie|freak)s?\b")
 _IS_PRAISED = re.compile(
-    r"\s*(?:just |also )?(?:is|was|are|were|has|had|scared|made|plays|played|might)\b(?!\s*(?:fine|ok|okay|good|what))"
+    r"\s*(?:just |also )?(?:is|was|are|were|has|had|scared|made|plays|played|might)\b(?!\s*(?:fine|ok|okay|good"
+    r"|what))"
     r"|\s*'s\s+(?:great|good|the best|my)"
 )
 _GOOD = re.compile(
@@ -52,6 +54,12 @@ _UNSEEN = re.compile(
     r"\b(?:haven'?t|have not|not|never|didn'?t|hadn'?t)\s+(?:\w+\s+)?(?:seen|see|watched|watch|heard|read"
     r"|tried)\b|没看过"
 )
+_OWNED = re.compile(
+    r"\balready (?:has|have|had|own(?:s|ed)?|got|bought|seen|saw|watched|read|gave|given)\b"
+    r"|\b(?:has|have|'ve|'s|own(?:s|ed)?|got|bought|seen|saw|watched)\s+(?:\w+\s+)?already\b"
+    r"|\b(?:i|we|he|she|they|(?:my|his|her|our) \w+)(?: \w+)? owns?\b|(?:已经|早就)(?:有|看过|买)"
+)
+_OWNED_AFTER = re.compile(r"[\"'*)]?\s*(?:already\b|too many times)")
 _JOINED = re.compile(
     r"[\"'*]?\s*(?:,|and|or|&|,\s*and|meets|crossed with"
     r"|和|跟|与|或者?|\+|/)+\s*(?:also\s+|the (?:film|movie)\s+)?[\"'*]?"
@@ -63,6 +71,7 @@ def value_wishes(
 ) -> list[Wish]:
     """Wishes for the values and people of `found`; alternatives become one wish with several values."""
     mentions = [mention for mention in found if mention.entry.kind != "title"]
+    _describe_only(message, lexicon, stances, mentions)
     wishes: list[Wish] = []
     quoted: set[int] = set()
     position = 0
@@ -71,6 +80,22 @@ def value_wishes(
         wishes += _wishes(message, lexicon, stances, group, quoted, taste=taste)
         position += len(group)
     return wishes
+
+
+def _describe_only(message: Message, lexicon: Lexicon, stances: Stances, mentions: Sequence[Mention]) -> None:
+    """In "not violent horror" the "not" denies the adjective; the noun behind it is asked for."""
+    for adjective, noun in itertools.pairwise(mentions):
+        scope = stances.denied(noun.start)
+        if scope is None or scope is not stances.denied(adjective.start) or not adjective.entry.soft:
+            continue
+        cue = message.low[scope.start : scope.cue_end].strip()
+        beside = not message.low[adjective.end : noun.start].strip(" -")
+        before = re.fullmatch(
+            r"\s*(?:(?:too|very|so|that|overly|really)\s+)?", message.low[scope.cue_end : adjective.start]
+        )
+        kind = lexicon.attributes.roles.get(noun.entry.attribute) == "kind" and not noun.entry.soft
+        if cue in ("not", "不是", "不太") and beside and before and kind:
+            stances.end_at(scope.cue_end, adjective.end)
 
 
 def _alternatives(message: Message, lexicon: Lexicon, stances: Stances, mentions: Sequence[Mention]) -> list[Mention]:
@@ -130,9 +155,10 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
         return True
     if _DESCRIBES.search(left) or _PAST.search(left) or _FAN.match(message.low, end):
         return True
-    if re.search(r"(?<!for )\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
+    person = group[0].entry.kind in ("person", "surname")
+    if not person and re.search(r"(?<!for )\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
         return True  # "the comedy between the two"
-    if group[0].entry.kind in ("person", "surname") and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
+    if person and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
         return True
     return bool(re.search(r"(?<!would )(?<!'d )(?<!’d )\b(?:like|similar to)\s+(?:a|an)\s*$", left))
 
@@ -173,6 +199,8 @@ def _role(message: Message, stances: Stances, mention: Mention, *, ask: bool) ->
         return "negative"
     if _BAD.search(own):
         return "negative"
+    if _OWNED.search(own) or (_OWNED_AFTER.match(right) and not ask):
+        return "negative"  # the customer needs another one
     if LIKE.search(left) or _GOOD.search(own):
         return "positive"
     if re.match(r"[\"'*)]?\s*(?:sucked|sucks|bored me)\b", right):

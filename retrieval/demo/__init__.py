@@ -1,6 +1,6 @@
 """The Reel Shop: an invented online shop for real films, what a fresh installation talks about.
 
-Only says where the shipped files are. Knows nothing of indexes; `build` makes the files, `check_facts` checks them.
+Only says where the shipped files are. Knows nothing of indexes; `tools` makes and checks the files.
 """
 
 from __future__ import annotations

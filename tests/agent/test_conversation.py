@@ -56,7 +56,7 @@ def items_of(shop: Shop, turn: Turn) -> list[Item]:
 async def test_ten_turns(
     helpful_shop: Shop, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_title: dict[str, Item]
 ) -> None:
-    monkeypatch.setattr(articles, "MIN_SIMILARITY", 0.35)  # picked for MiniLM's cosines, not for a bag of words
+    monkeypatch.setattr(articles, "MIN_SCORE", 0.35)  # picked for MiniLM's cosines, not for a bag of words
     talk = talk_over(helpful_shop, log, tmp_path)
     everything = helpful_shop.table.items
 

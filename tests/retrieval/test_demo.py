@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from retrieval.demo import SHOP_NAME, build, check_facts, demo_articles_dir, demo_films_path, demo_orders_path
+from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path, demo_orders_path
 from retrieval.demo.covers import PALETTES, TITLE_WIDTH, cover_svg
 from retrieval.demo.lettering import fit_title, text_width
 from retrieval.demo.motifs import Palette
-from retrieval.demo.orders import PRICE_RANGE_EUR, ZONES, add_working_days, make_orders
+from retrieval.demo.tools import build, check_facts
+from retrieval.demo.tools.orders import PRICE_RANGE_EUR, ZONES, add_working_days, make_orders
 from retrieval.items import Item
 from retrieval.shape import CatalogueShape
 

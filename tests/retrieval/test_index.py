@@ -4,11 +4,12 @@ import errno
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,11 @@ from retrieval.errors import CatalogueError, DataDirectoryError, IndexUnavailabl
 from retrieval.index import build_index, open_index, prune, prune_others, read_manifest, remove, with_source
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
+
+
+def latest_complete(root: Path) -> Path | None:
+    """The newest folder with a manifest."""
+    return max((manifest.parent for manifest in root.glob("*/manifest.json")), default=None)
 
 
 @pytest.fixture

@@ -3,15 +3,23 @@
 import io
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import structlog
 
+from agent.datadir import DataDirectory
+from agent.log.store import EventLog
 from ui.cli import main
 
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
@@ -189,6 +197,34 @@ def test_recommend_meets_every_hard_wish_and_repeats_itself(run: Run, shop: Path
     assert [item["id"] for item in again["items"]] == [item["id"] for item in answer["items"]]
 
 
+def logged_turns(data_dir: Path) -> list[str]:
+    log = EventLog.open(None, data_dir)
+    try:
+        return list(log.turns_since("default", datetime.now(UTC) - timedelta(days=1)))
+    finally:
+        log.close()
+
+
+def test_recommend_leaves_the_log_alone(run: Run, shop: Path) -> None:
+    before = logged_turns(shop)
+    recommended(run, "a comedy under 16 euros")
+    assert logged_turns(shop) == before
+
+
+@pytest.mark.parametrize("command", [["recommend", "a horror film"], ["chat"], ["replay", "--since", "1d"]])
+def test_beside_a_server_the_chroma_store_is_not_opened(
+    run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise AssertionError(f"{folder} belongs to the server")
+
+    monkeypatch.setattr("retrieval.dense._client", refuse)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a horror film\n"))
+    result = run(*command)
+    assert result.code == 0, result.err
+    assert command[0] == "replay" or "https://" in result.out
+
+
 def test_recommend_in_words_is_a_numbered_list(run: Run, shop: Path) -> None:
     result = run("recommend", "a horror film")
     assert result.code == 0
@@ -212,14 +248,33 @@ def test_chat_ends_with_its_input(run: Run, shop: Path, monkeypatch: pytest.Monk
     assert run("chat").code == 0
 
 
+def test_ctrl_c_at_the_prompt_ends_the_chat(shop: Path) -> None:
+    command = [sys.executable, "-c", "from ui.cli import main; main()", "chat"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as chat:  # noqa: S603
+        assert chat.stdout is not None
+        said = b""
+        while not said.endswith(b"you> "):
+            said += chat.stdout.read1(100)
+        time.sleep(0.5)  # the prompt is written just before reading begins
+        chat.send_signal(signal.SIGINT)
+        try:
+            assert chat.wait(20) == 130
+        finally:
+            chat.kill()
+
+
 def test_a_backup_can_be_lived_in_and_replayed(
     run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn_id = recommended(run, "something tense in space")["turn_id"]
+    before = logged_turns(shop)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("something tense in space\n"))
+    assert run("chat").code == 0
+    (turn_id,) = set(logged_turns(shop)) - set(before)
     copy = tmp_path / "copy"
     result = run("backup", copy)
     assert result.code == 0
-    assert "1 index folder" in result.out
+    assert "1 folder of indexes" in result.out
     assert "is not empty" in sentence(run("backup", copy))
     monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(copy))
     replayed = run("replay", turn_id, "--json")
@@ -247,6 +302,56 @@ def test_doctor_finds_each_part_in_order(run: Run, shop: Path, monkeypatch: pyte
     assert findings["database"]["detail"].endswith("is live.")
     assert findings["language model"]["level"] == "warning"
     assert result.code == int(any(finding["level"] == "problem" for finding in findings.values()))
+
+
+def found(run: Run) -> dict[str, dict[str, str]]:
+    return {finding["check"]: finding for finding in json.loads(run("doctor", "--json").out)}
+
+
+def test_doctor_finds_a_server_and_its_port_in_order(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, DataDirectory(shop).server_lock():
+        monkeypatch.setenv("CHATALOGUE_SERVER__PORT", str(server.getsockname()[1]))
+        findings = found(run)
+        assert findings["address"]["level"] == "ok"
+        assert f"a server is running on this data directory (process {os.getpid()})" in findings["address"]["detail"]
+        assert findings["catalogue"]["level"] == "ok"
+
+
+def test_doctor_opens_the_live_index(run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "30 items" in found(run)["catalogue"]["detail"]
+    broken = tmp_path / "broken"
+    shutil.copytree(shop, broken)
+    shutil.rmtree(broken / "index" / "default" / "000001" / "chroma")
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(broken))
+    finding = found(run)["catalogue"]
+    assert finding["level"] == "problem"
+    assert "no Chroma store" in finding["detail"]
+
+
+def test_doctor_compares_versions_and_looks_for_a_compiler(
+    run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = tmp_path / "constraints.txt"
+    pins.write_text(f"# tested\ntyper==0.0.1\nrich=={version('rich')}\nnot-installed==1.0\n", encoding="utf-8")
+    monkeypatch.setattr("ui.commands.doctor.CONSTRAINTS", pins)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    findings = found(run)
+    assert findings["versions"]["level"] == findings["compiler"]["level"] == "warning"
+    assert f"typer {version('typer')} (tested: 0.0.1);" in findings["versions"]["detail"]
+    assert "rich" not in findings["versions"]["detail"]
+
+
+@pytest.mark.parametrize("command", ["doctor --json", "recommend x"])
+def test_a_package_of_the_same_name_is_found_out(tmp_path: Path, command: str) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / "__init__.py").touch()
+    root = Path(__file__).parents[2]
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]; from ui.cli import main; main()"
+    command_line = [sys.executable, "-c", code, *command.split(" ")]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603
+    assert done.returncode == 1
+    assert "Another package named 'agent'" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_doctor_says_what_is_wrong_with_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ class TestServing:
                 assert http.get(f"{prefix}/{closed}").status_code == 404, closed
             for closed in written:
                 assert http.post(f"{prefix}/{closed}", json={}).status_code == 404, closed
-        for closed in ("monitoring", "monitoring/summary", "gradio_api/upload/", "gradio_api/openapi.json", "docs"):
+        for closed in ("monitoring", "monitoring/summary", "gradio_api/upload/", "gradio_api/openapi.json"):
             assert http.get(f"/{closed}").status_code == 404, closed
         assert http.put("/config").status_code == 404
         # Everything that the page in the browser asks for is answered.

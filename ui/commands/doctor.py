@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from rich.console import Console
 from retrieval.errors import ChatalogueError
 from ui.cli import foreign_package
 from ui.commands.output import print_result
+from ui.logs import configure_logs
 
 if TYPE_CHECKING:  # at run time only once it is known that `agent` is ours
     from agent.settings import LoadedSettings, Settings
@@ -46,6 +48,7 @@ class Finding:
 
 def run(as_json: bool, config: Path | None) -> None:
     """Run every check; exit code 1 when there is a problem."""
+    configure_logs(logging.CRITICAL)  # what an opened index logs is in its finding
     findings = []
     for finding in examine(config):
         findings.append(finding)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -300,3 +301,16 @@ async def test_the_worker_ends_with_the_app(end: str, tiny_dir: Path, tmp_path: 
     while is_alive(worker) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     assert not is_alive(worker)
+
+
+async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: SpawnProcess) -> None:
+        raise OSError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    engine = EmbeddedEngine("anything", tmp_path)
+    await engine.start()
+    with pytest.raises(EngineError, match="could not be started: Resource temporarily unavailable"):
+        await engine.wait_ready(5)
+    assert engine.status().state == "failed"
+    await engine.close()

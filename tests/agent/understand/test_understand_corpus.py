@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from corpus_films_en import CORPUS as FILMS_EN
+from corpus_found import CORPUS as FILMS_FOUND
+from corpus_found import CORPUS_ZH as FILMS_FOUND_ZH
 from corpus_heldout import CORPUS as FILMS_HELDOUT
 from corpus_shop_en import CORPUS as SHOP_EN
 from corpus_zh import CORPUS as FILMS_ZH
@@ -29,7 +31,7 @@ def shop_rules() -> Rules:
     return rules_for(goods())
 
 
-@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_EN) + rows(FILMS_HELDOUT))
+@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_FOUND))
 def test_film_shop(film_rules: Rules, text: str, context: str, reading: str) -> None:
     result = film_rules.understand(text, FILM_CONTEXTS[context])
     assert notation(result) == {part.strip() for part in reading.split(";")}
@@ -43,7 +45,7 @@ def test_general_shop(shop_rules: Rules, text: str, context: str, reading: str) 
     }
 
 
-@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_ZH))
+@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_ZH) + rows(FILMS_FOUND_ZH))
 def test_chinese(film_rules: Rules, text: str, context: str, reading: str) -> None:
     result = film_rules.understand(text, FILM_CONTEXTS[context])
     assert notation(result) == {part.strip() for part in reading.split(";")}
@@ -51,7 +53,8 @@ def test_chinese(film_rules: Rules, text: str, context: str, reading: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "context"), [(text, context) for text, context, _ in rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_ZH)]
+    ("text", "context"),
+    [(text, context) for text, context, _ in rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_FOUND) + rows(FILMS_ZH)],
 )
 def test_facts_quote_the_message_and_have_ids_of_the_turn(film_rules: Rules, text: str, context: str) -> None:
     turn = FILM_CONTEXTS[context].turn

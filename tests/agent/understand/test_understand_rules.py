@@ -198,3 +198,84 @@ def test_the_function_form_is_the_class_form() -> None:
     assert understand("black phones", context, lexicon, title_of=items.__getitem__) == Rules(
         lexicon, items.__getitem__
     ).understand("black phones", context)
+
+
+FORBIDDEN = (
+    wish("t1-1", "cast", "eq", "Tom Hanks", polarity="negative", evidence="nothing with Tom Hanks"),
+    wish("t1-2", "genre", "eq", "Horror", polarity="negative", evidence="no horror"),
+    wish("t1-3", None, "about", "Tom Cruise", kind="soft", polarity="negative", evidence="without Tom Cruise"),
+    wish("t1-4", "genre", "eq", "Thriller", evidence="a thriller"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "lifted"),
+    [
+        ("actually Tom Hanks is fine", "t1-1"),
+        ("Tom Hanks would be ok", "t1-1"),
+        ("actually I do like Tom Hanks", "t1-1"),
+        ("I don't mind horror after all", "t1-2"),
+        ("horror is fine", "t1-2"),
+        ("you can show horror again", "t1-2"),
+        ("ok, horror films are allowed now", "t1-2"),
+        ("Tom Cruise is fine after all", "t1-3"),
+        ("恐怖片也可以", "t1-2"),
+    ],
+)
+def test_what_is_allowed_again_is_not_required(text: str, lifted: str) -> None:
+    """ "Not X any more" takes the prohibition back; "must be X" is another thing."""
+    result = RULES.understand(text, DialogueContext(turn=2, preferences=FORBIDDEN))
+    assert notation(result) == {"recommend", f"drop {lifted}"}
+
+
+def test_him_is_the_person_who_was_forbidden_last() -> None:
+    context = DialogueContext(turn=2, preferences=FORBIDDEN[:2], shown=(("heat", "pulp"),), focus=("heat", "pulp"))
+    assert notation(RULES.understand("actually I do like him", context)) == {"recommend", "drop t1-1"}
+
+
+def test_what_is_wanted_after_all_stays_a_wish() -> None:
+    context = DialogueContext(turn=2, preferences=FORBIDDEN)
+    assert "H genre=Horror" in notation(RULES.understand("show me a horror film", context))
+    assert notation(RULES.understand("horror is ok but no war", context)) == {
+        "recommend",
+        "drop t1-2",
+        "-H genre=War",
+    }
+
+
+def test_the_attribute_that_was_meant_takes_the_wish_over() -> None:
+    old = (wish("t1-1", "language", "eq", "French", polarity="negative", evidence="no film in French"),)
+    result = RULES.understand("I meant the country, not the language", DialogueContext(turn=2, preferences=old))
+    assert notation(result) == {"recommend", "drop t1-1", "-H country=France"}
+
+
+def test_children_are_a_condition_where_the_catalogue_has_a_mood_for_them() -> None:
+    items = [
+        Item("a", "Milo and Friends", "", {"genre": ("Family", "Comedy"), "mood": ("family-friendly", "funny")}),
+        Item("b", "The Long Ravine", "", {"genre": ("Western",), "mood": ("violent",), "theme": ("animals",)}),
+    ]
+    rules = rules_for(items)
+    result = rules.understand("something for my kids, 6 and 9, they love animals", DialogueContext())
+    assert notation(result) == {"recommend", "H mood=family-friendly", "S theme=animals"}
+    assert "H genre=Family" in notation(rules.understand("a family film", DialogueContext()))
+
+
+def test_a_word_of_a_description_is_a_word() -> None:
+    """What no wish was made of is said, and what the descriptions speak of is a wish."""
+    items = [Item("a", "Low Tide", "Two zorbists meet at the lido.", {"genre": ("Drama",)})]
+    rules = rules_for(items)
+    assert notation(rules.understand("something with zorbists", DialogueContext())) == {"recommend", "S about zorbists"}
+    assert notation(rules.understand("a qwrtzpk film", DialogueContext())) == {"unknown_item", "said qwrtzpk"}
+
+
+def test_siblings_share_their_name() -> None:
+    films = [Item(n, f"Untitled {n}", "", {"director": (f"{n} Coen",)}) for n in ("Joel", "Ethan")]
+    assert notation(rules_for(films).understand("films by the Coen brothers", DialogueContext())) == {
+        "recommend",
+        "H director=Joel Coen/Ethan Coen",
+    }
+
+
+@pytest.mark.parametrize(("text", "said"), [("is it a comedy?", "Comedy"), ("is there a Blu-ray of it?", "Blu-ray")])
+def test_a_yes_or_no_question_keeps_the_value(text: str, said: str) -> None:
+    assert RULES.understand(text, FILM_CONTEXTS["focus"]).said == said

@@ -162,7 +162,7 @@ _SIGNS = {"eq": "=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "about": " ab
 
 def notation(result: Understanding) -> set[str]:
     """One string for each thing read: "recommend", "H genre=Comedy", "-S like alien", "?...", "drop price"."""
-    parts = {result.intent}
+    parts: set[str] = {result.intent}
     for mark, facts in (("", result.facts), ("?", result.doubtful)):
         parts |= {mark + _fact(fact) for fact in facts}
     if result.item_ids:

@@ -1,10 +1,10 @@
 """Makes the demo shop's `films.jsonl` and `orders.jsonl` from two data files and our own texts.
 
-    python -m retrieval.demo.build --wikidata movies.csv.gz --open movies.jsonl.gz
+    python -m retrieval.demo.tools.build --wikidata movies.csv.gz --open movies.jsonl.gz
 
 Same inputs, same bytes. Facts about films come from the data files alone (Wikidata first, the open film list for the
 order of the cast); synopsis, mood and theme come from `editorial.jsonl`; format, price, stock and orders are invented
-by rules seeded with the item's id. The rules for orders live in `retrieval.demo.orders`.
+by rules seeded with the item's id. The rules for orders live in `retrieval.demo.tools.orders`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.demo import demo_films_path, demo_orders_path
-from retrieval.demo.orders import PRICE_RANGE_EUR, FilmOffer, make_orders
 from retrieval.demo.seeded import share_of
+from retrieval.demo.tools.orders import PRICE_RANGE_EUR, FilmOffer, make_orders
 from retrieval.errors import CatalogueError
 
 EDITORIAL_PATH = Path(__file__).resolve().parent / "editorial.jsonl"
@@ -56,8 +56,8 @@ class Source:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write both files next to this module; says on stderr how many of each."""
-    parser = argparse.ArgumentParser(prog="python -m retrieval.demo.build", description=__doc__.splitlines()[0])
+    """Write both files into the folder of the demo; says on stderr how many of each."""
+    parser = argparse.ArgumentParser(prog="python -m retrieval.demo.tools.build", description=__doc__.splitlines()[0])
     parser.add_argument("--wikidata", type=Path, required=True, help="movies.csv.gz of movies-wikidata")
     parser.add_argument("--open", type=Path, required=True, dest="open_list", help="movies.jsonl.gz of movies-open")
     arguments = parser.parse_args(argv)

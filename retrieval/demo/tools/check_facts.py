@@ -1,6 +1,6 @@
 """Checks every fact of the shipped catalogue against the data files, and lints its texts.
 
-    python -m retrieval.demo.check_facts --wikidata movies.csv.gz --open movies.jsonl.gz
+    python -m retrieval.demo.tools.check_facts --wikidata movies.csv.gz --open movies.jsonl.gz
 
 Written apart from `build`: a film is found here by title, year and director, there by its IMDb id; the two share no
 reading code. Exit code 1 on any disagreement. Invented shop data (price, format, stock) is not a fact and not checked.
@@ -89,7 +89,9 @@ class Report:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the report; 0 when all is well, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m retrieval.demo.check_facts", description="Check the demo's facts.")
+    parser = argparse.ArgumentParser(
+        prog="python -m retrieval.demo.tools.check_facts", description="Check the demo's facts."
+    )
     parser.add_argument("--wikidata", type=Path, required=True, help="movies.csv.gz of movies-wikidata")
     parser.add_argument("--open", type=Path, required=True, dest="open_list", help="movies.jsonl.gz of movies-open")
     parser.add_argument("--films", type=Path, default=demo_films_path(), help="the catalogue to check")
