@@ -335,6 +335,17 @@ async def test_a_set_language_wins(film_shop: Shop, log: EventLog, tmp_path: Pat
     assert bool(CHINESE.search(turn.reply)) == (language == "zh")
 
 
+async def test_a_chinese_question_is_told_that_the_article_is_english(
+    helpful_shop: Shop, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(articles, "MIN_SCORE", 0.2)
+    turn = await talk_over(helpful_shop, log, tmp_path).say("怎么退货?")
+    assert turn.answer.citations[0].quote in RETURNS
+    assert "帮助页面只有英文版" in turn.reply
+    turn = await talk_over(helpful_shop, log, tmp_path).say("how do I return a film?")
+    assert "in English" not in turn.reply
+
+
 async def test_the_answer_is_complete_json(talk: Talk) -> None:
     lists = ("items", "alternatives", "citations", "preferences")
     for text in ("hello", "a comedy", "a musical from the 1990s", "why not Zardoz?", "undo", "a human please"):
