@@ -249,7 +249,9 @@ def test_chat_ends_with_its_input(run: Run, shop: Path, monkeypatch: pytest.Monk
 
 
 def test_ctrl_c_at_the_prompt_ends_the_chat(shop: Path) -> None:
-    command = [sys.executable, "-c", "from ui.cli import main; main()", "chat"]
+    # A job that a shell runs in the background, CI's perhaps, is born deaf to Ctrl-C: this process hears it again.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{hear}; from ui.cli import main; main()", "chat"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as chat:  # noqa: S603
         assert chat.stdout is not None
