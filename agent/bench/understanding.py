@@ -3,7 +3,7 @@
 The verdict on the `understand` skill (agent/skills.toml) rests on this: the model is on only where
 both together beat the rules, with the whole interval of the paired difference above zero. The
 messages (`understanding.jsonl`) were written by hand for the demo shop; "+genre:Horror" is a wish,
-"-" one to avoid. Only values of genre, mood and theme are scored.
+"-" one to avoid. Wishes for a value of a text attribute are scored; the messages ask for genres, moods and themes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from agent.wording import Wording
 
 Counts: TypeAlias = NDArray[np.int64]
 """One row a message: values right, values said, values wanted."""
-SCORED = ("genre", "mood", "theme")
+SCORED = ("genre", "mood", "theme", "language", "country", "format")
+"""Every attribute of the demo shop that the model can propose: what it says of the others must count against it."""
 RESAMPLES = 5_000
 
 
