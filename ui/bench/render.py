@@ -165,8 +165,8 @@ def _understanding(scores: UnderstandingScores) -> list[str]:
     rows = [(name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}") for name, one in ways]
     better = scores.difference_low > 0
     return [
-        f"Wishes for a genre, mood, theme, language, country or format in {scores.n} labelled messages to the demo shop "
-        f"(`agent/bench/understanding.jsonl`); the model is {scores.model}, untuned.",
+        f"Wishes for a genre, mood, theme, language, country or format in {scores.n} labelled messages to the demo "
+        f"shop (`agent/bench/understanding.jsonl`); the model is {scores.model}, untuned.",
         "",
         *table(("", "precision", "recall", "F1"), rows),
         "",
