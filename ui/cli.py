@@ -218,6 +218,27 @@ def bench_turns(out: BenchOutOption = Path("bench.json"), work: WorkOption = Non
     run(BenchCall(out, None, work, config), TURNS)
 
 
+@bench_app.command("engines")
+def bench_engines(
+    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
+) -> None:
+    """First token, tokens and whole turns of the embedded engine and of vLLM with 1 to 16 chats at once."""
+    from ui.commands.bench import ENGINES, BenchCall, run
+
+    run(BenchCall(out, work=work, config=config), ENGINES)
+
+
+@bench_app.command("ci")
+def bench_ci(
+    times: Annotated[Path, typer.Argument(help="File that `.ci/run` wrote.")] = Path(".ci/times.tsv"),
+    out: BenchOutOption = Path("bench.json"),
+) -> None:
+    """Take over how long the last `.ci/run` took, part by part."""
+    from ui.commands.bench import run_ci
+
+    run_ci(times, out)
+
+
 @bench_app.command("understand")
 def bench_understand(
     out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None

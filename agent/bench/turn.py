@@ -40,15 +40,20 @@ class TimedTurn:
 
 
 class WatchedEngine:
-    """An `Engine` that counts the texts asked of it and hands everything on."""
+    """An `Engine` that keeps the prompts of the texts asked of it and hands everything on."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.asked = 0
+        self.prompts: list[Prompt] = []
+
+    @property
+    def asked(self) -> int:
+        """How many texts were asked for."""
+        return len(self.prompts)
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
         """See `Engine.stream`."""
-        self.asked += 1
+        self.prompts.append(prompt)
         async with aclosing(self._engine.stream(prompt, limits)) as chunks:
             async for chunk in chunks:
                 yield chunk

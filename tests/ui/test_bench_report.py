@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from retrieval.errors import BadRequest, SettingsError
+from ui.bench.ci import read_times
 from ui.bench.machine import commit, this_machine
 from ui.bench.render import render
 from ui.bench.render_talk import escaped, quoted, talk_lines
@@ -42,6 +43,13 @@ def side(name: str, *, asked: int) -> dict[str, Any]:
         "side": name, "n": 40, "cards": spread(41, 40), "first_word": spread(42, 40),
         "sentence": spread(900, asked) if asked else None, "total": spread(1500, 40),
         "model_asked": asked, "refused": 2 if asked else 0, "degraded": 0,
+    }  # fmt: skip
+
+
+def load(chats: int, first: float) -> dict[str, Any]:
+    return {
+        "chats": chats, "first_token": spread(first, 16), "tokens_per_s": spread(26.25, 4), "turn": spread(900, 16),
+        "turns_without_model": 1,
     }  # fmt: skip
 
 
@@ -86,6 +94,13 @@ REPORT: dict[str, Any] = {
     "turns": section("chatalogue bench turns", {
         "n_items": 552, "model": "smollm2-135m-instruct", "sides": [side("on", asked=30), side("off", asked=0)],
     }),
+    "engines": section("chatalogue bench engines", {
+        "model": "smollm2-135m-instruct", "tokens": 48, "prompt_tokens": spread(310, 16), "engines": [
+            {"engine": name, "levels": [load(1, first), load(16, 5 * first)]}
+            for name, first in (("embedded", 200.0), ("vLLM", 150.0))
+        ],
+    }),
+    "ci": section(".ci/run", {"parts": [{"name": "make test", "seconds": 600.4}]}),
     "talk_shop": section("chatalogue bench talk", TALK),
 }  # fmt: skip
 
@@ -123,6 +138,30 @@ def test_the_page_has_every_figure_with_its_n_and_range(file: Path) -> None:
     )
     assert "asked in 30 of 40 turns; a sentence of it refused by the grounding check in 2; degraded in 0" in page
     assert "`chatalogue bench start` · 2026-11-22 10:30 UTC · commit 0123456789ab · 12 s · load 0.1 before" in page
+
+
+def test_the_page_has_both_engines_side_by_side(file: Path) -> None:
+    page = render(read_report(file), "bench.json").splitlines()
+    assert "| 1 | first token, ms | 200 [200 – 200] | 202 | 16 | 150 [150 – 150] | 152 | 16 |" in page
+    assert "| 16 | first token, ms | 1000 [1000 – 1000] | 1002 | 16 | 750 [750 – 750] | 752 | 16 |" in page
+    assert "| 1 | tokens/s of all chats | 26.2 [25.8 – 26.8] | 27.8 | 4 | 26.2 [25.8 – 26.8] | 27.8 | 4 |" in page
+    assert "Turns in which the model was not asked, or failed: embedded 2, vLLM 2." in page
+
+
+def test_the_times_of_ci_come_from_its_own_file(file: Path) -> None:
+    assert "| make test | 600 |" in render(read_report(file), "bench.json")
+    times, out = file.with_name("times.tsv"), file.with_name("new.json")
+    times.write_text("12\tsystem packages\n300.5\ttests/agent\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["bench", "ci", str(times), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    ci = read_report(out).ci
+    assert ci is not None
+    assert [(part.name, part.seconds) for part in ci.result.parts] == [("system packages", 12), ("tests/agent", 300.5)]
+    times.write_text("no number\n", encoding="utf-8")
+    with pytest.raises(BadRequest, match="holds no times"):
+        read_times(times)
+    with pytest.raises(BadRequest, match=r"`\.ci/run` writes it"):
+        read_times(file.with_name("none.tsv"))
 
 
 def test_the_page_has_the_talk_letter_by_letter(file: Path) -> None:

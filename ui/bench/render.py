@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
 from agent.bench.turn_times import SideTimes, TurnTimes
 from agent.bench.understanding import UnderstandingScores
+from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_talk import table, talk_lines
 from ui.bench.report import Report, Section
@@ -34,10 +36,14 @@ Settings are those of `chatalogue config show`, with exploration 0 so that runs 
 benchmark's own. `movies.jsonl.gz` is the open movie set (JSON lines with `id`, `title`, `year`, `genres`, `cast`,
 `director`, `overview`). Leave the machine alone meanwhile: the load stands beside each section.
 """
+FAULTS = """## Faults
+
+What a customer sees when a part fails, what is lost and how fast it recovers: [docs/faults.md](docs/faults.md), each
+row with the test that proves it.
+"""
 ALWAYS_UNMEASURED = (
     "the first installation by `make serve` (it depends on the network)",
-    "a GPU, and the vLLM engine",
-    "several customers at once",
+    "a GPU: vLLM is measured on the processor only",
     "the quality of recommendations (two conversations are samples, not a measure)",
     "start-up with the files of the packages not yet in the operating system's memory",
 )
@@ -52,9 +58,12 @@ def render(report: Report, file: str) -> str:
         _section("Start and stop", report.start, _start),
         _section("Index and search", report.index, _index),
         _section("Single turns", report.turns, _turns),
+        _section("Engines under load", report.engines, _engines),
         _section("Understanding", report.understand, _understanding),
         _section("Ten turns in the Reel Shop", report.talk_shop, talk_lines),
         _section("Ten turns over the films", report.talk_films, talk_lines),
+        FAULTS,
+        _section("Time of `.ci/run`", report.ci, _ci),
         "\n".join(_unmeasured(report)) + "\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -160,6 +169,49 @@ def _turns(times: TurnTimes) -> list[str]:
     ]
 
 
+def _engines(loads: EngineLoads) -> list[str]:
+    marks = (
+        ("first_token", "first token, ms", 0),
+        ("tokens_per_s", "tokens/s of all chats", 1),
+        ("turn", "whole turn, ms", 0),
+    )
+    rows = [
+        (
+            str(levels[0].chats),
+            label,
+            *(cell for one in levels for cell in _load_cells(getattr(one, name), digits)),
+        )
+        for levels in zip(*(engine.levels for engine in loads.engines), strict=True)
+        for name, label, digits in marks
+    ]
+    header = ("chats", "", *(f"{one.engine}: {what}" for one in loads.engines for what in ("p50 [95 %]", "p95", "n")))
+    unasked = ", ".join(
+        f"{one.engine} {sum(level.turns_without_model for level in one.levels)}" for one in loads.engines
+    )
+    prompts = f"{loads.prompt_tokens.p50:.0f}" if loads.prompt_tokens else "-"
+    return [
+        f"So many chats at once, the same prompts (median {prompts} tokens) and messages to both engines by turns, "
+        f"greedy, at most {loads.tokens} tokens an answer; the model is {loads.model}, no adapter. Waiting in the "
+        "queue is part of the first token. Both engines are in memory all the time and share the cores with the app.",
+        "",
+        *table(header, rows),
+        "",
+        f"Turns in which the model was not asked, or failed: {unasked}.",
+    ]
+
+
+def _load_cells(spread: Spread | None, digits: int) -> tuple[str, str, str]:
+    if spread is None:
+        return "-", "-", "0"
+    middle = f"{spread.p50:.{digits}f} [{spread.p50_low:.{digits}f} – {spread.p50_high:.{digits}f}]"
+    return middle, f"{spread.p95:.{digits}f}", str(spread.n)
+
+
+def _ci(times: CITimes) -> list[str]:
+    rows = [(part.name, f"{part.seconds:.0f}") for part in times.parts]
+    return ["One run on a clean checkout, nothing skipped.", "", *table(("part", "s"), rows)]
+
+
 def _understanding(scores: UnderstandingScores) -> list[str]:
     ways = (("rules", scores.rules), ("model alone", scores.model_alone), ("both", scores.merged))
     rows = [(name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}") for name, one in ways]
@@ -188,6 +240,7 @@ def _unmeasured(report: Report) -> Iterable[str]:
         (report.start, "start and stop"),
         (report.index, "index and search"),
         (report.turns, "single turns"),
+        (report.engines, "the engines under load"),
         (report.understand, "understanding"),
         (report.talk_shop, "the conversation in the Reel Shop"),
         (report.talk_films, "the conversation over the films"),

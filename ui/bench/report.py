@@ -15,10 +15,12 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent.bench.engine_load import EngineLoads
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import TurnTimes
 from agent.bench.understanding import UnderstandingScores
 from retrieval.errors import BadRequest
+from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost
 from ui.bench.machine import Machine, commit, load_1m
 from ui.bench.startup import StartTimes
@@ -49,6 +51,8 @@ class Report(_Frozen):
     start: Section[StartTimes] | None = None
     index: Section[IndexCost] | None = None
     turns: Section[TurnTimes] | None = None
+    engines: Section[EngineLoads] | None = None
+    ci: Section[CITimes] | None = None
     understand: Section[UnderstandingScores] | None = None
     talk_shop: Section[Transcript] | None = None
     talk_films: Section[Transcript] | None = None

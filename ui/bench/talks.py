@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.bench.engine_load import EngineLoads, EngineSide, collect_prompts, measure_load
 from agent.bench.scripts import Script, single_messages
 from agent.bench.transcripts import Transcript, run_script
 from agent.bench.turn import WatchedEngine
@@ -23,7 +24,7 @@ from agent.settings import Settings
 from retrieval.demo import demo_articles_dir
 from retrieval.errors import EngineError
 from retrieval.loading import load_catalogue
-from ui.wiring import Parts, ensure_catalogue, index_items, make_parts, started
+from ui.wiring import Parts, ensure_catalogue, index_items, make_engine, make_parts, started
 
 ENGINE_SECONDS = 300.0
 """The model's weights may have to be converted first."""
@@ -88,6 +89,28 @@ def understanding(settings: Settings, say: Say) -> UnderstandingScores:
     async def run() -> UnderstandingScores:
         async with _opened(settings, None) as ready:
             return await score_understanding(ready.parts.shops.current(settings.tenant), ready.parts.engine, say)
+
+    return asyncio.run(run())
+
+
+def load(settings: Settings, say: Say) -> EngineLoads:
+    """Time the embedded engine against vLLM with one and more chats in the demo shop.
+
+    Raises:
+        ChatalogueError: vLLM is not installed, or an engine cannot be had.
+    """
+    llm = settings.llm.model_copy(update={"engine": "embedded", "reply": "on", "reply_timeout_s": 300.0})
+    embedded = settings.model_copy(update={"llm": llm})
+    served = settings.model_copy(update={"llm": llm.model_copy(update={"engine": "vllm"})})
+
+    async def run() -> EngineLoads:
+        async with _opened(embedded, None) as ready, started(make_engine(served)) as vllm:
+            await _until_ready(vllm)
+            engines = (("embedded", ready.parts.engine), ("vLLM", vllm))
+            sides = [EngineSide(name, *ready.side(engine)) for name, engine in engines]
+            messages = single_messages()
+            prompts = await collect_prompts(sides[0].chat, sides[0].watched, messages, settings.tenant)
+            return await measure_load(sides, prompts, messages, tenant=settings.tenant, progress=say)
 
     return asyncio.run(run())
 

@@ -15,7 +15,9 @@ from rich.console import Console
 from agent.bench.scripts import films_script, reel_shop_script
 from agent.settings import Settings, load_settings
 from retrieval.demo import demo_films_path
+from retrieval.errors import SettingsError
 from ui.bench import index, startup
+from ui.bench.ci import read_times
 from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
@@ -88,6 +90,21 @@ def turns(bench: Bench, report: Report) -> Report:
     return report.model_copy(update={"turns": stamp.section(result)})
 
 
+def engines(bench: Bench, report: Report) -> Report:
+    """Embedded engine and vLLM side by side; left out, and said, where vLLM is not installed."""
+    from agent.llm.vllm.server import find_vllm_python
+    from ui.bench import talks
+
+    try:
+        find_vllm_python(bench.settings.llm.vllm)
+    except SettingsError as error:
+        bench.say(str(error))
+        return report
+    stamp = Stamp(bench.command("engines"))
+    result = talks.load(bench.at("shop"), bench.say)
+    return report.model_copy(update={"engines": stamp.section(result)})
+
+
 def understand(bench: Bench, report: Report) -> Report:
     """Facts read by rules, by the model, by both."""
     from ui.bench import talks
@@ -121,9 +138,10 @@ def talk_films(bench: Bench, report: Report) -> Report:
 START: tuple[tuple[str, Measure], ...] = (("Start and stop", start),)
 INDEX: tuple[tuple[str, Measure], ...] = (("Index and search", index_cost),)
 TURNS: tuple[tuple[str, Measure], ...] = (("Single turns", turns),)
+ENGINES: tuple[tuple[str, Measure], ...] = (("Engines under load", engines),)
 UNDERSTAND: tuple[tuple[str, Measure], ...] = (("Understanding", understand),)
 TALK: tuple[tuple[str, Measure], ...] = (("Conversation in the Reel Shop", talk_shop), ("Over the films", talk_films))
-ALL = (*START, *INDEX, *TURNS, *UNDERSTAND, *TALK)
+ALL = (*START, *INDEX, *TURNS, *ENGINES, *UNDERSTAND, *TALK)
 
 
 def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:
@@ -157,6 +175,14 @@ def _run(call: BenchCall, measures: tuple[tuple[str, Measure], ...], report: Rep
 
 def _say_where(out: Path) -> None:
     print_result(f"The figures are in {out}; `chatalogue bench render {out}` makes BENCHMARKS.md of them.")
+
+
+def run_ci(times: Path, out: Path) -> None:
+    """Put the times of the last `.ci/run` into the file."""
+    stamp = Stamp(f".ci/run; chatalogue bench ci {times} --out {out.name}")
+    report = open_report(out, this_machine())
+    write_report(out, report.model_copy(update={"ci": stamp.section(read_times(times))}))
+    _say_where(out)
 
 
 def run_render(file: Path, to: Path) -> None:
