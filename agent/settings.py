@@ -73,8 +73,12 @@ class VLLMSettings(_Section):
     max_lora_rank: int = Field(16, description="highest rank that the server takes")
     max_model_len: int = Field(0, ge=0, description="context in tokens; 0: the model's own")
     max_num_seqs: int = Field(16, ge=1, description="answers made at the same time")
-    kv_cache_gib: float = Field(1.0, gt=0, description="memory for keys and values on CPU, GiB")
+    mixed_batches: Literal["auto", "on", "off"] = Field(
+        "auto", description="base and adapters in one batch; auto: with a GPU here, for vLLM's CPU build confuses them"
+    )
+    kv_cache_gib: int = Field(1, ge=1, description="memory for keys and values on CPU, GiB")
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="share of the device's memory")
+    compile: bool = Field(True, description="a start of minutes, once, for faster answers; off: starts at once")
     start_timeout_s: float = Field(
         600.0, gt=0, description="the first start of a new installation compiles for minutes"
     )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import ModelUnavailable
+from retrieval.importing import FIRST_IMPORT
 
 if TYPE_CHECKING:
     import torch
@@ -147,8 +148,9 @@ class _Loaded:
 def _load(model: str, dtype: Dtype) -> _Loaded:
     source = _source(model)
     try:
-        import torch
-        from sentence_transformers import SentenceTransformer
+        with FIRST_IMPORT:
+            import torch
+            from sentence_transformers import SentenceTransformer
     except ImportError as exc:
         raise ModelUnavailable(
             f"Embedding needs {exc.name or 'sentence-transformers'!r}: pip install 'chatalogue[serve]'."

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from agent.conversation import Conversations
@@ -16,16 +17,26 @@ from agent.health import PartsHealth
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
+from agent.llm.vllm.engine import VLLMEngine
+from agent.llm.vllm.finding import use_vllm
+from agent.llm.vllm.making import make_vllm_engine
 from agent.log.store import EventLog
+from agent.observe.chat import ObservedChat
+from agent.observe.engine import ObservedEngine
+from agent.observe.metrics import IndexFacts
+from agent.observe.observer import Observer, Tracing
 from agent.services import Services
 from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
 from agent.support.articles import index_articles, read_articles
+from retrieval.chroma_server import ServerStores
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path
 from retrieval.encoder import Encoder, SentenceEncoder
-from retrieval.index import build_index, prune, prune_others, remove
+from retrieval.errors import IndexUnavailable
+from retrieval.index import build_index, prune, prune_others, read_manifest, remove
 from retrieval.items import Item
 from retrieval.loading import load_catalogue
+from retrieval.vectors import EMBEDDED, VectorStores
 from ui.progress import index_progress
 
 KEPT_INDEXES = 2
@@ -34,7 +45,7 @@ KEPT_INDEXES = 2
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a process works with; `engine` has been made but not started."""
+    """What a process works with; `engine` has been made but not started, `stores` take the vectors of new indexes."""
 
     settings: Settings
     data: DataDirectory
@@ -42,48 +53,91 @@ class Parts:
     encoder: Encoder
     shops: ShopKeeper
     engine: Engine
+    observer: Observer = field(default_factory=Observer)
+    stores: VectorStores = EMBEDDED
 
     @property
     def conversations(self) -> Conversations:
         """The conversation over these parts."""
-        return Conversations(self.settings, self.log, self.shops, self.engine)
+        kind = type(self.engine).__module__.removeprefix("agent.llm.").partition(".")[0]  # "embedded", "vllm", "off"
+        engine = ObservedEngine(self.engine, self.observer, kind)
+        return Conversations(self.settings, self.log, self.shops, engine)
 
     @property
     def services(self) -> Services:
         """The same, for the faces."""
         health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine)
-        return Services(self.settings, self.conversations, health, self.log, self.engine)
+        chat = ObservedChat(self.conversations, self.observer)
+        return Services(self.settings, chat, health, self.log, self.engine, self.observer)
 
 
-def make_parts(settings: Settings, *, exact_only: bool = False) -> Parts:
+def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing | None = None) -> Parts:
     """Open the data directory and the log, make the rest.
 
     `exact_only` opens indexes without Chroma, whose store belongs to one process: for every command beside the server.
 
     Raises:
         DataDirectoryError: the directory or the database cannot be used.
+        SettingsError: the address of the Chroma server is none.
     """
     data = DataDirectory(settings.data_dir)
     data.create()
     log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
     encoder = SentenceEncoder(settings.retrieval.encoder, dtype=settings.retrieval.dtype)
-    shops = ShopKeeper(data, log, encoder, SHOP_NAME, exact_only=exact_only)
-    return Parts(settings, data, log, encoder, shops, make_engine(settings))
+    stores = make_stores(settings)
+    shops = ShopKeeper(data, log, encoder, SHOP_NAME, stores=None if exact_only else stores)
+    engine = make_engine(settings)
+    url = settings.database.url.get_secret_value()
+    observer = Observer(
+        tracing=tracing,
+        log_text=settings.telemetry.log_text,
+        database="postgresql" if url.startswith("postgresql") else "sqlite",
+    )
+    observer.metrics.follow(engine, lambda: index_facts(data, shops, settings.tenant))
+    log.watch(observer.metrics)
+    return Parts(settings, data, log, encoder, shops, engine, observer, stores)
+
+
+def make_stores(settings: Settings) -> VectorStores:
+    """Where vectors lie for HNSW: on the Chroma server that the settings name, else in the index folders.
+
+    Raises:
+        SettingsError: the address is none.
+    """
+    if url := settings.retrieval.chroma_url:
+        return ServerStores(url, settings.retrieval.chroma_token.get_secret_value())
+    return EMBEDDED
+
+
+def index_facts(data: DataDirectory, shops: ShopKeeper, tenant: str) -> IndexFacts | None:
+    """What the operator wants to know of the index that is open; None where none is."""
+    try:
+        shop = shops.current(tenant)
+        manifest = read_manifest(data.index(tenant) / shop.index_name)
+    except IndexUnavailable:
+        return None
+    return IndexFacts(len(shop.table), datetime.fromisoformat(manifest.created).timestamp(), bool(shop.problem))
 
 
 def make_engine(settings: Settings) -> Engine:
-    """The engine that the settings name. "auto" is the embedded one, the only one so far."""
+    """The engine that the settings name; "auto" is vLLM with a URL, or with a GPU where vLLM is installed.
+
+    Raises:
+        SettingsError: vLLM is asked for and cannot be had as it is set.
+    """
     llm = settings.llm
     if llm.engine == "off":
         return NoEngine()
     models = DataDirectory(settings.data_dir).models
+    if llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm)):
+        return make_vllm_engine(llm, models, settings.data_dir / "vllm")
     return EmbeddedEngine(llm.model, models, max_queue=llm.max_queue, threads=llm.threads)
 
 
 @asynccontextmanager
 async def started(engine: Engine) -> AsyncIterator[Engine]:
     """Start the engine (it loads in the background) and stop it at the end."""
-    if isinstance(engine, EmbeddedEngine):
+    if isinstance(engine, EmbeddedEngine | VLLMEngine):
         await engine.start()
     try:
         yield engine
@@ -100,27 +154,28 @@ def index_items(parts: Parts, items: Iterable[Item], source: str, articles: Path
         CatalogueError: there are no items or no articles, or an id occurs twice.
         DataDirectoryError: the disk is full or read-only, or another process indexes.
     """
-    tenant = parts.settings.tenant
+    tenant, stores = parts.settings.tenant, parts.stores
     root, articles_root = parts.data.index(tenant), parts.data.articles(tenant)
     if articles is not None:
         read_articles(articles)  # what is wrong with them is said before the catalogue is embedded
     with parts.data.publish_lock(tenant):
         with index_progress("Catalogue") as progress:
-            folder = build_index(items, root, parts.encoder, progress=progress, source=source)
+            folder = build_index(items, root, parts.encoder, progress=progress, source=source, stores=stores)
         made = [folder]
         try:
             if articles is not None:
                 with index_progress("Help articles") as progress:
-                    made.append(
-                        index_articles(articles, articles_root, parts.encoder, progress, belongs_to=folder.name)
+                    half = index_articles(
+                        articles, articles_root, parts.encoder, progress, belongs_to=folder.name, stores=stores
                     )
+                    made.append(half)
             parts.log.activate_index(tenant, folder.name)
         except BaseException:
             for half in made:
-                remove(half)
+                remove(half, stores)
             raise
-        prune(root, KEPT_INDEXES)
-        prune_others(articles_root, sorted(one.name for one in root.iterdir() if one.is_dir()))
+        prune(root, KEPT_INDEXES, stores)
+        prune_others(articles_root, sorted(one.name for one in root.iterdir() if one.is_dir()), stores)
     return folder.name
 
 

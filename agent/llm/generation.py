@@ -163,7 +163,7 @@ class Sampler:
 
 def prompt_ids(model: LoadedModel, prompt: Prompt, max_tokens: int) -> tuple[int, ...]:
     """Ids of `prompt`, shortened to leave room for `max_tokens`; at least half of the context is the prompt's."""
-    return model.renderer.fit(prompt, model.context - min(max_tokens, model.context // 2)).ids
+    return model.renderer.fit_answer(prompt, model.context, max_tokens)
 
 
 def stream(

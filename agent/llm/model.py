@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from agent.llm.tokens import PromptRenderer
+from agent.llm.tokens import CONTEXT_TOKENS, PromptRenderer
 
-CONTEXT_TOKENS = 4_096
-"""Longest prompt plus answer, whatever the model could take: at 1,000 tokens/s on a CPU more is no chat."""
 PACK_MAX_PARAMS = 1_000_000_000
 """Packed weights stand beside the plain ones; larger models would not fit twice."""
 
@@ -66,9 +64,7 @@ class LoadedModel:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of answer tokens, control tokens left out."""
-        return str(
-            self.renderer.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        )
+        return self.renderer.decode(ids)
 
 
 def load_model(folder: Path, device: str = "auto", dtype: torch.dtype | None = None) -> LoadedModel:

@@ -14,7 +14,6 @@ import torch
 from agent.llm.generation import Reader, State, Watch, is_plain_attention, new_cache, prompt_ids, step
 from agent.llm.model import LoadedModel
 from agent.llm.protocol import Prompt
-from retrieval.errors import EngineError
 
 ROW_TOKENS = 256
 """Option tokens in one pass: bounds the logits (256 x 49,152 x 4 bytes = 50 MB) and the wait for a cancellation."""
@@ -33,10 +32,7 @@ def choose(
     """
     if not options:
         return ()
-    encoded = [model.renderer.encode_text(option) for option in options]
-    for option, own in zip(options, encoded, strict=True):
-        if not 0 < len(own) <= model.context // 2:
-            raise EngineError(f"The option {option[:40]!r} has {len(own)} tokens: give 1 to {model.context // 2}.")
+    encoded = model.renderer.encode_options(options, model.context)
     ids = prompt_ids(model, prompt, max(map(len, encoded)))
     state = reader.read(ids, adapter, watch)
     if not is_plain_attention(model):

@@ -14,12 +14,16 @@ from typing import Any
 
 from agent.llm.protocol import Prompt
 from retrieval.errors import EngineError
+from retrieval.importing import FIRST_IMPORT
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] + '\n\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
 )
 """For models that come without a chat template (base models)."""
+
+CONTEXT_TOKENS = 4_096
+"""Longest prompt plus answer, whatever the model could take: at 1,000 tokens/s on a CPU more is no chat."""
 
 _MARKS = tuple(chr(code) for code in range(0xE000, 0xE0FF))  # private use: no model gives them a meaning
 _SHRINK = 0.9
@@ -50,7 +54,8 @@ class PromptRenderer:
     @classmethod
     def from_folder(cls, folder: Path) -> PromptRenderer:
         """The renderer of the model in `folder`."""
-        from transformers import AutoTokenizer
+        with FIRST_IMPORT:
+            from transformers import AutoTokenizer
 
         return cls(AutoTokenizer.from_pretrained(folder, local_files_only=True))
 
@@ -64,6 +69,22 @@ class PromptRenderer:
         mark = _unused_mark([text])
         return self._encode(self._defuse(text, mark), mark)
 
+    def encode_options(self, options: Sequence[str], context: int) -> list[list[int]]:
+        """Ids of each option of a choice, encoded on its own.
+
+        Raises:
+            EngineError: one is empty or longer than half of the `context`.
+        """
+        encoded = [self.encode_text(option) for option in options]
+        for option, own in zip(options, encoded, strict=True):
+            if not 0 < len(own) <= context // 2:
+                raise EngineError(f"The option {option[:40]!r} has {len(own)} tokens: give 1 to {context // 2}.")
+        return encoded
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of answer tokens, control tokens left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
     def encode(self, prompt: Prompt) -> list[int]:
         """Ids of the whole prompt: chat template, beginning of the answer, then the prefill.
 
@@ -76,6 +97,10 @@ class PromptRenderer:
         rendered = self._render(messages)
         # The prefill is encoded on its own: it must continue the template's ids, never merge with them.
         return self._encode(rendered, mark) + self._encode(self._defuse(prompt.prefill, mark), mark)
+
+    def fit_answer(self, prompt: Prompt, context: int, max_tokens: int) -> tuple[int, ...]:
+        """Ids of `prompt`, shortened to leave room for `max_tokens`; at least half of the context is the prompt's."""
+        return self.fit(prompt, context - min(max_tokens, context // 2)).ids
 
     def fit(self, prompt: Prompt, budget: int) -> Fitted:
         """Ids of `prompt` in at most `budget` tokens.

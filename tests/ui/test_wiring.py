@@ -51,7 +51,7 @@ def parts(tmp_path: Path, encoder: LengthEncoder) -> Iterator[Parts]:
     data.create()
     log = EventLog.open(None, root)
     settings = Settings().model_copy(update={"data_dir": root})
-    yield Parts(settings, data, log, encoder, ShopKeeper(data, log, encoder, exact_only=True), NoEngine())
+    yield Parts(settings, data, log, encoder, ShopKeeper(data, log, encoder, stores=None), NoEngine())
     log.close()
 
 

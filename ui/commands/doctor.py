@@ -200,8 +200,20 @@ def _catalogue(settings: Settings) -> tuple[Level, str]:
         parts.shops.refresh(settings.tenant)
         shop = parts.shops.current(settings.tenant)
         stack.callback(shop.close)
+        if shop.problem:
+            return "warning", f"index {shop.index_name} opens and is scanned without Chroma. {shop.problem}"
         articles = "no help articles" if shop.articles is None else "help articles"
         return "ok", f"index {shop.index_name} opens: {len(shop.table)} items, {articles}."
+
+
+def _chroma(settings: Settings) -> tuple[Level, str]:
+    """The server that the settings name answers; `catalogue` looks at what it holds."""
+    from retrieval.chroma_server import ServerStores
+
+    if not settings.retrieval.chroma_url:
+        return "ok", "embedded in the data directory."
+    server = ServerStores(settings.retrieval.chroma_url, settings.retrieval.chroma_token.get_secret_value())
+    return "ok", f"the server at {server} answers, version {server.version()}."
 
 
 def _encoder(settings: Settings) -> tuple[Level, str]:
@@ -212,15 +224,32 @@ def _encoder(settings: Settings) -> tuple[Level, str]:
     return "ok", f"{encoder.name} gives {len(vector)} numbers a text."
 
 
+def _vllm(settings: Settings) -> tuple[Level, str]:
+    """Where it is, and whether it is the engine; an address that is refused is said here."""
+    from agent.llm.vllm.finding import check_url, find_vllm_python, use_vllm
+
+    vllm, engine = settings.llm.vllm, settings.llm.engine
+    if engine not in ("auto", "vllm"):
+        return "ok", f"not used: the engine is {engine!r}."
+    if vllm.url:
+        return "ok", f"the server at {check_url(vllm.url)} is used."
+    if engine == "auto" and not use_vllm(vllm):
+        return "ok", "not used: there is no URL, and no GPU with an installed vLLM."
+    return "ok", f"a server is started with {str(find_vllm_python(vllm))!r}; its log is in the data directory."
+
+
 def _engine(settings: Settings) -> tuple[Level, str]:
     from agent.llm.protocol import Limits, Message, Prompt
+    from agent.llm.vllm.engine import VLLMEngine
     from ui.wiring import make_engine, started
 
     if settings.llm.engine == "off":
         return "warning", "switched off: answers come from rules and templates."
+    made = make_engine(settings)
+    seconds = settings.llm.vllm.start_timeout_s if isinstance(made, VLLMEngine) else ENGINE_SECONDS
 
     async def probe() -> str:
-        async with started(make_engine(settings)) as engine, asyncio.timeout(ENGINE_SECONDS):
+        async with started(made) as engine, asyncio.timeout(seconds):
             while engine.status().state == "starting":
                 await asyncio.sleep(0.1)
             status = engine.status()
@@ -235,7 +264,7 @@ def _engine(settings: Settings) -> tuple[Level, str]:
     try:
         return "ok", asyncio.run(probe())
     except TimeoutError:
-        return "problem", f"{settings.llm.model!r} did not answer in {ENGINE_SECONDS:.0f} s; set CHATALOGUE_LLM__MODEL."
+        return "problem", f"{settings.llm.model!r} did not answer in {seconds:.0f} s; set CHATALOGUE_LLM__MODEL."
 
 
 _CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
@@ -243,6 +272,8 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
     ("address", _address),
     ("database", _database),
     ("encoder", _encoder),
+    ("Chroma", _chroma),
     ("catalogue", _catalogue),
+    ("vllm", _vllm),
     ("language model", _engine),
 )

@@ -170,10 +170,10 @@ class TestRefused:
         folder = edit_lora()
         (folder / "adapter_model.safetensors").write_bytes(b"\0" * 50)
         self.expect("adapter_model.safetensors cannot be read", model, folder)
+        (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+        self.expect("adapter_model.bin is a pickle", model, folder)
         (folder / "adapter_config.json").write_text("{")
         self.expect("adapter_config.json cannot be read", model, folder)
-        (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
-        self.expect("No such file", model, folder)
 
     @staticmethod
     def expect(said: str, model: LoadedModel, folder: Path) -> None:
