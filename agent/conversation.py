@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from weakref import WeakValueDictionary
 
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
@@ -32,6 +31,7 @@ from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
 from agent.messages import messages
+from agent.observe.observer import identify, step
 from agent.preferences import Added, Fact, Preference, fold
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.querying import disliked
@@ -42,6 +42,7 @@ from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
 from agent.skills import is_on
 from agent.turn import Outcome, Situation, lasting_facts
+from agent.turnlocks import TurnLocks
 from agent.understand.model import ModelUnderstanding
 from agent.understand.types import DialogueContext, Intent, Language, Understanding
 from agent.wording import Wording
@@ -49,7 +50,7 @@ from retrieval.table import ItemTable
 from retrieval.text import fold as text_fold
 
 RECORD_ATTEMPTS = 5
-"""Another process may take a turn's number; so many numbers are tried."""
+"""A process that overslept its lease may find a turn's number taken; so many numbers are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Conversations:
         self._log = log
         self._shops = shops
         self._engine = engine
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = TurnLocks(log)
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """See `agent.services.Chat.turn`."""
@@ -106,10 +107,16 @@ class Conversations:
         shop = self._shops.current(request.tenant)
         # A named conversation is locked before anything is awaited: its messages are read in the order they came.
         place = _Place(request.session_id) if request.session_id is not None else await self._find_place(request)
-        lock = self._locks.setdefault(place.session_id, asyncio.Lock())
-        async with lock, aclosing(self._serialised(request, shop, place, arrived)) as updates:
-            async for update in updates:
-                yield update
+        claim = self._locks.claim(request.tenant, place.session_id)
+        try:
+            async with aclosing(claim.wait()) as waits:
+                async for waiting in waits:
+                    yield waiting
+            async with aclosing(self._serialised(request, shop, place, arrived)) as updates:
+                async for update in updates:
+                    yield update
+        finally:
+            await claim.release()
 
     async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
         """See `agent.services.Chat.edit`."""
@@ -148,9 +155,11 @@ class Conversations:
         state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
         turn = _Turn(request, shop, state, context_of(state), started=arrived)
         turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
+        identify(session_id=place.session_id, turn_id=turn.turn_id, adapter=self._engine.status().adapter)
         if request.history:
             await asyncio.to_thread(_read_history, turn, place)
-        understanding = await self._understand(turn)
+        with step("understand"):
+            understanding = await self._understand(turn)
         turn.mark("understand")
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
         understanding = _with_unlisted(understanding, turn.state, request.text)
@@ -293,11 +302,13 @@ class Conversations:
         recorded = False
         try:
             yield Cards(answer)
-            async with aclosing(replier.reply(outcome, situation.wishes, turn.reply)) as updates:
-                async for update in updates:
-                    if isinstance(update, Text) and "first_token" not in turn.timings:
-                        turn.mark("first_token")
-                    yield update
+            replied = replier.reply(outcome, situation.wishes, turn.reply)
+            with step("reply"):
+                async with aclosing(replied) as updates:
+                    async for update in updates:
+                        if isinstance(update, Text) and "first_token" not in turn.timings:
+                            turn.mark("first_token")
+                        yield update
             turn.mark("total")
             answer = answer.model_copy(
                 update={"timings_ms": Timings(**turn.timings), "degraded": answer.degraded or turn.reply.degraded}
@@ -326,7 +337,8 @@ class Conversations:
         )
         for attempt in range(RECORD_ATTEMPTS):
             try:
-                await asyncio.to_thread(self._log.record_turn, replace(record, number=record.number + attempt))
+                with step("log.record"):
+                    await asyncio.to_thread(self._log.record_turn, replace(record, number=record.number + attempt))
                 return
             except TurnConflict:
                 if attempt == RECORD_ATTEMPTS - 1:

@@ -61,11 +61,23 @@ def start(session: Session, tenant: str, key_id: str, who: PersonKey | None, lan
     return _conversation(session, row)
 
 
+def find(session: Session, tenant: str, session_id: str) -> ConversationRow:
+    """The row of one that was not erased.
+
+    Raises:
+        NotFound: unknown, erased, or of another tenant.
+    """
+    row = session.get(ConversationRow, session_id) if looks_like_session_id(session_id) else None
+    if row is None or row.tenant != tenant or row.erased_at is not None:
+        raise _unknown(session_id)
+    return row
+
+
 def get(
     session: Session, tenant: str, session_id: str, *, key_id: str | None, user: str | None, secret: bytes
 ) -> Conversation:
     """Find one and check who asks, where that is given."""
-    row = _row(session, tenant, session_id)
+    row = find(session, tenant, session_id)
     if key_id is not None and row.key_id != key_id:
         raise _unknown(session_id)
     if user is not None and row.person_id is not None:
@@ -142,7 +154,7 @@ def history(
 
 def state(session: Session, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
     """Read turns and edits, those before turn number `before` where it is given."""
-    return _state(session, _row(session, tenant, session_id), before, None)
+    return _state(session, find(session, tenant, session_id), before, None)
 
 
 def state_at(session: Session, turn: Turn) -> ConversationState:
@@ -195,7 +207,7 @@ def view(session: Session, conversation: Conversation) -> SessionView:
 
 def record_edit(session: Session, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> str:
     """Add the customer's own change after the turns so far."""
-    row = _row(session, tenant, session_id)
+    row = find(session, tenant, session_id)
     last = session.scalar(
         select(Turn.id).where(Turn.conversation_id == session_id).order_by(Turn.number.desc()).limit(1)
     )
@@ -215,13 +227,6 @@ def erase(session: Session, conversation: Conversation) -> None:
     ):
         session.execute(statement.execution_options(synchronize_session=False))
     events.add(session, NewEvent(conversation.tenant, "erasure", conversation_id=conversation.id))
-
-
-def _row(session: Session, tenant: str, session_id: str) -> ConversationRow:
-    row = session.get(ConversationRow, session_id) if looks_like_session_id(session_id) else None
-    if row is None or row.tenant != tenant or row.erased_at is not None:
-        raise _unknown(session_id)
-    return row
 
 
 def _unknown(session_id: str) -> NotFound:

@@ -1,23 +1,27 @@
 """The connection to the database: opening, transactions, migrations, and errors in words.
 
+A transaction is a function, so that it can be run again when the connection breaks: a server that restarts is
+waited for. Nothing is stored twice: where the answer to a COMMIT was lost, PostgreSQL is asked what became of it.
 Knows nothing of what the tables mean.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Engine, create_engine, func, insert, select
+from sqlalchemy import Engine, create_engine, insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, ProgrammingError, TimeoutError
 from sqlalchemy.orm import Session
 
-from agent.log import sqlite
+from agent.log import postgres, sqlite
 from agent.log.models import Secret
 from retrieval.errors import BadRequest, DataDirectoryError, SettingsError
 
@@ -27,9 +31,26 @@ if TYPE_CHECKING:
 SQLITE_FILE = "log.sqlite3"
 """The database inside the data directory."""
 
+OUTAGE_SECONDS = 10.0
+"""How long a PostgreSQL that stopped answering is waited for, counted from its first silence.
+
+One window for all callers: when it is over each one asks once and fails at once, until an answer comes again.
+"""
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
+"""Between two attempts; each pause is twice the one before."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BASES = (DatabaseError, sqlite3.DatabaseError)  # of these themselves: a broken file; their subclasses say more
-_SCHEMA_LOCK = 0x63686174  # any number that nobody else takes in this database
+_REFUSED = {
+    "25006": "it is read-only; name the primary server and not its copy.",
+    "42501": "its user may not do that; make it the owner of the database.",
+    "3F000": "its user finds no schema to write in; make it the owner of the database.",
+}
+"""What PostgreSQL refuses because of how it was set up, by code."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class Database:
@@ -37,6 +58,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._outage_ends: float | None = None  # on the monotonic clock
+        self._reached = False
+        self.on_failure: Callable[[], None] = lambda: None  # called at each use that the database refuses
         if engine.dialect.name == "sqlite":
             self._reader = engine.execution_options(**{sqlite.READ_ONLY: True})
         else:
@@ -59,7 +83,9 @@ class Database:
             ) from error
         engine = _engine(make_url(f"sqlite:///{data_dir / SQLITE_FILE}") if not url else _read_url(url))
         database = cls(engine)
-        if engine.dialect.name == "sqlite":
+        if engine.dialect.name == "postgresql":
+            postgres.prepare(engine)
+        else:
             sqlite.prepare(engine)
             try:
                 with database._errors_in_words():
@@ -73,17 +99,80 @@ class Database:
         """Close the pool's connections."""
         self._engine.dispose()
 
-    @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A transaction that sees one state of the database throughout."""
-        with self._errors_in_words(), Session(self._reader) as session, session.begin():
-            yield session
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction that sees one state of the database throughout; again where it was cut off."""
 
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that is stored whole when the block ends and not at all when it raises."""
-        with self._errors_in_words(), Session(self._engine) as session, session.begin():
-            yield session
+        def once() -> T:
+            with Session(self._reader) as session, session.begin():
+                return work(session)
+
+        return self._in_the_end(once)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction that is stored whole, once, when it returns, and not at all when it raises.
+
+        `work` is run again when the connection broke before anything was stored, so it must do nothing else.
+        """
+        return self._in_the_end(lambda: self._write_once(work))
+
+    def _write_once(self, work: Callable[[Session], T]) -> T:
+        transaction: str | None = None
+        with Session(self._engine) as session:
+            try:
+                result = work(session)
+                session.flush()
+                if self._engine.dialect.name == "postgresql":
+                    transaction = postgres.transaction_of(session)
+                session.commit()
+            except DBAPIError as error:
+                if transaction is None or not postgres.is_passing(error) or not self._was_committed(transaction):
+                    raise
+        return result
+
+    def _was_committed(self, transaction: str) -> bool:
+        """Whether a COMMIT without an answer took place; `DataDirectoryError` where that cannot be found out."""
+        return self._in_the_end(lambda: postgres.was_committed(self._engine, transaction))
+
+    def _in_the_end(self, once: Callable[[], T]) -> T:
+        with self._errors_in_words():
+            try:
+                return self._patiently(once)
+            except DBAPIError as error:
+                if not self._reached or not self._is_passing(error):
+                    raise
+                # Customers' calls end here: where the database stands is for the log.
+                self.on_failure()
+                log.error("The database at %s does not answer: %s", self._place(), _one_line(error.orig))
+                raise DataDirectoryError(
+                    "The database does not answer at the moment; what was stored before is kept, try again in a minute."
+                ) from error
+
+    def _patiently(self, once: Callable[[], T]) -> T:
+        """What `once` gives; tried again for as long as an outage may last, once the database was there at all."""
+        give_up, pause = time.monotonic() + OUTAGE_SECONDS, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                result = once()
+            except DBAPIError as error:
+                if not self._reached or not self._is_passing(error):
+                    raise
+                now = time.monotonic()
+                ends = self._outage_ends = self._outage_ends or now + OUTAGE_SECONDS  # other threads set it, too
+                left = min(give_up, ends) - now
+                if left <= 0:
+                    raise
+                log.warning("The database was cut off, trying again: %s", _one_line(error.orig))
+            else:
+                self._answered()
+                return result
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _is_passing(self, error: DBAPIError) -> bool:
+        return self._engine.dialect.name == "postgresql" and postgres.is_passing(error)
+
+    def _answered(self) -> None:
+        self._reached, self._outage_ends = True, None
 
     def upgrade(self, revision: str = "head") -> None:
         """Run the migrations that are missing, in one transaction; a second process waits and finds nothing to do."""
@@ -102,6 +191,9 @@ class Database:
         with self._errors_in_words(), Session(self._engine) as session:
             session.execute(insert(Secret).values(tenant="", name=f"ping {secrets.token_hex()}", value=b""))
             session.rollback()
+            if self._engine.dialect.name == "sqlite":
+                sqlite.check_room(self._engine)
+        self._answered()
 
     def forget_deleted(self) -> None:
         """Take deleted rows off the disk; PostgreSQL does so itself, with its autovacuum."""
@@ -117,7 +209,10 @@ class Database:
             DataDirectoryError: the copy cannot be written.
         """
         if self._engine.dialect.name != "sqlite":
-            raise BadRequest(f"A {self._engine.dialect.name} database is copied with its own tool, such as pg_dump.")
+            raise BadRequest(
+                "This backup cannot copy a PostgreSQL database; copy that one with pg_dump and the data directory "
+                "as files."
+            )
         try:
             sqlite.backup(self._engine, to)
         except (OSError, sqlite3.Error) as error:
@@ -132,7 +227,7 @@ class Database:
         run = command.upgrade if direction == "upgrade" else command.downgrade
         with self._errors_in_words(), self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":  # SQLite: BEGIN IMMEDIATE is the lock
-                connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+                postgres.lock_schema(connection)
             config = migration_config()
             config.attributes["connection"] = connection
             try:
@@ -147,16 +242,27 @@ class Database:
     def _errors_in_words(self) -> Iterator[None]:
         try:
             yield
+        except TimeoutError as error:
+            self.on_failure()
+            raise DataDirectoryError("Every connection to the database is in use; try again in a moment.") from error
         except (DatabaseError, sqlite3.DatabaseError) as error:
+            cause = getattr(error, "orig", None) or error
+            refused = _REFUSED.get(getattr(cause, "sqlstate", None) or "")
+            if isinstance(error, ProgrammingError) and not self._reached and not error.statement:
+                refused = "correct what stands behind the '?' of the setting 'database.url'."
             # Only "cannot be used": a broken constraint or a wrong statement is our own mistake and stays as it is.
-            if isinstance(error, OperationalError | sqlite3.OperationalError) or type(error) in _BASES:
-                cause = getattr(error, "orig", None) or error
-                raise DataDirectoryError(f"The database at {self._place()} cannot be used: {_hint(cause)}") from error
+            if refused or isinstance(error, OperationalError | sqlite3.OperationalError) or type(error) in _BASES:
+                hint = refused or _hint(cause)
+                self.on_failure()
+                raise DataDirectoryError(
+                    f"The database at {self._place()} cannot be used: {_one_line(cause)}; {hint}"
+                ) from error
             raise
 
     def _place(self) -> str:
+        """Where the database is, without user and password: a URL may hold those in its query too."""
         url = self._engine.url
-        return repr(url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True))
+        return repr(url.database) if url.get_backend_name() == "sqlite" else f"'{url.host or ''}/{url.database or ''}'"
 
 
 def migration_config() -> Config:
@@ -172,31 +278,49 @@ def migration_config() -> Config:
 def _read_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsError("The setting 'database.url' is not an SQLAlchemy URL; leave it empty for SQLite.") from None
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    except (ArgumentError, ValueError):  # ValueError: the port is no number; it may be a piece of the password
+        raise SettingsError(
+            "The setting 'database.url' is not a database URL; write postgresql://user:password@host/database, or "
+            "leave it empty for SQLite."
+        ) from None
+    if parsed.drivername in postgres.SPELLINGS:
+        return postgres.read_url(parsed)
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise SettingsError(
+            f"The setting 'database.url' names {parsed.drivername!r}; use postgresql://..., or leave it empty for "
+            "SQLite."
+        )
+    if parsed.database in (None, "", ":memory:"):
         raise SettingsError("The setting 'database.url' names a database in memory; name a file or leave it empty.")
     return parsed
 
 
 def _engine(url: URL) -> Engine:
+    # The parameters of a statement are customers' words: they must not reach tracebacks and logs.
+    if url.get_backend_name() == "sqlite":
+        return create_engine(url, hide_parameters=True)
+    link = {name: value for name, value in postgres.LINK.items() if name not in url.query}
     try:
-        # The parameters of a statement are customers' words: they must not reach tracebacks and logs.
-        return create_engine(url, hide_parameters=True, pool_pre_ping=url.get_backend_name() != "sqlite")
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        return create_engine(url, hide_parameters=True, connect_args=link, **postgres.POOL)
+    except ModuleNotFoundError as error:
         raise SettingsError(
-            f"The setting 'database.url' needs the driver of {url.drivername!r} ({error}); install it."
+            f"The setting 'database.url' needs the driver of PostgreSQL ({error}): pip install 'psycopg[binary]'."
         ) from None
 
 
+def _one_line(cause: object) -> str:
+    return " ".join(str(cause).split())
+
+
 def _hint(cause: BaseException) -> str:
-    said = " ".join(str(cause).split())
     hints = {
         "locked": "another process holds it; end that one or use another data directory.",
         "readonly": "it is read-only; give this user the right to write there.",
         "unable to open": "it cannot be opened; check that the folder exists and can be written.",
         "full": "the disk is full; make room.",
+        "No space left": "the disk is full; make room.",
         "not a database": "the file is not a database; move it away or restore a copy.",
+        "password authentication": "set user and password in the setting 'database.url'.",
     }
-    hint = next((hint for sign, hint in hints.items() if sign in said), "check that it runs and can be reached.")
-    return f"{said}; {hint}"
+    said = str(cause)
+    return next((hint for sign, hint in hints.items() if sign in said), "check that it runs and can be reached.")

@@ -1,8 +1,8 @@
 """The tables.
 
 Skeleton rows (ids, times, item ids, numbers) are only ever added; words and the person stand in
-`*_payload` rows, which an erasure deletes. The exceptions are flags: `turn.undone`, `conversation.status`, and
-`conversation.erased_at`, with which the prefix hashes go.
+`*_payload` rows, which an erasure deletes. The exceptions are flags (`turn.undone`, `conversation.status`, and
+`conversation.erased_at`, with which the prefix hashes go) and `turn_lease`, which says what goes on just now.
 
 Order is the order of `seq` or `number`, never of time: clocks go backwards. Knows nothing of queries.
 """
@@ -216,6 +216,17 @@ class EventPayload(Base):
     reason: Mapped[str | None]
     text: Mapped[str | None]
     data: Mapped[dict[str, Any] | None]
+
+
+class TurnLease(Base):
+    """Who answers in a conversation just now, and until when unless they say so again. Gone when they are done."""
+
+    __tablename__ = "turn_lease"
+
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), primary_key=True)
+    tenant: Mapped[str]
+    owner: Mapped[str]
+    expires_at: Mapped[datetime]
 
 
 class LiveIndex(Base):

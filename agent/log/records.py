@@ -19,7 +19,7 @@ ConversationStatus: TypeAlias = Literal["bot", "human"]
 
 
 class TurnConflict(ChatalogueError):
-    """This number of the conversation is taken: another process was faster; read the state again."""
+    """Another turn of the conversation is in the way: of the same number, or one that takes too long."""
 
 
 @dataclass(frozen=True, slots=True)

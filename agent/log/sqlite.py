@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -17,11 +18,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 10.0
 """How long a transaction waits for another one, in seconds; ours take milliseconds."""
+
+ROOM_BYTES = 2**20
+"""Less free space counts as a full disk; a turn takes about 50 KB."""
 
 READ_ONLY = "chatalogue_read_only"
 """Execution option of engines whose transactions only read: they take a snapshot and no lock."""
@@ -31,6 +37,8 @@ def prepare(engine: Engine) -> None:
     """Set up every connection that `engine` will open, and how its transactions begin."""
     event.listen(engine, "connect", _pragmas)
     event.listen(engine, "begin", _begin)
+    if engine.url.database is not None and not engine.url.database.startswith("file:"):  # a URI is no path
+        _stay_with_the_file(engine, Path(engine.url.database))
 
 
 def _pragmas(connection: DBAPIConnection, _record: object) -> None:
@@ -42,6 +50,34 @@ def _pragmas(connection: DBAPIConnection, _record: object) -> None:
         # a turn that the customer has seen must not vanish. It costs one fsync for a turn that takes far longer.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA secure_delete = ON")  # what an erasure deletes is overwritten with zeros
+
+
+def _stay_with_the_file(engine: Engine, file: Path) -> None:
+    """Open connections write on into a file that was deleted or moved away, and nobody would ever find their rows.
+
+    So each use of one looks whether the file is still in its place; a copy that was restored there is opened anew.
+    """
+
+    def remember(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = _identity(file)
+
+    def look(_connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        now = _identity(file)
+        if now is None:
+            raise sqlite3.OperationalError("unable to open database file: it is not in its place any more")
+        if now != record.info["file"]:
+            raise DisconnectionError("another file stands in the database's place")
+
+    event.listen(engine, "connect", remember)
+    event.listen(engine, "checkout", look)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: Connection) -> None:
@@ -63,6 +99,16 @@ def use_wal(engine: Engine) -> None:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             time.sleep(0.05)
+
+
+def check_room(engine: Engine) -> None:
+    """Find a full disk before a customer does: a trial write that is taken back never reaches the disk.
+
+    Raises:
+        sqlite3.OperationalError: there is no room for the next turns.
+    """
+    if engine.url.database is not None and shutil.disk_usage(Path(engine.url.database).parent).free < ROOM_BYTES:
+        raise sqlite3.OperationalError("the disk is full")
 
 
 def truncate_wal(engine: Engine) -> None:

@@ -10,8 +10,11 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
-from agent.log import conversations, people, reactions, system, turns
+from sqlalchemy.orm import Session
+
+from agent.log import conversations, leases, people, reactions, system, turns
 from agent.log.database import Database
 from agent.log.ids import is_ours, new_turn_id
 from agent.log.people import PersonKey
@@ -33,18 +36,37 @@ from agent.understand.types import Language
 from retrieval.errors import NotFound
 
 
+class LogWatcher(Protocol):
+    """Who counts what happens to the log (agent/observe/metrics.py); called from any thread."""
+
+    def feedback_stored(self, feedback: Feedback) -> None:
+        """A reaction is in the log now that was not there before."""
+        ...
+
+    def database_failed(self) -> None:
+        """The database refused a use of it."""
+        ...
+
+
 class EventLog:
     """The log of one database. `open` it once in a process; `close` it at the end.
 
     Every method raises `DataDirectoryError` when the database cannot be used (read-only, full, locked,
-    gone). The ids of another tenant are `NotFound`, the same as ids that never were. `key_id` and `user`
-    of a reader are checks: None checks nothing; a `user` may read what belongs to them or to nobody.
+    gone for longer than `database.OUTAGE_SECONDS`). The ids of another tenant are `NotFound`, the same as
+    ids that never were. `key_id` and `user` of a reader are checks: None checks nothing; a `user` may read
+    what belongs to them or to nobody.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._secrets: dict[str, bytes] = {}
         self._secrets_lock = threading.Lock()
+        self._watcher: LogWatcher | None = None
+
+    def watch(self, watcher: LogWatcher) -> None:
+        """Tell `watcher` from now on."""
+        self._watcher = watcher
+        self._database.on_failure = watcher.database_failed
 
     @classmethod
     def open(cls, url: str | None, data_dir: Path) -> EventLog:
@@ -77,8 +99,7 @@ class EventLog:
         """The tenant's signing key: made at first use, then the same for every process."""
         with self._secrets_lock:
             if tenant not in self._secrets:
-                with self._database.write() as session:
-                    self._secrets[tenant] = system.secret(session, tenant, "signing")
+                self._secrets[tenant] = self._database.write(lambda session: system.secret(session, tenant, "signing"))
             return self._secrets[tenant]
 
     def new_turn_id(self, tenant: str) -> str:
@@ -90,8 +111,7 @@ class EventLog:
     def start_conversation(self, tenant: str, key_id: str, user: str | None, language: Language = "en") -> Conversation:
         """Begin one. A named user's starts from their stored wishes, as an edit after turn 0."""
         who = self._who(tenant, key_id, user)
-        with self._database.write() as session:
-            return conversations.start(session, tenant, key_id, who, language)
+        return self._database.write(lambda session: conversations.start(session, tenant, key_id, who, language))
 
     def conversation(
         self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
@@ -102,22 +122,23 @@ class EventLog:
             NotFound: unknown, erased, of another tenant or key, or of another named user.
         """
         secret = self.secret(tenant)
-        with self._database.read() as session:
-            return conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
+        return self._database.read(
+            lambda session: conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
+        )
 
     def find_by_prefix(self, tenant: str, key_id: str, user: str | None, prefix_hash: str) -> PrefixMatch | None:
         """The latest turn, not undone, that ended with these messages; None for `user` finds unnamed ones only."""
         who = self._who(tenant, key_id, user)
-        with self._database.read() as session:
-            return conversations.find_by_prefix(session, tenant, key_id, who, prefix_hash)
+        return self._database.read(
+            lambda session: conversations.find_by_prefix(session, tenant, key_id, who, prefix_hash)
+        )
 
     def list_conversations(
         self, tenant: str, key_id: str, user: str | None, limit: int = 50
     ) -> tuple[ConversationSummary, ...]:
         """A customer's conversations that have turns, the last used first; None for `user`: those of nobody."""
         who = self._who(tenant, key_id, user)
-        with self._database.read() as session:
-            return conversations.history(session, tenant, key_id, who, limit)
+        return self._database.read(lambda session: conversations.history(session, tenant, key_id, who, limit))
 
     def state(self, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
         """Everything that the next turn needs, oldest first, undone turns included with their flag.
@@ -127,8 +148,7 @@ class EventLog:
         Raises:
             NotFound: as `conversation`.
         """
-        with self._database.read() as session:
-            return conversations.state(session, tenant, session_id, before=before)
+        return self._database.read(lambda session: conversations.state(session, tenant, session_id, before=before))
 
     def session_view(
         self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
@@ -139,9 +159,12 @@ class EventLog:
             NotFound: as `conversation`.
         """
         secret = self.secret(tenant)
-        with self._database.read() as session:
+
+        def look(session: Session) -> SessionView:
             found = conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
             return conversations.view(session, found)
+
+        return self._database.read(look)
 
     def delete_session(
         self, tenant: str, session_id: str, *, key_id: str | None = None, user: str | None = None
@@ -152,9 +175,12 @@ class EventLog:
             NotFound: as `conversation`.
         """
         secret = self.secret(tenant)
-        with self._database.write() as session:
+
+        def erase(session: Session) -> None:
             found = conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
             conversations.erase(session, found)
+
+        self._database.write(erase)
         self._database.forget_deleted()
 
     def record_edit(self, tenant: str, session_id: str, facts: Sequence[Fact]) -> str:
@@ -163,20 +189,34 @@ class EventLog:
         Raises:
             NotFound: as `conversation`.
         """
-        with self._database.write() as session:
-            return conversations.record_edit(session, tenant, session_id, tuple(facts))
+        return self._database.write(
+            lambda session: conversations.record_edit(session, tenant, session_id, tuple(facts))
+        )
 
     # --- turns ---
 
+    def take_lease(self, tenant: str, session_id: str, owner: str) -> bool:
+        """Be the one who answers in this conversation for `leases.LEASE_SECONDS`, or stay it; False: another one is.
+
+        `owner` is any name that nobody else has. A lease that ran out may be taken by others.
+
+        Raises:
+            NotFound: as `conversation`.
+        """
+        return self._database.write(lambda session: leases.take(session, tenant, session_id, owner))
+
+    def drop_lease(self, session_id: str, owner: str) -> None:
+        """Let others answer; nothing happens where `owner` has no lease."""
+        self._database.write(lambda session: leases.drop(session, session_id, owner))
+
     def record_turn(self, record: TurnRecord) -> None:
-        """Store a turn and what it showed, all or nothing; durable when this returns.
+        """Store a turn and what it showed, all or nothing; durable when this returns. The same one is stored once.
 
         Raises:
             TurnConflict: the conversation has a turn of this number.
             NotFound: the conversation is unknown or erased.
         """
-        with self._database.write() as session:
-            turns.record(session, record)
+        self._database.write(lambda session: turns.record(session, record))
 
     def undo_turn(self, tenant: str, turn_id: str) -> None:
         """Mark a turn as taken back; once more changes nothing.
@@ -184,8 +224,7 @@ class EventLog:
         Raises:
             NotFound: unknown, erased, or of another tenant.
         """
-        with self._database.write() as session:
-            turns.undo(session, tenant, turn_id)
+        self._database.write(lambda session: turns.undo(session, tenant, turn_id))
 
     def trace(self, tenant: str, turn_id: str, *, key_id: str | None = None) -> LoggedTurn:
         """A turn as it was recorded, with what was shown and why.
@@ -194,13 +233,11 @@ class EventLog:
             NotFound: unknown, erased, or of another tenant or key.
         """
         self._check_ours(tenant, turn_id)
-        with self._database.read() as session:
-            return turns.logged(session, tenant, turn_id, key_id=key_id)
+        return self._database.read(lambda session: turns.logged(session, tenant, turn_id, key_id=key_id))
 
     def turns_since(self, tenant: str, since: datetime) -> tuple[str, ...]:
         """Ids of the turns of conversations that were not erased, in the order they were recorded."""
-        with self._database.read() as session:
-            return turns.since(session, tenant, since)
+        return self._database.read(lambda session: turns.since(session, tenant, since))
 
     def turn_input(self, tenant: str, turn_id: str) -> TurnInput:
         """A turn and its conversation as it stood before: what `replay` runs again.
@@ -211,9 +248,12 @@ class EventLog:
         Raises:
             NotFound: unknown, erased, or of another tenant.
         """
-        with self._database.read() as session:
+
+        def look(session: Session) -> TurnInput:
             turn = turns.find(session, tenant, turn_id)
             return TurnInput(turns.logged(session, tenant, turn_id), conversations.state_at(session, turn))
+
+        return self._database.read(look)
 
     # --- reactions ---
 
@@ -225,8 +265,10 @@ class EventLog:
             BadRequest: the kind is unknown, or a withdrawal without a kind to withdraw.
         """
         self._check_ours(tenant, feedback.turn_id)
-        with self._database.write() as session:
-            return reactions.record_feedback(session, tenant, key_id, feedback)
+        stored = self._database.write(lambda session: reactions.record_feedback(session, tenant, key_id, feedback))
+        if stored.stored and self._watcher is not None:
+            self._watcher.feedback_stored(feedback)
+        return stored
 
     def record_event(self, tenant: str, key_id: str, outside: OutsideEvent) -> str:
         """Store what happened outside the chat; gives the event id.
@@ -239,41 +281,35 @@ class EventLog:
         if outside.turn_id is not None:
             self._check_ours(tenant, outside.turn_id)
         who = self._who(tenant, key_id, outside.user)
-        with self._database.write() as session:
-            return reactions.record_outside(session, tenant, key_id, who, outside)
+        return self._database.write(lambda session: reactions.record_outside(session, tenant, key_id, who, outside))
 
     # --- named users ---
 
     def user_facts(self, tenant: str, key_id: str, user: str) -> tuple[Fact, ...]:
         """What the user told us outside conversations, oldest first; `()` for a user whom we do not know."""
         who = self._named(tenant, key_id, user)
-        with self._database.read() as session:
-            return people.facts(session, tenant, who)
+        return self._database.read(lambda session: people.facts(session, tenant, who))
 
     def record_user_edit(self, tenant: str, key_id: str, user: str, facts: Sequence[Fact]) -> str:
         """Add to the user's wishes; gives the event id. Conversations begun before do not change."""
         who = self._named(tenant, key_id, user)
-        with self._database.write() as session:
-            return people.record_edit(session, tenant, who, tuple(facts))
+        return self._database.write(lambda session: people.record_edit(session, tenant, who, tuple(facts)))
 
     def forget_user_preferences(self, tenant: str, key_id: str, user: str) -> None:
         """Erase the user's stored wishes, on disk too; conversations keep what was said in them."""
         who = self._named(tenant, key_id, user)
-        with self._database.write() as session:
-            people.forget_facts(session, tenant, who)
+        self._database.write(lambda session: people.forget_facts(session, tenant, who))
         self._database.forget_deleted()
 
     # --- the server's own ---
 
     def live_index(self, tenant: str) -> str | None:
         """The folder activated last; None before the first one."""
-        with self._database.read() as session:
-            return system.live_index(session, tenant)
+        return self._database.read(lambda session: system.live_index(session, tenant))
 
     def activate_index(self, tenant: str, folder: str) -> None:
         """Make `folder` the live index; earlier rows stay as history."""
-        with self._database.write() as session:
-            system.activate_index(session, tenant, folder)
+        self._database.write(lambda session: system.activate_index(session, tenant, folder))
 
     def ping(self) -> None:
         """Prove that the database takes writes: one that is rolled back."""

@@ -29,7 +29,7 @@ from retrieval.errors import NotFound
 
 
 def record(session: Session, new: TurnRecord) -> None:
-    """Insert skeleton, words and shown lists."""
+    """Insert skeleton, words and shown lists, unless this very turn is there."""
     here = select(ConversationRow.id).where(
         ConversationRow.id == clean_text(new.session_id),
         ConversationRow.tenant == new.tenant,
@@ -43,6 +43,9 @@ def record(session: Session, new: TurnRecord) -> None:
         with session.begin_nested():
             session.execute(insert(Turn).values(skeleton))
     except IntegrityError:
+        # The unique key decides and not a look before: an answer that was lost on its way may have been a success.
+        if session.scalar(select(Turn.id).where(Turn.id == new.turn_id, Turn.conversation_id == new.session_id)):
+            return
         taken = select(Turn.id).where(Turn.conversation_id == new.session_id, Turn.number == new.number)
         if session.scalar(taken) is None:
             raise

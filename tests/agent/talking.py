@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from small_shop import HashingEncoder
 
-from agent.answer import Answer, Cards, Finished, PreferenceView, Text, Update
+from agent.answer import Answer, Cards, Finished, PreferenceView, Text, Update, Waiting
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
@@ -99,7 +100,7 @@ class Talk:
     def _check(self, turn: Turn) -> None:
         """What holds for every turn, whatever was said."""
         table = self.chat._shops.current("default").table
-        first, *between, _ = turn.updates
+        first, *between, _ = itertools.dropwhile(lambda update: isinstance(update, Waiting), turn.updates)
         assert isinstance(first, Cards)
         assert not any(isinstance(update, Cards | Finished) for update in between)
         assert texts_of(between) == turn.reply

@@ -13,7 +13,7 @@ import pytest
 from small_shop import HashingEncoder
 from talking import PLAIN, ScriptedEngine, Talk, cards_of, heard, keeper_of, talk_over, texts_of
 
-from agent.answer import Cards, Finished, Text
+from agent.answer import Cards, Finished, Text, Waiting
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
@@ -26,11 +26,17 @@ from agent.shopkeeper import ShopKeeper
 from retrieval.errors import IndexUnavailable, NotFound
 from retrieval.index import build_index
 from retrieval.items import Item
+from tests.postgres import PostgresServer
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
-    opened = EventLog.open(None, tmp_path_factory.mktemp("log"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
+    """One for all tests of a database, which they share as customers do."""
+    url = None
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.url(server.create())
+    opened = EventLog.open(url, tmp_path_factory.mktemp("log"))
     yield opened
     opened.close()
 
@@ -181,6 +187,7 @@ async def test_two_turns_at_once_are_read_one_after_the_other(film_shop: Shop, l
     assert log.state("default", talk.session_id).turns == ()  # the first waits for its model, the second for the first
     gate.set()
     first, second = await both
+    assert isinstance(second.updates[0], Waiting)
     assert [turn.message for turn in log.state("default", talk.session_id).turns] == ["a comedy", "under 10 euros"]
     assert second.wishes == first.wishes | {("price", "lt", 10.0, "positive")}
 

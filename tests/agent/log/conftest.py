@@ -1,8 +1,7 @@
-"""A real log for each test: SQLite, and PostgreSQL too where TEST_POSTGRES_URL names an empty database."""
+"""A real log for each test, once on SQLite and once on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,14 @@ from typing import Any
 import pytest
 from log_samples import MakeTurn
 
-from agent.log.database import Database
 from agent.log.records import Conversation, ShownRow, TurnRecord
 from agent.log.store import EventLog
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL")
-URLS = [pytest.param(None, id="sqlite"), *([pytest.param(POSTGRES, id="postgresql")] if POSTGRES else [])]
 
-
-@pytest.fixture(params=URLS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    if request.param:
-        database = Database.open(request.param, tmp_path)
-        database.downgrade("base")
-        database.close()
-    return request.param  # type: ignore[no-any-return]
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """Of an empty database; None is SQLite in the data directory."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

@@ -75,9 +75,9 @@ def test_history_is_the_users_own_the_last_used_first(log: EventLog, make_turn: 
     assert log.list_conversations("default", "page", None) == ()
 
 
-def test_history_reads_the_turns_of_its_own_conversations_only(log: EventLog, url: str | None) -> None:
-    if url:
-        pytest.skip("reads SQLite's plan")
+def test_history_reads_the_turns_of_its_own_conversations_only(data_dir: Path) -> None:
+    """SQLite only: it reads SQLite's plan."""
+    log = EventLog.open(None, data_dir)
     log.start_conversation("default", "page", "browser 1")
     engine = log._database._engine
     said: list[tuple[str, Any]] = []
@@ -89,6 +89,7 @@ def test_history_reads_the_turns_of_its_own_conversations_only(log: EventLog, ur
     of_turns = [line for line in plan if re.search(r"\bturn\b", line)]
     assert of_turns
     assert all(re.search(r"\((conversation_id|id)=", line) for line in of_turns), plan
+    log.close()
 
 
 def test_the_language_is_that_of_the_last_turn(log: EventLog, make_turn: MakeTurn) -> None:

@@ -21,6 +21,7 @@ REFUSED: dict[str, Callable[[EventLog, str, str], Any]] = {
     "session_view": lambda log, session, _: log.session_view("b", session),
     "delete_session": lambda log, session, _: log.delete_session("b", session),
     "record_edit": lambda log, session, _: log.record_edit("b", session, (wish(),)),
+    "take_lease": lambda log, session, _: log.take_lease("b", session, "owner"),
     "undo_turn": lambda log, _, turn: log.undo_turn("b", turn),
     "trace": lambda log, _, turn: log.trace("b", turn),
     "turn_input": lambda log, _, turn: log.turn_input("b", turn),
@@ -36,7 +37,8 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
 }
 ELSEWHERE = {
     "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",  # in the test's body
-    "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup",
+    "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup", "watch",
+    "drop_lease",  # who knows the secret name of the owner is the owner
 }  # fmt: skip
 
 
