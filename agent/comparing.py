@@ -89,7 +89,8 @@ def count(view: Situation) -> Outcome:
     searched = search_and_rank(view, wishes, explore=False)
     key = "reply.count_one" if n == 1 else "reply.count"
     listed = _listing(view, [entry.item for entry in searched.slate.entries])
-    return replace(listed, opening=words.text(key, n=n, wishes=view.wording.wishes(hard)), timings=searched.timings)
+    opening = words.text(key, n=n, wishes=view.wording.wishes(hard))
+    return replace(listed, opening=opening, degraded=searched.degraded, timings=searched.timings)
 
 
 def compare(view: Situation) -> Outcome:

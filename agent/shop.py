@@ -17,6 +17,7 @@ from retrieval.index import open_index
 from retrieval.search import Retriever
 from retrieval.table import ItemTable
 from retrieval.text import fold
+from retrieval.vectors import EMBEDDED, VectorStores
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +42,30 @@ class Shop:
             self.articles.close()
 
     @property
+    def problem(self) -> str:
+        """Why searches are degraded just now, one sentence for the operator; empty where all works."""
+        return self.retriever.problem or (self.articles.problem if self.articles is not None else "")
+
+    @property
     def table(self) -> ItemTable:
         """The catalogue in memory."""
         return self.retriever.table
 
 
 def open_shop(
-    folder: Path, encoder: Encoder, articles: HelpArticles | None, name: str = "", *, exact_only: bool = False
+    folder: Path,
+    encoder: Encoder,
+    articles: HelpArticles | None,
+    name: str = "",
+    *,
+    stores: VectorStores | None = EMBEDDED,
 ) -> Shop:
-    """Open the index in `folder` (seconds for tens of thousands of items); `exact_only` as in `open_index`.
+    """Open the index in `folder` (seconds for tens of thousands of items); `stores` as in `open_index`.
 
     Raises:
         IndexUnavailable: the folder has no complete index, or one made with another encoder.
     """
-    retriever = open_index(folder, encoder, exact_only=exact_only)
+    retriever = open_index(folder, encoder, stores=stores)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
     rules = Rules(lexicon, retriever.table.get)
     return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), articles, name)

@@ -18,6 +18,7 @@ from agent.support.articles import HelpArticles, articles_of
 from retrieval.encoder import Encoder
 from retrieval.errors import ChatalogueError, IndexUnavailable
 from retrieval.index import read_manifest
+from retrieval.vectors import EMBEDDED, VectorStores
 
 POLL_SECONDS = 2.0
 CLOSE_AFTER_SECONDS = 120.0
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 class ShopKeeper:
     """The open shops of one process.
 
-    The Chroma stores of live indexes belong to the server's process; in any other one `exact_only` leaves them alone.
+    Chroma's embedded stores of live indexes belong to the server's process; any other one has `stores` None and scans.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class ShopKeeper:
         encoder: Encoder,
         demo_name: str = "",
         *,
-        exact_only: bool = False,
+        stores: VectorStores | None = EMBEDDED,
     ) -> None:
         self._data = data
         self._events = events
         self._encoder = encoder
         self._demo_name = demo_name
-        self._exact_only = exact_only
+        self._stores = stores
         self._shops: dict[str, Shop] = {}
         self._problems: dict[str, str] = {}
 
@@ -91,9 +92,9 @@ class ShopKeeper:
         articles_folder = articles_of(name, self._data.articles(tenant))
         articles = None
         if articles_folder is not None:
-            articles = HelpArticles.open(articles_folder, self._encoder, exact_only=self._exact_only)
+            articles = HelpArticles.open(articles_folder, self._encoder, stores=self._stores)
         try:
-            return open_shop(folder, self._encoder, articles, shop_name, exact_only=self._exact_only)
+            return open_shop(folder, self._encoder, articles, shop_name, stores=self._stores)
         except BaseException:
             if articles is not None:
                 articles.close()

@@ -1,47 +1,31 @@
 """Vectors of item documents: Chroma's HNSW for the whole catalogue, an exact scan for a part of it.
 
-An index that is opened `exact_only` scans for the whole catalogue too and leaves Chroma's store alone, which belongs to
-one process at a time. Knows rows and vectors, no filters and no texts. Chroma's filtered HNSW loses recall (70-80 % at
-a selectivity of 10 %), so a filtered search never goes through it.
+An index that is opened without a store scans for the whole catalogue too: for a process beside the one that serves,
+because Chroma's embedded store belongs to one process. Knows rows and vectors, no filters and no texts. Chroma's
+filtered HNSW loses recall (70-80 % at a selectivity of 10 %), so a filtered search never goes through it.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoder import FloatArray
-from retrieval.errors import IndexUnavailable
+from retrieval.errors import IndexUnavailable, NotFound
 from retrieval.fusion import RowArray, top_rows
-
-if TYPE_CHECKING:
-    from chromadb.api.client import Client
-    from chromadb.api.collection_configuration import CreateHNSWConfiguration
-    from chromadb.api.models.Collection import Collection
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from retrieval.vectors import EMBEDDED, Rows, VectorStores
 
 Hits: TypeAlias = Sequence[tuple[int, float]]
 
-COLLECTION = "items"
-CHROMA_FOLDER = "chroma"
 VECTORS_FILE = "embeddings.npy"
 """float32, not float16: numpy has no fast float16 product, it would widen 34,509 rows for each query (50 ms
 against 5 ms); the file costs 1.5 kB an item and is mapped, not read."""
-
-HNSW: CreateHNSWConfiguration = {"space": "cosine", "ef_construction": 100, "max_neighbors": 16, "ef_search": 800}
-"""For recall@200 >= 0.98 against the exact scan, which `python -m retrieval.bench.latency` measures. On 34,375 films
-and 100 text queries ef_search 600 finds 98.8 %, 800 99.4 %. On 20,000 films 32 neighbours (ef_construction 200) find
-1 % more at an ef_search of 400, but the build takes 1.5 times as long."""
 
 _GATHER_BELOW = 0.3
 """Share of rows under which copying them first is cheaper than scoring all."""
@@ -55,18 +39,14 @@ class DenseWriter:
         IndexUnavailable: Chroma refused.
     """
 
-    def __init__(self, folder: Path, dim: int) -> None:
+    def __init__(self, folder: Path, dim: int, stores: VectorStores = EMBEDDED) -> None:
         self.dim = dim
         self.n_rows = 0
         with ExitStack() as stack:
             self._file = stack.enter_context((folder / VECTORS_FILE).open("wb"))
             self._write_header()
-            client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be created")
-            stack.callback(client.close)
-            self._collection: Collection = _guarded(
-                lambda: client.create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": HNSW}),
-                "cannot be created",
-            )
+            self._store = stores.create(folder)
+            stack.callback(self._store.close)
             self._open_parts = stack.pop_all()
 
     def __enter__(self) -> DenseWriter:
@@ -79,10 +59,7 @@ class DenseWriter:
         """The next rows; `vectors` is float32, (len(ids), dim), of length 1."""
         self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
         self.n_rows += len(ids)
-        _guarded(
-            lambda: self._collection.add(ids=list(ids), documents=list(documents), embeddings=list(vectors)),
-            "refused rows",
-        )
+        self._store.add(ids, documents, vectors)
 
     def finish(self) -> None:
         """Write the true number of rows and force the file to the disk."""
@@ -102,12 +79,18 @@ class DenseIndex:
     """Nearest rows of a vector; safe to share between threads."""
 
     def __init__(
-        self, folder: Path, *, n_rows: int, dim: int, row_of: Callable[[str], int], exact_only: bool = False
+        self,
+        folder: Path,
+        ids: Sequence[str],
+        *,
+        dim: int,
+        row_of: Callable[[str], int],
+        stores: VectorStores | None = EMBEDDED,
     ) -> None:
-        """Open what `DenseWriter` wrote; with `exact_only` without Chroma.
+        """Open what `DenseWriter` wrote for the rows `ids`; `stores` None: by the vector file alone.
 
         Raises:
-            IndexUnavailable: files are missing or damaged, or Chroma cannot open its store.
+            IndexUnavailable: files are missing or damaged, or the store cannot be opened.
         """
         path = folder / VECTORS_FILE
         try:
@@ -116,53 +99,36 @@ class DenseIndex:
             raise IndexUnavailable(
                 f"The vectors in {str(path)!r} cannot be read ({exc}): build them again with `chatalogue index FILE`."
             ) from exc
-        if self.vectors.shape != (n_rows, dim):
+        if self.vectors.shape != (len(ids), dim):
             raise IndexUnavailable(
-                f"The vectors in {str(path)!r} have shape {self.vectors.shape}, the catalogue needs {(n_rows, dim)}: "
+                f"The vectors in {str(path)!r} have shape {self.vectors.shape}, the catalogue needs {(len(ids), dim)}: "
                 "build them again with `chatalogue index FILE`."
             )
         self._row_of = row_of
-        self._client: Client | None = None
-        self._collection: Collection | None = None
-        if not exact_only:
-            self._open_chroma(folder)
+        self._store = None if stores is None else stores.open(folder, Rows(ids, self.vectors))
 
-    def _open_chroma(self, folder: Path) -> None:
-        if not (folder / CHROMA_FOLDER / "chroma.sqlite3").is_file():  # Chroma would make an empty one
-            raise IndexUnavailable(
-                f"There is no Chroma store in {str(folder)!r}: build it again with `chatalogue index FILE`."
-            )
-        client = _guarded(lambda: _client(folder / CHROMA_FOLDER), "cannot be opened")
-        try:
-            self._collection = _guarded(
-                lambda: client.get_collection(COLLECTION, embedding_function=None), "cannot be opened"
-            )
-        except IndexUnavailable:
-            client.close()
-            raise
-        self._client = client
+    @property
+    def problem(self) -> str:
+        """Why the exact scan stands in for the store just now; empty where it does not."""
+        return "" if self._store is None else self._store.problem
 
     def nearest(self, vector: FloatArray, *, k: int, id_rank: RowArray) -> Hits:
         """(row, cosine) of about the `k` nearest of all rows, by HNSW; the cosines themselves are exact.
 
-        Of an index that is opened `exact_only`: exactly the `k` nearest.
+        Of an index without a store: exactly the `k` nearest.
 
         Raises:
-            IndexUnavailable: Chroma failed; `scan` still works.
+            IndexUnavailable: the store failed; `scan` still works.
         """
-        collection = self._collection
-        if collection is None:
-            return self.scan(vector, k=k, allowed=np.ones(len(self.vectors), dtype=np.bool_), id_rank=id_rank)
         k = min(k, len(self.vectors))
         if k <= 0:
             return []
-        found = _guarded(
-            lambda: collection.query(query_embeddings=list(vector[None]), n_results=k, include=[]),
-            "failed on a query",
-        )
+        found = None if self._store is None else self._store.nearest(vector, k)
+        if found is None:
+            return self.scan(vector, k=k, allowed=np.ones(len(self.vectors), dtype=np.bool_), id_rank=id_rank)
         try:
-            rows = np.array([self._row_of(item_id) for item_id in found["ids"][0]], dtype=np.int32)
-        except LookupError as exc:
+            rows = np.array([self._row_of(item_id) for item_id in found], dtype=np.int32)
+        except (LookupError, NotFound) as exc:
             raise IndexUnavailable(f"Chroma knows an item that the catalogue does not ({exc}).") from exc
         return _pairs(*top_rows(rows, self._cosines(rows, vector), k, id_rank))
 
@@ -172,9 +138,9 @@ class DenseIndex:
         return _pairs(*top_rows(rows, self._cosines(rows, vector), k, id_rank))
 
     def close(self) -> None:
-        """Release Chroma's files."""
-        if self._client is not None:
-            self._client.close()
+        """Release the store's files and connections."""
+        if self._store is not None:
+            self._store.close()
 
     def _cosines(self, rows: RowArray, vector: FloatArray) -> FloatArray:
         # vecdot and not `@`: it sums each row by itself, so a row's score does not depend on which other
@@ -187,25 +153,3 @@ class DenseIndex:
 
 def _pairs(rows: RowArray, scores: FloatArray) -> Hits:
     return list(zip(rows.tolist(), scores.tolist(), strict=True))
-
-
-def _client(folder: Path) -> Client:
-    import chromadb
-    from chromadb.config import Settings
-
-    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-    return cast("Client", client)  # declared as ClientAPI, which lacks `close`
-
-
-def _guarded(call: Callable[[], T], what: str) -> T:
-    """Run a Chroma call; whatever its Rust part raises becomes one sentence."""
-    import chromadb.errors
-
-    try:
-        return call()
-    except (chromadb.errors.ChromaError, ValueError, RuntimeError, KeyError, AttributeError) as exc:
-        log.warning("chroma %s: %s: %s", what, type(exc).__name__, exc)
-        raise IndexUnavailable(
-            f"The Chroma store {what} ({type(exc).__name__}: {exc}): check the disk, then build the index again with "
-            "`chatalogue index FILE`."
-        ) from exc

@@ -2,9 +2,11 @@
 
     <root>/embeddings.sqlite      vectors by content hash, for the next build
     <root>/build.lock             held while a build runs
+    <root>/chroma.doomed          collections that are still to be deleted from a Chroma server
     <root>/000012/items.jsonl.gz  the catalogue, one item a line
                  /embeddings.npy  float32, (n_items, dim), for the exact scan
-                 /chroma/         the same vectors and the documents, for HNSW
+                 /chroma/         the same vectors and the documents, for HNSW; with a Chroma server instead:
+                 /chroma.collection   the name of the collection that holds the vectors
                  /lexical/        BM25
                  /manifest.json   written last: a folder without it never existed
 
@@ -43,6 +45,7 @@ from retrieval.lexical import LexicalBuilder, LexicalIndex
 from retrieval.search import Retriever
 from retrieval.table import ItemTable
 from retrieval.text import plain
+from retrieval.vectors import EMBEDDED, VectorStores
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a stage ("embed", "words", "done"), how many of it are done, and of how many (0: not known)."""
@@ -81,11 +84,18 @@ class IndexManifest:
 
 
 def build_index(
-    items: Iterable[Item], root: Path, encoder: Encoder, *, progress: Progress | None = None, source: str = ""
+    items: Iterable[Item],
+    root: Path,
+    encoder: Encoder,
+    *,
+    progress: Progress | None = None,
+    source: str = "",
+    stores: VectorStores = EMBEDDED,
 ) -> Path:
     """Build the next index folder in one pass over `items`; the older ones are not touched.
 
-    Whatever was embedded before (by content hash) is taken from the cache, also from a build that was killed.
+    `stores` says where the vectors lie for HNSW. Whatever was embedded before (by content hash) is taken from the
+    cache, also from a build that was killed.
 
     Returns:
         The new folder, complete.
@@ -100,9 +110,9 @@ def build_index(
     report = progress or (lambda stage, done, of: None)
     name, dim = encoder.name, encoder.dim  # before anything is written: the model may not be available
     with _sentences(root), _locked(root):
-        folder = _new_folder(root)
+        folder = _new_folder(root, stores)
         try:
-            build = _Build(folder, root, encoder, name, dim)
+            build = _Build(folder, root, encoder, name, dim, stores)
             with build:
                 for batch in _batches(items):
                     build.add(batch)
@@ -111,6 +121,7 @@ def build_index(
                 build.finish()
             _write_manifest(folder, build.manifest(source))
         except BaseException:
+            stores.forget(folder)
             shutil.rmtree(folder, ignore_errors=True)
             raise
         # After the manifest, because from here on the new index is the newest.
@@ -119,11 +130,11 @@ def build_index(
     return folder
 
 
-def open_index(folder: Path, encoder: Encoder, *, exact_only: bool = False) -> Retriever:
+def open_index(folder: Path, encoder: Encoder, *, stores: VectorStores | None = EMBEDDED) -> Retriever:
     """Open a complete index folder for search.
 
-    `exact_only` leaves Chroma's store alone and scans all vectors instead: for a process beside the one that serves,
-    because a store belongs to one process. Results are then exact and cost some milliseconds more.
+    `stores` None leaves Chroma alone and scans all vectors instead: for a process beside the one that serves, because
+    an embedded store belongs to one process. Results are then exact and cost some milliseconds more.
 
     Raises:
         IndexUnavailable: the folder is incomplete, damaged, of another version, or of another encoder.
@@ -142,11 +153,11 @@ def open_index(folder: Path, encoder: Encoder, *, exact_only: bool = False) -> R
             "build it again with `chatalogue index FILE`."
         )
     lexical = LexicalIndex.load(folder / LEXICAL_FOLDER, len(table))
-    dense = DenseIndex(folder, n_rows=len(table), dim=manifest.dim, row_of=table.row_of, exact_only=exact_only)
+    dense = DenseIndex(folder, table.ids, dim=manifest.dim, row_of=table.row_of, stores=stores)
     return Retriever(table, encoder, dense, lexical)
 
 
-def prune(root: Path, keep: int) -> list[Path]:
+def prune(root: Path, keep: int, stores: VectorStores = EMBEDDED) -> list[Path]:
     """Delete all but the newest `keep` (at least 1) complete folders; returns what was deleted.
 
     Raises:
@@ -154,11 +165,11 @@ def prune(root: Path, keep: int) -> list[Path]:
     """
     doomed = _complete(root)[: -max(keep, 1)]
     for folder in doomed:
-        remove(folder)
+        remove(folder, stores)
     return doomed
 
 
-def prune_others(root: Path, sources: Collection[str]) -> list[Path]:
+def prune_others(root: Path, sources: Collection[str], stores: VectorStores = EMBEDDED) -> list[Path]:
     """Delete the folders whose manifest names none of `sources`, and those without one; returns what was deleted.
 
     The cache goes with the last folder. No build may run in `root`.
@@ -168,21 +179,22 @@ def prune_others(root: Path, sources: Collection[str]) -> list[Path]:
     """
     doomed = [folder for folder in _numbered(root) if _source(folder) not in sources]
     for folder in doomed:
-        remove(folder)
+        remove(folder, stores)
     if not _numbered(root):
         with _sentences(root):
             (root / CACHE_FILE).unlink(missing_ok=True)
     return doomed
 
 
-def remove(folder: Path) -> None:
-    """Delete one index folder.
+def remove(folder: Path, stores: VectorStores = EMBEDDED) -> None:
+    """Delete one index folder and what it has elsewhere.
 
     Raises:
         DataDirectoryError: it cannot be deleted.
     """
     with _sentences(folder.parent):
         (folder / MANIFEST).unlink(missing_ok=True)  # first: half a folder must not look complete
+        stores.forget(folder)
         shutil.rmtree(folder)
 
 
@@ -219,8 +231,11 @@ def read_manifest(folder: Path) -> IndexManifest:
 class _Build:
     """One build in progress: hands each batch to the parts of the index."""
 
-    def __init__(self, folder: Path, root: Path, encoder: Encoder, encoder_name: str, dim: int) -> None:
+    def __init__(
+        self, folder: Path, root: Path, encoder: Encoder, encoder_name: str, dim: int, stores: VectorStores
+    ) -> None:
         self._folder = folder
+        self._stores = stores
         self._encoder = encoder
         self._encoder_name, self._dim = encoder_name, dim
         self._cache_path = root / CACHE_FILE
@@ -235,7 +250,7 @@ class _Build:
             stack.callback(self._cache.close)
             self._items = _ItemWriter(self._folder / ITEMS_FILE)
             stack.callback(self._items.close)
-            self._dense = stack.enter_context(DenseWriter(self._folder, self._dim))
+            self._dense = stack.enter_context(DenseWriter(self._folder, self._dim, self._stores))
             self._open_parts = stack.pop_all()
         return self
 
@@ -365,13 +380,14 @@ def _complete(root: Path) -> list[Path]:
     return [folder for folder in _numbered(root) if (folder / MANIFEST).is_file()]
 
 
-def _new_folder(root: Path) -> Path:
+def _new_folder(root: Path, stores: VectorStores) -> Path:
     """An empty folder with the next number; what a crashed build left is removed. Needs the lock."""
     newest = 0
     for folder in _numbered(root):
         if (folder / MANIFEST).is_file():
             newest = int(folder.name)
         else:
+            stores.forget(folder)
             shutil.rmtree(folder)
     folder = root / f"{newest + 1:06d}"
     folder.mkdir()

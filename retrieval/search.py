@@ -35,7 +35,8 @@ because a dislike says where not to look, not where to)."""
 class SearchResult:
     """At most `Query.k` candidates, best first, ids unique, each passing every filter.
 
-    `degraded`: the encoder or Chroma failed; candidates then come from the parts that still work.
+    `degraded`: the encoder failed (candidates come from words and seeds alone) or Chroma did (the exact scan stood in
+    for it: the same candidates or better ones).
     """
 
     candidates: tuple[Candidate, ...]
@@ -50,6 +51,11 @@ class Retriever:
         self.encoder = encoder
         self.dense = dense
         self.lexical = lexical
+
+    @property
+    def problem(self) -> str:
+        """Why searches are degraded just now, for the operator; empty where Chroma works."""
+        return self.dense.problem
 
     def vector_of(self, item_id: str) -> FloatArray:
         """The unit vector of one item: float32, (dim,).

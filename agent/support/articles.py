@@ -20,6 +20,7 @@ from retrieval.index import Progress, build_index, open_index, with_source
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
 from retrieval.search import Retriever
+from retrieval.vectors import EMBEDDED, VectorStores
 
 MIN_SCORE = 0.48
 """Cosine plus weighted words of the best section (heading and lead aside) below which the articles do not answer.
@@ -72,9 +73,14 @@ class HelpArticles:
         self._weights = WordWeights(self._words.values())
 
     @classmethod
-    def open(cls, folder: Path, encoder: Encoder, *, exact_only: bool = False) -> HelpArticles:
-        """Open an index made by `index_articles`; `exact_only` as in `open_index`."""
-        return cls(open_index(folder, encoder, exact_only=exact_only), encoder)
+    def open(cls, folder: Path, encoder: Encoder, *, stores: VectorStores | None = EMBEDDED) -> HelpArticles:
+        """Open an index made by `index_articles`; `stores` as in `open_index`."""
+        return cls(open_index(folder, encoder, stores=stores), encoder)
+
+    @property
+    def problem(self) -> str:
+        """As `Retriever.problem`."""
+        return self._retriever.problem
 
     def close(self) -> None:
         """Give the index back; nothing may ask afterwards."""
@@ -182,7 +188,13 @@ def _plain_markdown(text: str) -> str:
 
 
 def index_articles(
-    folder: Path, root: Path, encoder: Encoder, progress: Progress | None = None, *, belongs_to: str = ""
+    folder: Path,
+    root: Path,
+    encoder: Encoder,
+    progress: Progress | None = None,
+    *,
+    belongs_to: str = "",
+    stores: VectorStores = EMBEDDED,
 ) -> Path:
     """Index the articles of `folder` below `root`; the new index folder.
 
@@ -192,7 +204,7 @@ def index_articles(
     Raises:
         CatalogueError: as `read_articles`; else as `build_index`.
     """
-    return build_index(read_articles(folder), root, encoder, progress=progress, source=belongs_to)
+    return build_index(read_articles(folder), root, encoder, progress=progress, source=belongs_to, stores=stores)
 
 
 def articles_of(index_name: str, root: Path) -> Path | None:

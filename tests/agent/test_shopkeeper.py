@@ -3,21 +3,34 @@
 import asyncio
 import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from small_shop import HashingEncoder
+from small_shop import HashingEncoder, read_films
+from talking import PLAIN, Talk
 
 from agent import shopkeeper
+from agent.conversation import Conversations
 from agent.datadir import DataDirectory
+from agent.health import PartsHealth
+from agent.llm.off import NoEngine
 from agent.log.store import EventLog
+from agent.messages import messages
+from agent.services import PartHealth
+from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
 from agent.support.articles import index_articles
 from retrieval.errors import DataDirectoryError, IndexUnavailable
-from retrieval.index import build_index
+from retrieval.index import build_index, prune, prune_others
 from retrieval.items import Item
+from retrieval.query import Query, WeightedText
+from retrieval.vectors import EMBEDDED, VectorStores
+from tests.chroma_process import ChromaProcess
 
 ENCODER = HashingEncoder()
 
@@ -25,11 +38,12 @@ ENCODER = HashingEncoder()
 class Fixture:
     """A data directory with its log, and a way to index a catalogue of one item."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stores: VectorStores = EMBEDDED) -> None:
         self.data = DataDirectory(root)
         self.data.create()
         self.log = EventLog.open(None, root)
-        self.keeper = ShopKeeper(self.data, self.log, ENCODER, "The Demo")
+        self.stores = stores
+        self.keeper = ShopKeeper(self.data, self.log, ENCODER, "The Demo", stores=stores)
 
     def index(self, title: str, source: str = "file.jsonl", *, live: bool = True) -> Path:
         folder = build_index([Item("i", title, "A text.")], self.data.index("default"), ENCODER, source=source)
@@ -132,7 +146,7 @@ def test_beside_the_server_no_chroma_store_is_opened(shop: Fixture, tmp_path: Pa
     articles = index_articles(tmp_path / "help", shop.data.articles("default"), ENCODER, belongs_to=folder.name)
     for store in (folder, articles):
         shutil.rmtree(store / "chroma")
-    keeper = ShopKeeper(shop.data, shop.log, ENCODER, exact_only=True)
+    keeper = ShopKeeper(shop.data, shop.log, ENCODER, stores=None)
     keeper.refresh("default")
     opened = keeper.current("default")
     assert opened.articles is not None
@@ -176,3 +190,118 @@ async def test_watching_goes_on_when_the_database_is_away(shop: Fixture, monkeyp
             await asyncio.sleep(0.01)
     watching.cancel()
     assert shop.title() == "Film"
+
+
+@pytest.fixture(scope="module")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
+    with ChromaProcess(tmp_path_factory.mktemp("chroma")) as server:
+        yield server
+
+
+@pytest.fixture(params=["embedded", "server"])
+def stores(request: pytest.FixtureRequest) -> VectorStores:
+    server: VectorStores = EMBEDDED if request.param == "embedded" else request.getfixturevalue("chroma").stores
+    return server
+
+
+def index_films(shop: Fixture, articles: Path, mark: str) -> str:
+    """The films with `mark` in their ids, and articles, live; older ones are pruned as `chatalogue index` does it."""
+    films = [Item(f"{mark}:{film.id}", film.title, film.text, film.attributes) for film in read_films()]
+    root, help_root = shop.data.index("default"), shop.data.articles("default")
+    folder = build_index(films, root, ENCODER, stores=shop.stores)
+    index_articles(articles, help_root, ENCODER, belongs_to=folder.name, stores=shop.stores)
+    shop.log.activate_index("default", folder.name)
+    prune(root, 2, shop.stores)
+    prune_others(help_root, sorted(one.name for one in root.iterdir() if one.is_dir()), shop.stores)
+    return folder.name
+
+
+def test_queries_run_on_while_indexes_go_live_one_after_another(
+    tmp_path: Path, stores: VectorStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.chroma_server.QUERY_SECONDS", 30.0)  # this is about moving over, not about waiting
+    monkeypatch.setattr("retrieval.chroma_server.OPEN_SECONDS", 60.0)
+    shop = Fixture(tmp_path / "var", stores)
+    articles = tmp_path / "help"
+    articles.mkdir()
+    (articles / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
+    index_films(shop, articles, "0")
+    shop.keeper.refresh("default")
+    opened = [shop.keeper.current("default")]
+    stop, query = threading.Event(), Query((WeightedText("a ship in space"),), k=20)
+
+    def ask() -> list[str]:
+        """The marks of all answers, in order."""
+        marks = []
+        while not stop.is_set():
+            now = shop.keeper.current("default")
+            found = now.retriever.search(query)
+            assert not found.degraded
+            assert len(found.candidates) == 20
+            (mark,) = {one.item_id.partition(":")[0] for one in found.candidates}
+            marks.append(mark)
+            assert now.articles is not None
+            now.articles.answer("Returns: thirty days?")
+            assert now.problem == ""
+            time.sleep(0.002)
+        return marks
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            for mark in "123":  # the first index is pruned while it is open
+                index_films(shop, articles, mark)
+                shop.keeper.refresh("default")
+                opened.append(shop.keeper.current("default"))
+                assert opened[-1] is not opened[-2]
+            old = opened[0].retriever.search(query)  # a turn that is still under way on the one deleted long ago
+            assert (old.degraded, len(old.candidates)) == (False, 20)
+        finally:
+            time.sleep(0.2)
+            stop.set()
+        for one in asking:
+            marks = one.result(60)
+            assert marks == sorted(marks)
+            assert marks[0] == "0"
+            assert marks[-1] == "3"
+    for one in opened:
+        one.close()
+    shop.log.close()
+
+
+async def test_with_chroma_gone_the_chat_goes_on_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.chroma_server.RETRY_SECONDS", 0.1)
+    articles = tmp_path / "help"
+    articles.mkdir()
+    (articles / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
+    with ChromaProcess(tmp_path / "chroma") as chroma:
+        shop = Fixture(tmp_path / "var", chroma.stores)
+        index_films(shop, articles, "0")
+        shop.keeper.refresh("default")
+        health = PartsHealth("default", shop.keeper, shop.log, NoEngine())
+        talk = Talk(Conversations(Settings(**PLAIN), shop.log, shop.keeper, NoEngine()), shop.log)
+        told = messages("en").text("reply.search_degraded")
+        before = await talk.say("something about a ship in space")
+        assert (told in before.reply, (await health.check())[0]) == (False, PartHealth("index", "ok"))
+        chroma.kill()
+        gone = await talk.say("start over: something about a ship in space")
+        assert told in gone.reply
+        assert gone.answer.degraded
+        assert gone.ids
+        index = (await health.check())[0]
+        assert (index.state, chroma.url in index.detail) == ("degraded", True)
+
+        # A server of ours that starts now serves, too: what the folder holds is enough.
+        late = ShopKeeper(shop.data, shop.log, ENCODER, stores=chroma.stores)
+        late.refresh("default")
+        assert "cannot be reached" in late.current("default").problem
+        late.current("default").close()
+
+        chroma.start()
+        async with asyncio.timeout(60):
+            while (await health.check())[0].state != "ok":
+                await asyncio.sleep(0.05)
+        back = await talk.say("show me more")
+        assert told not in back.reply
+        shop.keeper.current("default").close()
+        shop.log.close()

@@ -1,13 +1,14 @@
-"""Chroma beside the exact scan: agreement, independence of a score from the rows around it, damage."""
+"""Chroma, embedded and a server, beside the exact scan: agreement, a score for itself, damage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from retrieval.dense import CHROMA_FOLDER, VECTORS_FILE, DenseIndex, DenseWriter
-from retrieval.errors import IndexUnavailable
+from retrieval.dense import VECTORS_FILE, DenseIndex, DenseWriter
+from retrieval.errors import IndexUnavailable, NotFound
+from retrieval.vectors import CHROMA_FOLDER, EMBEDDED, VectorStores
 
 N, DIM = 1_500, 24
 ID_RANK = np.arange(N, dtype=np.int32)
@@ -20,24 +21,29 @@ def vectors() -> np.ndarray:
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
-def write(folder: Path, rows: np.ndarray) -> None:
-    with DenseWriter(folder, DIM) as writer:
+def names(n: int) -> Sequence[str]:
+    return [f"wp:{i}" for i in range(n)]
+
+
+def write(folder: Path, rows: np.ndarray, stores: VectorStores = EMBEDDED) -> None:
+    with DenseWriter(folder, DIM, stores) as writer:
         for start in range(0, len(rows), 400):
             part = rows[start : start + 400]
-            ids = [f"wp:{i}" for i in range(start, start + len(part))]
+            ids = names(len(rows))[start : start + len(part)]
             writer.add(ids, [f"document {one}" for one in ids], part)
         writer.finish()
 
 
-def open_dense(folder: Path) -> DenseIndex:
-    return DenseIndex(folder, n_rows=N, dim=DIM, row_of=lambda item_id: int(item_id.removeprefix("wp:")))
+def open_dense(folder: Path, stores: VectorStores | None = EMBEDDED, n: int = N) -> DenseIndex:
+    return DenseIndex(folder, names(n), dim=DIM, row_of=lambda name: int(name.removeprefix("wp:")), stores=stores)
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DenseIndex]:
+def index(tmp_path_factory: pytest.TempPathFactory, stores: VectorStores) -> Iterator[DenseIndex]:
     folder = tmp_path_factory.mktemp("dense")
-    write(folder, vectors())
-    opened = open_dense(folder)
+    write(folder, vectors(), stores)
+    opened = open_dense(folder, stores)
+    assert opened.problem == ""
     yield opened
     opened.close()
 
@@ -81,9 +87,9 @@ def test_nothing_allowed_and_k_beyond_the_catalogue(index: DenseIndex) -> None:
     assert len(index.nearest(vectors()[0], k=N + 50, id_rank=ID_RANK)) <= N
 
 
-def test_one_row(tmp_path: Path) -> None:
-    write(tmp_path, vectors()[:1])
-    opened = DenseIndex(tmp_path, n_rows=1, dim=DIM, row_of=lambda _: 0)
+def test_one_row(tmp_path: Path, stores: VectorStores) -> None:
+    write(tmp_path, vectors()[:1], stores)
+    opened = open_dense(tmp_path, stores, 1)
     assert [row for row, _ in opened.nearest(vectors()[0], k=200, id_rank=ID_RANK)] == [0]
     opened.close()
 
@@ -94,10 +100,22 @@ def test_damage_is_one_sentence(tmp_path: Path) -> None:
         open_dense(tmp_path)
     (tmp_path / CHROMA_FOLDER / "chroma.sqlite3").write_bytes(b"junk" * 500)
     with pytest.raises(IndexUnavailable, match="Chroma store cannot be opened"):
-        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)
+        open_dense(tmp_path, n=400)
     (tmp_path / CHROMA_FOLDER / "chroma.sqlite3").unlink()
     with pytest.raises(IndexUnavailable, match="no Chroma store"):
-        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)
+        open_dense(tmp_path, n=400)
     (tmp_path / VECTORS_FILE).write_bytes(b"junk")
     with pytest.raises(IndexUnavailable, match="cannot be read"):
-        DenseIndex(tmp_path, n_rows=400, dim=DIM, row_of=lambda _: 0)
+        open_dense(tmp_path, n=400)
+
+
+def test_an_id_that_the_catalogue_does_not_have_is_a_failure_of_the_store(tmp_path: Path, stores: VectorStores) -> None:
+    write(tmp_path, vectors()[:10], stores)
+
+    def unknown(item_id: str) -> int:
+        raise NotFound(f"{item_id} is not there.")
+
+    opened = DenseIndex(tmp_path, names(10), dim=DIM, row_of=unknown, stores=stores)
+    with pytest.raises(IndexUnavailable, match="the catalogue does not"):
+        opened.nearest(vectors()[0], k=3, id_rank=ID_RANK)
+    opened.close()

@@ -22,6 +22,7 @@ from retrieval.errors import CatalogueError, DataDirectoryError, IndexUnavailabl
 from retrieval.index import build_index, open_index, prune, prune_others, read_manifest, remove, with_source
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
+from retrieval.vectors import VectorStores
 
 
 def latest_complete(root: Path) -> Path | None:
@@ -38,19 +39,19 @@ def names(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.is_dir())
 
 
-def test_a_folder_opens_to_the_same_items(tmp_path: Path) -> None:
+def test_a_folder_opens_to_the_same_items(tmp_path: Path, stores: VectorStores) -> None:
     encoder = HashingEncoder()
     items = [*shop_items(), *odd_items()]
-    folder = build_index(items, tmp_path, encoder, source="shop.jsonl")
+    folder = build_index(items, tmp_path, encoder, source="shop.jsonl", stores=stores)
     assert folder == tmp_path / "000001" == latest_complete(tmp_path)
-    retriever = open_index(folder, encoder)
+    retriever = open_index(folder, encoder, stores=stores)
     assert list(retriever.table.items) == items
     assert retriever.dense.vectors.shape == (len(items), encoder.dim)
     retriever.close()
     manifest = read_manifest(folder)
     assert (manifest.n_items, manifest.encoder, manifest.dim, manifest.source) == (14, "hashing", 64, "shop.jsonl")
     assert manifest.created.endswith("+00:00")
-    again = build_index(items, tmp_path, encoder)
+    again = build_index(items, tmp_path, encoder, stores=stores)
     assert read_manifest(again).digest == manifest.digest
     assert (again / "items.jsonl.gz").read_bytes() == (folder / "items.jsonl.gz").read_bytes()
 
@@ -163,22 +164,24 @@ def test_a_stream_of_unknown_length(tmp_path: Path, small_batches: None) -> None
     assert read_manifest(folder).n_items == 12
 
 
-def test_no_item_and_one_item(tmp_path: Path) -> None:
+def test_no_item_and_one_item(tmp_path: Path, stores: VectorStores) -> None:
     encoder = HashingEncoder()
     with pytest.raises(CatalogueError, match="no item"):
-        build_index([], tmp_path, encoder)
+        build_index([], tmp_path, encoder, stores=stores)
     assert names(tmp_path) == []
-    retriever = open_index(build_index([Item("only", "The only one")], tmp_path, encoder), encoder)
+    retriever = open_index(
+        build_index([Item("only", "The only one")], tmp_path, encoder, stores=stores), encoder, stores=stores
+    )
     assert [one.item_id for one in retriever.search(Query((WeightedText("whales"),))).candidates] == ["only"]
     assert retriever.similar("only") == ()
     retriever.close()
 
 
-def test_a_repeated_id_leaves_the_old_index(tmp_path: Path) -> None:
+def test_a_repeated_id_leaves_the_old_index(tmp_path: Path, stores: VectorStores) -> None:
     encoder = HashingEncoder()
-    old = build_index(shop_items(), tmp_path, encoder)
+    old = build_index(shop_items(), tmp_path, encoder, stores=stores)
     with pytest.raises(CatalogueError, match="'a' occurs twice"):
-        build_index([*shop_items(), Item("a", "again")], tmp_path, encoder)
+        build_index([*shop_items(), Item("a", "again")], tmp_path, encoder, stores=stores)
     assert names(tmp_path) == ["000001"]
     assert latest_complete(tmp_path) == old
 
@@ -280,7 +283,7 @@ def test_exact_only_opens_no_chroma_and_finds_exactly_the_nearest(tmp_path: Path
     shutil.rmtree(folder / "chroma")
     with pytest.raises(IndexUnavailable, match="no Chroma store"):
         open_index(folder, encoder)
-    retriever = open_index(folder, encoder, exact_only=True)
+    retriever = open_index(folder, encoder, stores=None)
     probe = encoder.encode(["whales"])[0]
     found = retriever.search(Query((WeightedText("whales"),)))
     assert not found.degraded
@@ -326,10 +329,10 @@ def test_what_open_refuses(tmp_path: Path) -> None:
         open_index(folder, encoder)
 
 
-def test_an_old_index_serves_while_the_next_is_built(tmp_path: Path) -> None:
+def test_an_old_index_serves_while_the_next_is_built(tmp_path: Path, stores: VectorStores) -> None:
     encoder = HashingEncoder()
-    old = open_index(build_index(shop_items(), tmp_path, encoder), encoder)
-    new = open_index(build_index(shop_items()[:3], tmp_path, encoder), encoder)
+    old = open_index(build_index(shop_items(), tmp_path, encoder, stores=stores), encoder, stores=stores)
+    new = open_index(build_index(shop_items()[:3], tmp_path, encoder, stores=stores), encoder, stores=stores)
     query = Query((WeightedText("whales"),))
     assert (len(old.search(query).candidates), len(new.search(query).candidates)) == (6, 3)
     old.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from retrieval_doubles import HashingEncoder, odd_items, shop_items
 
 from retrieval.encoder import FloatArray
 from retrieval.errors import IndexUnavailable, ModelUnavailable, NotFound
+from retrieval.index import build_index, open_index
 from retrieval.items import Item
 from retrieval.query import Candidate, Filter, Query, SeedItem, WeightedText
 from retrieval.search import Retriever
@@ -189,19 +191,21 @@ def test_without_the_encoder_words_and_seeds_still_serve(opened: Opener) -> None
     assert ids(unknown.candidates)[0] == "f"  # popularity rather than nothing
 
 
-def test_when_chroma_fails_the_scan_stands_in(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    retriever = opened(shop_items())
+def test_when_the_embedded_store_fails_the_scan_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = HashingEncoder()
+    retriever = open_index(build_index(shop_items(), tmp_path, encoder), encoder)
     whole = retriever.search(text("whales"))
 
     def broken(**_: object) -> None:
         raise RuntimeError("disk I/O error")
 
-    monkeypatch.setattr(retriever.dense._collection, "query", broken)
+    monkeypatch.setattr(retriever.dense._store._collection, "query", broken)
     result = retriever.search(text("whales"))
     assert result.degraded
     assert ids(result.candidates) == ids(whole.candidates)
     with pytest.raises(IndexUnavailable, match="disk I/O error"):
         retriever.dense.nearest(retriever.vector_of("a"), k=3, id_rank=retriever.table.id_rank)
+    retriever.close()
 
 
 def test_threads_share_a_retriever(big: Retriever) -> None:
