@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from retrieval.errors import ChatalogueError, EngineBusy
 PROBE_SECONDS = 10.0
 PROOF_SECONDS = 5.0
 """How long a probe's result is told again: askers cannot fill the model's queue."""
+DATABASE_SECONDS = 2.0
+"""A database that takes longer to take a write is not ready: a turn writes several times."""
 RECENT_SECONDS = 60.0
 """A busy model whose last sign of life is not older than this is alive. Longer than any call may run."""
 POLL_SECONDS = 0.1
@@ -87,6 +90,32 @@ class EngineProbe:
             await asyncio.sleep(POLL_SECONDS)
 
 
+class DatabaseProbe:
+    """Asks the database to take a write: one at a time, on a thread that no turn that waits can take away."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._thread = ThreadPoolExecutor(1, "database-probe")
+        self._running: asyncio.Future[PartHealth] | None = None
+
+    async def check(self) -> PartHealth:
+        """What it says within `DATABASE_SECONDS`; whoever asks while a probe waits is given the same result."""
+        running = self._running
+        if running is None or running.done():
+            running = self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._ask)
+        await asyncio.wait((running,), timeout=DATABASE_SECONDS)
+        if running.done():
+            return running.result()
+        return PartHealth("database", "failed", f"The database took no write within {DATABASE_SECONDS:g} s.")
+
+    def _ask(self) -> PartHealth:
+        try:
+            self._log.ping()
+        except ChatalogueError as error:
+            return PartHealth("database", "failed", str(error))
+        return PartHealth("database", "ok")
+
+
 @dataclass(frozen=True, slots=True)
 class PartsHealth:
     """Implements `agent.services.Health` for one tenant; keep one, for it remembers the engine's last proof."""
@@ -96,27 +125,22 @@ class PartsHealth:
     log: EventLog
     engine: Engine
     _probe: EngineProbe = field(init=False, repr=False, compare=False)
+    _database: DatabaseProbe = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_probe", EngineProbe(self.engine))
+        object.__setattr__(self, "_database", DatabaseProbe(self.log))
 
     async def check(self, *, prove_token: bool = False) -> tuple[PartHealth, ...]:
         """See `agent.services.Health.check`."""
-        return self._index(), await self._database(), await self._engine(prove_token)
+        return self._index(), await self._database.check(), await self._engine(prove_token)
 
     def _index(self) -> PartHealth:
         try:
-            self.shops.current(self.tenant)
+            problem = self.shops.current(self.tenant).problem
         except ChatalogueError as error:
             return PartHealth("index", "failed", str(error))
-        return PartHealth("index", "ok")
-
-    async def _database(self) -> PartHealth:
-        try:
-            await asyncio.to_thread(self.log.ping)
-        except ChatalogueError as error:
-            return PartHealth("database", "failed", str(error))
-        return PartHealth("database", "ok")
+        return PartHealth("index", "degraded" if problem else "ok", problem)
 
     async def _engine(self, prove_token: bool) -> PartHealth:
         status = self.engine.status()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from rapidfuzz.fuzz import token_set_ratio
 
 from agent.answer import Blocking, NoMatch
+from agent.observe.names import CANDIDATES
+from agent.observe.observer import step, without
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
 from agent.questions import question_for, way_out
@@ -62,7 +64,11 @@ def search_and_rank(
         rejected=view.rejected,
         extra_text=extra_text,
     )
-    found = view.shop.retriever.search(query)
+    with step("retrieve") as span:
+        found = view.shop.retriever.search(query)
+        span.set(CANDIDATES, len(found.candidates))
+    if found.degraded:
+        without("retrieval")
     retrieved = time.perf_counter()
     options = RankingOptions(
         size=view.size,
@@ -70,7 +76,8 @@ def search_and_rank(
         seed=view.seed,
         stock_last=not any(wish.attribute == "in_stock" for wish in wishes),
     )
-    slate = rank(found.candidates, wishes, view.shop.table, options)
+    with step("rank"):
+        slate = rank(found.candidates, wishes, view.shop.table, options)
     ranked = time.perf_counter()
     return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
 

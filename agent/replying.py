@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from agent.answer import Text, Update, Usage, Waiting
 from agent.grounding import Grounding
 from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
+from agent.observe.observer import without
 from agent.preferences import Preference
 from agent.ranking import Ranked
 from agent.shortening import is_shortened
@@ -141,6 +142,8 @@ class Replier:
             parts.append("\n".join(sources))
         if state.failed and outcome.pitch is not None:
             parts.append(words.text("reply.degraded"))
+        if outcome.degraded:
+            parts.append(words.text("reply.search_degraded"))
         return "\n\n".join(parts)
 
     async def _pitch(
@@ -164,6 +167,7 @@ class Replier:
                     said = True
         except EngineError:
             state.degraded = state.failed = True
+            without("engine")
         if not said and (own := self._own_words(entry)):
             yield state.say(f"\n\n{own}")
 

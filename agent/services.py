@@ -6,11 +6,12 @@ Knows nothing of how the parts are made.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from agent.answer import Update
 from agent.llm.protocol import Engine, Role
+from agent.observe.observer import Observer
 from agent.preferences import Fact
 from agent.settings import Settings
 
@@ -53,6 +54,8 @@ class Chat(Protocol):
         Raises:
             NotFound: `session_id` is not a conversation of this tenant, key and user.
             IndexUnavailable: there is nothing to search.
+            TurnConflict: earlier messages of the conversation are still being answered after a minute.
+            DataDirectoryError: the database cannot be used; the turn is not stored.
         """
         ...
 
@@ -63,10 +66,13 @@ class Chat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """One line of `/readyz`: `detail` is one sentence when `state` is not "ok"."""
+    """One line of `/readyz`: `detail` is one sentence when `state` is not "ok".
+
+    "degraded": the part works with a stand-in for something that is missing.
+    """
 
     name: Literal["index", "database", "engine"]
-    state: Literal["ok", "starting", "failed", "off"]
+    state: Literal["ok", "degraded", "starting", "failed", "off"]
     detail: str = ""
 
 
@@ -80,10 +86,11 @@ class Health(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a running server has."""
+    """Everything that a running server has; `observer` listens to `chat` and `log` already."""
 
     settings: Settings
     chat: Chat
     health: Health
     log: EventLog
     engine: Engine
+    observer: Observer = field(default_factory=Observer)

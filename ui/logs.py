@@ -1,24 +1,50 @@
-"""Logs on stderr: one JSON line an event, readable lines at a terminal. Message text is never logged.
+"""Logs on stderr: one JSON line an event, readable lines at a terminal.
 
-structlog's events and those of the standard library's loggers (uvicorn, our own rooms without structlog)
-go through the same handler.
+structlog's events and those of the standard library's loggers (uvicorn, our own rooms without structlog) go through
+the same handler. Lines carry what is bound in structlog's context variables: the request's id (agent/api/border.py),
+the turn's, conversation's and adapter's (agent/observe). What customers say is never logged: an exception is written
+as its class and its place, without its message, which may quote them.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from types import TracebackType
+from typing import Any, Final, TypeAlias
 
 import structlog
+
+from retrieval.errors import (
+    CatalogueError,
+    DataDirectoryError,
+    EngineError,
+    IndexUnavailable,
+    ModelUnavailable,
+    SettingsError,
+)
 
 OUR_ROOMS = ("ui", "finetune", "agent", "retrieval")
 """Loggers that follow the level asked for; everybody else's speak from WARNING on."""
 
+MAX_CHAIN: Final = 4
+"""Causes of an exception that are written."""
+
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_SPEAKABLE: Final = (
+    CatalogueError, DataDirectoryError, EngineError, IndexUnavailable, ModelUnavailable, SettingsError,
+)  # fmt: skip
+"""Errors whose message is written for the operator and quotes no customer."""
+
+_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-def configure_logs(level: int = logging.INFO) -> None:
-    """Set up structlog and the standard library's loggers for a server, or (with WARNING) for a command."""
+def configure_logs(level: int = logging.INFO, *, log_text: bool = False) -> None:
+    """Set up structlog and the standard library's loggers for a server, or (with WARNING) for a command.
+
+    `log_text` lets exceptions say their messages.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -38,7 +64,11 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _ExceptionWriter(log_text),
+                _renderer(),
+            ],
         )
     )
     root = logging.getLogger()
@@ -52,10 +82,10 @@ def configure_logs(level: int = logging.INFO) -> None:
     _take_over_uvicorn()
 
 
-def _renderers() -> list[structlog.typing.Processor]:
+def _renderer() -> structlog.typing.Processor:
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer()]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer()
 
 
 def _take_over_uvicorn() -> None:
@@ -64,3 +94,45 @@ def _take_over_uvicorn() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+class _ExceptionWriter:
+    """Puts classes and places of an event's exception, and of what caused it, into the event's "exception"."""
+
+    def __init__(self, with_messages: bool) -> None:
+        self._with_messages = with_messages
+
+    def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ANN401 - structlog's
+        found = _exception_in(event.pop("exc_info", None))
+        event.pop("stack_info", None)
+        if event.get("logger") == "asyncio" and not self._with_messages:
+            event["event"] = str(event["event"]).partition("\n")[0]  # what follows shows the error, with its message
+        if found is not None:
+            event["exception"] = "\ncaused by ".join(self._told(error) for error in _chain(found))
+        return event
+
+    def _told(self, error: BaseException) -> str:
+        # Neither locals nor source lines of ours hold customers' words; locals are left out all the same.
+        frames = [f"  {one.filename}:{one.lineno} in {one.name}" for one in traceback.extract_tb(error.__traceback__)]
+        said = f": {error}" if self._with_messages or isinstance(error, _SPEAKABLE) else ""
+        return "\n".join([f"{type(error).__module__}.{type(error).__qualname__}{said}", *frames])
+
+
+def _exception_in(info: bool | BaseException | _ExcInfo | None) -> BaseException | None:
+    if isinstance(info, BaseException):
+        return info
+    if isinstance(info, tuple):
+        return info[1]
+    return sys.exc_info()[1] if info else None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, what caused it, what caused that ..."""
+    chain = [error]
+    while len(chain) < MAX_CHAIN:
+        last = chain[-1]
+        cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if cause is None or cause in chain:
+            break
+        chain.append(cause)
+    return chain

@@ -21,7 +21,6 @@ from agent.api import chat, feedback, health, later, sessions, users
 from agent.api.auth import KeyRing
 from agent.api.border import BodyLimit, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
-from agent.api.metrics import Metrics
 from agent.api.origins import OriginCheck
 from agent.api.schemas import ChatChunk
 from agent.services import Services
@@ -49,18 +48,17 @@ def create_api(services: Services) -> FastAPI:
     server = services.settings.server
     app = FastAPI(
         title="Chatalogue",
-        version=_version(),
+        version=app_version(),
         docs_url=None,  # its page loads scripts from a CDN
         redoc_url=None,
         middleware=[
-            Middleware(RequestId),
+            Middleware(RequestId, observer=services.observer),
             Middleware(OriginCheck, server=server),
             Middleware(KeyCheck, keys=KeyRing(server)),
             Middleware(BodyLimit),
         ],
     )
     app.state.services = services
-    app.state.metrics = Metrics(services.engine)
     for kind in HANDLED:
         app.add_exception_handler(kind, answer_error)
     for router in _ROUTERS:
@@ -93,7 +91,8 @@ def _methods_at(path: str) -> list[str]:
     return sorted(methods)
 
 
-def _version() -> str:
+def app_version() -> str:
+    """The version of the installed package; "0" for a source tree that was never installed."""
     try:
         return version("chatalogue")
     except PackageNotFoundError:  # run from a source tree that was never installed

@@ -7,7 +7,9 @@ Knows nothing of chats.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 from uuid import uuid4
 
@@ -18,8 +20,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.auth import KeyRing
 from agent.api.errors import MAX_BODY_BYTES, Failure, failure_of
+from agent.observe import names
+from agent.observe.observer import NO_SPAN, Observer, Span
 
 REQUEST_ID_HEADER: Final = "x-request-id"
+
+PROBES: Final = ("/healthz", "/readyz", "/metrics")
+"""Asked all day long by machines: their lines are for debugging, and they are not traced."""
+
+NO_ANSWER: Final = 499
+"""The status in the log where the client went before there was one."""
+
+_log = structlog.get_logger(__name__)
 
 # What may be written into logs and headers as it came.
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -36,15 +48,25 @@ def is_api(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
+def place_of(scope: Scope) -> str:
+    """The path for logs and traces, without the query. Under /v1 the route's own: ids of customers stand in them."""
+    path = path_inside(scope)
+    if not is_api(path):
+        return path
+    return str(getattr(scope.get("route"), "path", "/v1/{rest}"))
+
+
 class RequestId:
-    """Gives each response its `x-request-id`, and turns a crash into the envelope.
+    """Gives each response its `x-request-id`, its log line and its span, and turns a crash into the envelope.
 
     It catches what no handler knows because Starlette's own catch-all stands outside of every
-    middleware: its 500 would have no id.
+    middleware: its 500 would have no id. Only requests of the API are traced: the page's are many, and its
+    turns begin traces of their own.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observer: Observer) -> None:
         self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,22 +76,45 @@ class RequestId:
         request_id = given if _SANE_ID.fullmatch(given) else f"req-{uuid4().hex}"
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        started = False
+        status, began = 0, time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = int(message["status"])
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), self._span(scope) as span:
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception as error:
-                if started:  # nothing can be said any more; the server logs it and cuts the connection
+                if status:  # nothing can be said any more; the server logs it and cuts the connection
                     raise
                 await failure_of(error).response()(scope, receive, send_with_id)
+            finally:
+                span.set(names.REQUEST_ID, request_id)
+                _tell(scope, span, status or NO_ANSWER, time.perf_counter() - began)
+
+    def _span(self, scope: Scope) -> AbstractContextManager[Span]:
+        if not is_api(path_inside(scope)):
+            return nullcontext(NO_SPAN)
+        method = str(scope["method"])
+        attributes = {names.HTTP_REQUEST_METHOD: method, names.URL_SCHEME: str(scope.get("scheme", "http"))}
+        return self._observer.span(method, "server", attributes=attributes, headers=Headers(scope=scope))
+
+
+def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
+    """The request's line in the log, and what its span could not know before."""
+    method, place = str(scope["method"]), place_of(scope)
+    tell = _log.debug if path_inside(scope) in PROBES else _log.info
+    tell("request", method=method, path=place, status=status, ms=round(seconds * 1e3, 1))
+    span.rename(f"{method} {place}")
+    span.set(names.HTTP_ROUTE, place)
+    span.set(names.URL_PATH, place)
+    span.set(names.HTTP_RESPONSE_STATUS_CODE, status)
+    if status >= 500:
+        span.fail(str(status))
 
 
 class KeyCheck:

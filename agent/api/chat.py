@@ -83,7 +83,7 @@ def _start(body: ChatRequest, api: Api) -> RunningTurn:
         session_id=session_id,
         history=() if session_id else body.history,
     )
-    return RunningTurn(api.services.chat.turn(asked), api.metrics, time.perf_counter())
+    return RunningTurn(api.services.chat.turn(asked))
 
 
 async def _whole(turn: RunningTurn, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What every handler is given: the services, the metrics, and who calls. Knows nothing of routes."""
+"""What every handler is given: the services, and who calls. Knows nothing of routes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from agent.api.metrics import Metrics
 from agent.services import Services
 
 P = ParamSpec("P")
@@ -23,7 +22,6 @@ class Api:
     """One request's view of the server; `key_id` is "" where no key is needed."""
 
     services: Services
-    metrics: Metrics
     key_id: str
 
     @property
@@ -41,7 +39,7 @@ _documented_key = HTTPBearer(auto_error=False, description="Not needed where the
 
 
 def _api_of(request: Request, _key: Annotated[object, Security(_documented_key)]) -> Api:
-    return Api(request.app.state.services, request.app.state.metrics, request.scope["state"]["key_id"])
+    return Api(request.app.state.services, request.scope["state"]["key_id"])
 
 
 CallerApi = Annotated[Api, Depends(_api_of)]

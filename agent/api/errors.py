@@ -104,7 +104,10 @@ _FAILURES: Final[tuple[tuple[type[ChatalogueError], int, str], ...]] = (
     (BadRequest, 400, "invalid_value"),
     (TurnConflict, 409, "turn_conflict"),
     (IndexUnavailable, 503, "index_unavailable"),
-    (DataDirectoryError, 503, "data_directory_unavailable"),
+)
+
+_NO_DATABASE: Final = Failure(
+    503, "database_unavailable", "Our records cannot be reached; nothing stored before is lost, try again in a moment."
 )
 
 _HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
@@ -129,10 +132,13 @@ def failure_of(error: Exception) -> Failure:
             if status >= 500:
                 _log.error("request_failed", code=code, error=type(error).__name__, detail=str(error))
             return Failure(status, code, str(error))
+    if isinstance(error, DataDirectoryError):  # its words name places on our disk and are for the operator
+        _log.error("request_failed", code="database_unavailable", error=type(error).__name__, detail=str(error))
+        return _NO_DATABASE
     if isinstance(error, OperationalError):
         # The statement and its parameters hold people's words: only the driver's own class is logged.
         _log.error("request_failed", code="database_unavailable", error=type(error.orig).__name__)
-        return Failure(503, "database_unavailable", "The database does not answer; try again in a moment.")
+        return _NO_DATABASE
     _log.error("request_failed", code="internal_error", error=type(error).__name__, at=_place_of(error))
     return Failure(500, "internal_error", "Something went wrong on our side; try again, and quote the x-request-id.")
 

@@ -57,8 +57,6 @@ async def record_feedback(body: FeedbackRequest, api: CallerApi) -> StoredRespon
     """Store a reaction; the same (turn, item, kind) again is stored once."""
     feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text)
     stored = await api.in_thread(api.services.log.record_feedback, api.tenant, api.key_id, feedback)
-    if stored.stored:
-        api.metrics.feedback.labels(body.kind).inc()
     return StoredResponse(stored=stored.stored, event_id=stored.event_id)
 
 

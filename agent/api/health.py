@@ -27,12 +27,12 @@ class PartBody(BaseModel):
     """`detail` is one sentence when `state` is not "ok"."""
 
     name: Literal["index", "database", "engine"]
-    state: Literal["ok", "starting", "failed", "off"]
+    state: Literal["ok", "degraded", "starting", "failed", "off"]
     detail: str
 
 
 class Readiness(BaseModel):
-    """`degraded`: answers come from rules and templates, because only the language model is missing."""
+    """`degraded`: chats are answered, but something has a stand-in: the language model or the index's Chroma server."""
 
     status: Literal["ok", "degraded", "unavailable"]
     parts: list[PartBody]
@@ -42,12 +42,12 @@ class Readiness(BaseModel):
 
 def readiness(parts: tuple[PartHealth, ...], *, strict: bool) -> Literal["ok", "degraded", "unavailable"]:
     """The whole's state; `strict` takes a missing engine as seriously as a missing index."""
-    broken = {part.name for part in parts if part.state != "ok"}
+    broken = {part.name for part in parts if part.state not in ("ok", "degraded")}
     if broken - {"engine"}:
         return "unavailable"
     if broken or not any(part.name == "engine" for part in parts):
         return "unavailable" if strict else "degraded"
-    return "ok"
+    return "degraded" if any(part.state == "degraded" for part in parts) else "ok"
 
 
 @router.head("/healthz", include_in_schema=False)  # uptime probes; the page would answer with an error
@@ -86,4 +86,4 @@ async def readyz(request: Request, engine: bool = False) -> Response:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """The counters in the text format of Prometheus; needs the key where the server has keys."""
-    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(request.app.state.services.observer.metrics.render(), media_type=CONTENT_TYPE_LATEST)

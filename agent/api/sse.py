@@ -5,6 +5,7 @@ Never a named event and never a chunk without `choices`: clients in use crash on
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -14,13 +15,16 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from agent.answer import Cards, Finished, Text, Update, Waiting
-from agent.api.errors import failure_of
+from agent.api.errors import Failure, failure_of
 from agent.api.schemas import MODEL_ID, Step, StepObject, UsageBody, annotations_of, as_json
 from agent.api.turns import RunningTurn
 
 BEAT_S: Final = 5.0
 """Seconds of silence after which a comment keeps proxies and clients from giving up."""
 
+_STOPPED: Final = Failure(
+    503, "server_stopped", "The server was stopped before the answer was ready; send the message again in a moment."
+)
 _DONE: Final = b"data: [DONE]\n\n"
 _BEAT: Final = b": keep-alive\n\n"
 
@@ -125,5 +129,8 @@ class TurnResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:  # the server is being stopped and waits no longer
+            await send({"type": "http.response.body", "body": _data(_STOPPED.envelope()), "more_body": False})
+            raise
         finally:
             self._turn.close()

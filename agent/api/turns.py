@@ -6,13 +6,11 @@ Knows nothing of HTTP: whoever reads asks for the next update, with a limit of p
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from agent.answer import Finished, Text, Update
-from agent.api.metrics import Metrics
+from agent.answer import Finished, Update
 
 # The event loop keeps weak references only; a cancelled turn must live until it has logged its words.
 _tasks: Final[set[asyncio.Task[None]]] = set()
@@ -30,9 +28,9 @@ class RunningTurn:
     break time-outs that span a `yield`). Nothing is lost when the reader is slow: a turn is small.
     """
 
-    def __init__(self, turn: AsyncIterator[Update], metrics: Metrics, started: float) -> None:
-        """Begin at once; `started` is `time.perf_counter()` at the arrival of the message."""
-        self._turn, self._metrics, self._started = turn, metrics, started
+    def __init__(self, turn: AsyncIterator[Update]) -> None:
+        """Begin at once."""
+        self._turn = turn
         self._updates: asyncio.Queue[Update | _Failed] = asyncio.Queue()
         self._head: Update | _Failed | None = None
         self._finished = False
@@ -41,27 +39,15 @@ class RunningTurn:
         self._task.add_done_callback(_tasks.discard)
 
     async def _run(self) -> None:
-        has_text = False
         try:
             async for update in self._turn:
-                if isinstance(update, Text) and not has_text:
-                    has_text = True
-                    self._metrics.first_text_seconds.observe(time.perf_counter() - self._started)
                 if isinstance(update, Finished):
                     self._finished = True
-                    self._count(update)
                 self._updates.put_nowait(update)
             if not self._finished:
                 raise RuntimeError("a turn ended without Finished")
         except Exception as error:  # the reader raises it
-            self._metrics.failed.labels(type(error).__name__).inc()
             self._updates.put_nowait(_Failed(error))
-
-    def _count(self, update: Finished) -> None:
-        self._metrics.turns.labels(update.answer.action).inc()
-        self._metrics.turn_seconds.observe(time.perf_counter() - self._started)
-        if update.answer.degraded:
-            self._metrics.degraded.inc()
 
     async def wait_for_first(self, seconds: float) -> None:
         """Return when there is something to say, or after `seconds`.
@@ -116,5 +102,4 @@ class RunningTurn:
     def close(self) -> None:
         """Stop a turn that nobody reads any more; it logs what was said so far in its own time."""
         if not self._task.done() and not self._finished:
-            self._metrics.abandoned.inc()
             self._task.cancel()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
 import uvicorn
 
+from agent.settings import Settings
+from retrieval.errors import DataDirectoryError, SettingsError
+from ui import serve
 from ui.logs import OUR_ROOMS, configure_logs
 
 NAMES = ("uvicorn", "uvicorn.error", "uvicorn.access", "somebody.else", *OUR_ROOMS)
@@ -43,9 +49,90 @@ def test_the_standard_librarys_loggers_write_json_too(lines: Callable[[], list[d
         "ui.page.turns",
     )
     assert standard["request_id"] == "req-1"
-    assert "two\nlines" in standard["exception"]
+    assert standard["exception"] == "builtins.ValueError"  # its message may quote a customer
     assert (ours["event"], ours["code"], ours["logger"]) == ("request_failed", "internal_error", "agent.api.errors")
     assert standard.keys() >= {"timestamp"} <= ours.keys()
+
+
+def _fail() -> None:
+    password = "hunter2"  # noqa: S105 - must not be seen
+    try:
+        raise KeyError(f"ann said {password}")
+    except KeyError as error:
+        raise ValueError("ann@example.com") from error
+
+
+@pytest.mark.parametrize("tty", [False, True])
+@pytest.mark.parametrize("log_text", [False, True])
+def test_traces_have_places_and_no_words(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Callable[[], list[dict[str, Any]]],
+    tty: bool,
+    log_text: bool,
+) -> None:
+    """At a terminal too, where structlog would draw every local variable."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: tty)
+    configure_logs(log_text=log_text)
+    try:
+        _fail()
+    except ValueError:
+        structlog.get_logger("agent.x").exception("it_broke")
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    said = capsys.readouterr().err
+    assert said.count("builtins.ValueError") == said.count("caused by builtins.KeyError") == 2
+    assert said.count(f"{__file__}:") >= 2
+    assert " in _fail" in said
+    assert ("ann@example.com" in said) == ("ann said" in said) == log_text
+    assert "password =" not in said
+
+
+async def test_asyncio_does_not_quote_errors_either(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    async def fails() -> None:
+        raise ValueError("ann@example.com")
+
+    configure_logs()
+    task = asyncio.create_task(fails())
+    await asyncio.wait({task})
+    del task
+    gc.collect()
+    (line,) = lines()
+    assert line["event"] == "Task exception was never retrieved"
+    assert "ann" not in str(line)
+
+
+def test_serve_says_that_words_are_logged(
+    monkeypatch: pytest.MonkeyPatch, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """And sets the level that was asked for."""
+
+    def stop(settings: Settings, **options: object) -> NoReturn:
+        structlog.get_logger("ui.serve").debug("heard")
+        raise SettingsError("Enough.")
+
+    monkeypatch.setattr(serve, "make_parts", stop)
+    monkeypatch.setattr(serve, "check_address", lambda server: None)
+    monkeypatch.setattr("signal.signal", lambda *args: None)
+    for name in ("GRADIO_ANALYTICS_ENABLED", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for telemetry, said in ({"log_text": True}, ["log_text_is_on"]), ({"log_level": "debug"}, ["heard"]), ({}, []):
+        with pytest.raises(SettingsError):
+            serve.serve(Settings(telemetry=telemetry))
+        assert [line["event"] for line in lines()] == said
+
+
+def test_errors_for_the_operator_say_their_sentence(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    configure_logs()
+    try:
+        try:
+            raise OSError("no room for ann")
+        except OSError as error:
+            raise DataDirectoryError("The disk is full; make room.") from error
+    except DataDirectoryError:
+        logging.getLogger("agent.x").exception("it_broke")
+    (line,) = lines()
+    assert "retrieval.errors.DataDirectoryError: The disk is full; make room." in line["exception"]
+    assert "ann" not in line["exception"]
 
 
 def test_our_level_is_as_asked_and_others_speak_from_warning(lines: Callable[[], list[dict[str, Any]]]) -> None:

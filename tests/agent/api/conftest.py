@@ -18,6 +18,8 @@ from starlette.responses import PlainTextResponse
 
 from agent.api.app import create_api
 from agent.log.store import EventLog
+from agent.observe.chat import ObservedChat
+from agent.observe.observer import Observer
 from agent.services import PartHealth, Services
 from agent.settings import ServerSettings, Settings
 
@@ -31,7 +33,10 @@ def event_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
 
 def _services(log: EventLog, chat: ScriptedChat, health: FixedHealth, server: ServerSettings) -> Services:
     settings = Settings(data_dir=Path("var"), server=server)
-    return Services(settings, chat, health, log, as_engine(StatusOnly()))
+    observer, engine = Observer(), as_engine(StatusOnly())
+    observer.metrics.follow(engine)
+    log.watch(observer.metrics)  # of the application made last: the log is the session's
+    return Services(settings, ObservedChat(chat, observer), health, log, engine, observer)
 
 
 @pytest.fixture(scope="session")

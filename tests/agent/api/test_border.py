@@ -142,6 +142,8 @@ def test_healthz(http: httpx.Client) -> None:
         (("ok", "ok", "failed"), (200, "degraded"), (503, "unavailable")),
         (("ok", "ok", "starting"), (200, "degraded"), (503, "unavailable")),
         (("ok", "ok", "off"), (200, "degraded"), (503, "unavailable")),
+        (("degraded", "ok", "ok"), (200, "degraded"), (200, "degraded")),
+        (("degraded", "ok", "failed"), (200, "degraded"), (503, "unavailable")),
         (("failed", "ok", "ok"), (503, "unavailable"), (503, "unavailable")),
         (("ok", "failed", "off"), (503, "unavailable"), (503, "unavailable")),
     ],
@@ -167,7 +169,7 @@ async def test_metrics(fresh: Fresh) -> None:
     assert 'chatalogue_turns_total{action="recommend"} 1.0' in text
     assert "chatalogue_turn_seconds_count 1.0" in text
     assert "chatalogue_first_text_seconds_count 1.0" in text
-    assert 'chatalogue_feedback_total{kind="thumb_up"} 1.0' in text
+    assert 'chatalogue_feedback_total{kind="thumb_up",reason="none"} 1.0' in text
     assert 'chatalogue_failed_turns_total{error="IndexUnavailable"} 1.0' in text
     assert 'chatalogue_engine_state{state="ready"} 1.0' in text
     assert 'chatalogue_engine_state{state="failed"} 0.0' in text

@@ -325,7 +325,7 @@ def test_errors_before_the_first_word_have_their_status(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("break", "The disk is full"), ("explode", "Something went wrong"), ("stop", "Something went")],
+    [("break", "Our records cannot be reached"), ("explode", "Something went wrong"), ("stop", "Something went")],
 )
 def test_error_in_mid_stream(client: openai.OpenAI, text: str, message: str) -> None:
     chunks = client.chat.completions.create(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
-from scripted_chat import StatusOnly, as_engine
 
 from agent.answer import Update, Waiting
-from agent.api.metrics import Metrics
 from agent.api.turns import RunningTurn
 
 
@@ -23,7 +20,7 @@ async def test_a_cancellation_that_comes_with_an_update_is_not_lost(steps: int) 
         yield Waiting(1)
         await asyncio.Event().wait()
 
-    turn = RunningTurn(updates(), Metrics(as_engine(StatusOnly())), time.perf_counter())
+    turn = RunningTurn(updates())
     reader = asyncio.create_task(turn.finished())
     await asyncio.sleep(0.01)
     coming.set()
