@@ -146,7 +146,7 @@ class TestDrawing:
         await say(services, tab, "impossible")
         html = draw_log(tab, demo=False)
         assert 'data-drop="p1"' in html
-        assert "Without comedy: 12" in html
+        assert "Without “comedy” (12)" in html
         assert "Not: comedy" in draw_items(tab)
 
     async def test_chips_tell_musts_from_preferences_and_quote(self, services: Services, tab: Tab) -> None:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, TypeAlias
 
 import gradio as gr
+import structlog
 from fastapi import FastAPI
 from starlette.routing import Mount
 
@@ -311,6 +312,9 @@ class Page:
 
     def _greet(self, tab: Tab, request: gr.Request) -> None:
         """Make sure that the tab belongs to whoever sends the request, and speaks their language."""
+        # Gradio works off its queue in tasks that were begun by the first request of all: their lines had its id.
+        state = getattr(request.request, "state", None)
+        structlog.contextvars.bind_contextvars(request_id=getattr(state, "request_id", None))
         visitor = visitor_id(request.headers.get("cookie", ""))
         if visitor is None:
             visitor = tab.visitor = tab.visitor or new_visitor_id()
