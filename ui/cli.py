@@ -29,6 +29,8 @@ config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 bench_app = typer.Typer(help="The benchmarks; each writes its section of one JSON file.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
+models_app = typer.Typer(help="The language model's weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default: chatalogue.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
@@ -166,6 +168,17 @@ def config_show(as_json: JsonOption = False, config: ConfigOption = None) -> Non
     from ui.commands.config import run
 
     run(as_json, config)
+
+
+@models_app.command("fetch")
+def models_fetch(
+    link: Annotated[str | None, typer.Option(help="Name of a link to it, in the data directory's `models`.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put the model of the settings into the data directory and print its folder."""
+    from ui.commands.models import run_fetch
+
+    run_fetch(link, config)
 
 
 @bench_app.command("all")

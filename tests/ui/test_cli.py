@@ -24,6 +24,7 @@ from ui.cli import main
 
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
+COMMANDS += ["models", "models fetch"]
 HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
 
 
