@@ -154,7 +154,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The engine's queue: `ahead` calls before ours."""
+    """So many are `ahead` of us: calls in the engine's queue, or the turn before in this conversation."""
 
     ahead: int
 

@@ -1,4 +1,7 @@
-"""How long the tests of each folder took: printed at the end, and into the file that TEST_TIMES names."""
+"""Which tests stay together when several processes run them (`-n 2 --dist loadgroup`), and how long each folder took.
+
+The times are printed at the end and written into the file that TEST_TIMES names.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures, started when a test asks for them
+
+TOGETHER = ("tests/agent/llm", "tests/browser", "tests/deploy", "tests/faults")
+"""Folders whose tests share servers that take long to start; elsewhere it is the tests of a file that stay together."""
+
 _seconds: defaultdict[str, float] = defaultdict(float)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        group = next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

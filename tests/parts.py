@@ -14,7 +14,7 @@ from typing import Literal, NoReturn, TypeAlias
 
 import pytest
 
-Part: TypeAlias = Literal["vllm", "postgresql", "chromium", "prometheus", "promtool", "faketime", "chroma"]
+Part: TypeAlias = Literal["vllm", "postgresql", "chromium", "prometheus", "promtool", "chroma"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

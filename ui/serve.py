@@ -8,26 +8,38 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import os
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
-from agent.settings import ServerSettings, Settings
+from agent.llm.protocol import Engine
+from agent.observe.observer import Tracing
+from agent.settings import ServerSettings, Settings, TelemetrySettings
 from retrieval.errors import SettingsError
 from ui.covers import add_covers
 from ui.logs import configure_logs
 from ui.wiring import Parts, ensure_catalogue, make_parts, started
 
-SHUTDOWN_SECONDS = 10
-"""How long answers under way may finish after a stop was asked for."""
+log = structlog.get_logger(__name__)
+
+SHUTDOWN_SECONDS = 8
+"""How long answers under way may finish after a stop was asked for. Containers are killed after 10 s by default."""
+MODEL_SECONDS = 4.0
+"""How long of it the language model may write on; then the catalogue's own words end what is under way."""
+BLOCKING_THREADS = 40
+"""For SQL and search. Python's own number on two cores is 6: six turns that wait for the database would stop all."""
 
 
 def check_address(server: ServerSettings) -> None:
@@ -74,13 +86,41 @@ def serve(settings: Settings) -> None:
     # Before torch is imported: threads that spin while they wait starve the model's process on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _stop)
-    configure_logs()
-    parts = make_parts(settings)
+    telemetry = settings.telemetry
+    configure_logs(logging.getLevelNamesMapping()[telemetry.log_level.upper()], log_text=telemetry.log_text)
+    if telemetry.log_text:
+        log.warning("log_text_is_on", detail="What customers say goes into logs and traces; switch it off again.")
+    with _traced(telemetry) as tracing:
+        parts = make_parts(settings, tracing=tracing)
+        try:
+            with parts.data.server_lock():
+                asyncio.run(_serve(parts))
+        finally:
+            parts.log.close()
+
+
+@contextmanager
+def _traced(telemetry: TelemetrySettings) -> Iterator[Tracing | None]:
+    """Traces for as long as the block runs, where a collector is set; loads nothing else.
+
+    Raises:
+        SettingsError: OpenTelemetry's exporter is not installed.
+    """
+    if not telemetry.otlp_endpoint:
+        yield None
+        return
     try:
-        with parts.data.server_lock():
-            asyncio.run(_serve(parts))
+        from agent.api.app import app_version
+        from agent.observe.tracing import OtlpTracing
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"The setting 'telemetry.otlp_endpoint' needs {error.name!r}: pip install 'chatalogue[serve]'."
+        ) from None
+    tracing = OtlpTracing(telemetry.otlp_endpoint, app_version())
+    try:
+        yield tracing
     finally:
-        parts.log.close()
+        tracing.shutdown()
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
@@ -90,6 +130,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 
 async def _serve(parts: Parts) -> None:
     server_settings = parts.settings.server
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, "blocking"))
     async with started(parts.engine):  # first: the model loads in its own process while we do the rest
         await asyncio.to_thread(ensure_catalogue, parts)
         opened = asyncio.create_task(asyncio.to_thread(parts.shops.refresh, parts.settings.tenant))
@@ -101,11 +142,12 @@ async def _serve(parts: Parts) -> None:
             host=server_settings.host,
             port=server_settings.port,
             log_config=None,  # ui/logs.py has set up every logger
+            access_log=False,  # agent/api/border.py writes the line, with the time and without the query
             root_path=server_settings.root_path,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         watching = asyncio.create_task(parts.shops.watch(parts.settings.tenant))
-        server = _AnnouncingServer(config)
+        server = _Server(config, parts.engine)
         try:
             await server.serve()
         finally:
@@ -128,11 +170,23 @@ def _make_app(parts: Parts) -> FastAPI:
     return mount_page(app, services, demo=bool(shop.name))
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Says where it answers, once it does."""
+class _Server(uvicorn.Server):
+    """Says where it answers, once it does; ends with whole answers."""
+
+    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+        super().__init__(config)
+        self._engine = engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             address = f"http://{self.config.host}:{self.config.port}"
             Console(stderr=True).print(f"Chatalogue answers at {address} (API: {address}/v1). Stop it with Ctrl-C.")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No new connections; those under way get their whole answer, the slow ones without the model."""
+        ending = asyncio.create_task(super().shutdown(sockets))
+        await asyncio.wait((ending,), timeout=MODEL_SECONDS)
+        if not ending.done():
+            await self._engine.close()  # what it was asked for ends with an error, which the replies are prepared for
+        await ending

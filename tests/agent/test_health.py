@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -97,6 +98,14 @@ async def test_a_model_that_is_switched_off_is_no_failure(keeper: ShopKeeper, lo
     assert "CHATALOGUE_LLM__ENGINE" in parts[2].detail
 
 
+async def test_an_index_whose_chroma_is_away_is_degraded(
+    keeper: ShopKeeper, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shop, "problem", "The Chroma server is away.")
+    index = (await PartsHealth("default", keeper, log, NoEngine()).check())[0]
+    assert index == PartHealth("index", "degraded", "The Chroma server is away.")
+
+
 async def test_no_index_and_no_database(log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone() -> None:
         raise DataDirectoryError("The database is gone.")
@@ -178,3 +187,24 @@ async def test_the_call_is_closed_before_the_answer(keeper: ShopKeeper, log: Eve
     engine = ScriptedEngine(ONE_TOKEN, Chunk("more"), EngineError("never reached"))
     await engine_part(keeper, log, engine)
     assert engine.closed == 1
+
+
+async def test_a_database_that_does_not_answer_is_told_in_time_and_asked_once(
+    keeper: ShopKeeper, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "DATABASE_SECONDS", 0.05)
+    asked, answers = threading.Semaphore(0), threading.Event()
+
+    def ping() -> None:
+        asked.release()
+        assert answers.wait(30)
+
+    monkeypatch.setattr(log, "ping", ping)
+    parts = PartsHealth("default", keeper, log, NoEngine())
+    for told in await asyncio.gather(*(parts.check() for _ in range(3))):
+        assert told[1] == PartHealth("database", "failed", "The database took no write within 0.05 s.")
+    assert asked.acquire(timeout=30)
+    assert not asked.acquire(blocking=False)
+    answers.set()
+    while (await parts.check())[1].state != "ok":
+        await asyncio.sleep(0.01)

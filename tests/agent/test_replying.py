@@ -210,6 +210,16 @@ async def test_without_an_engine_the_reply_is_complete(film_table: ItemTable, al
     assert not state.degraded
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "Part of the search"), ("zh", "部分搜索功能")])
+async def test_a_search_without_all_its_parts_is_said(
+    film_table: ItemTable, alien: Item, language: Language, said: str
+) -> None:
+    for degraded in (False, True):
+        outcome, state = replace(pitched(alien), degraded=degraded), ReplyState()
+        _ = [update async for update in replier(film_table, None, language).reply(outcome, (), state)]
+        assert (said in state.text) == degraded
+
+
 async def test_an_item_without_a_text_is_not_written_about(film_table: ItemTable) -> None:
     engine = ScriptedEngine(GOOD, END)
     await run(film_table, Item("x", "Bare"), engine)

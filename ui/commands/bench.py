@@ -92,7 +92,7 @@ def turns(bench: Bench, report: Report) -> Report:
 
 def engines(bench: Bench, report: Report) -> Report:
     """Embedded engine and vLLM side by side; left out, and said, where vLLM is not installed."""
-    from agent.llm.vllm.server import find_vllm_python
+    from agent.llm.vllm.finding import find_vllm_python
     from ui.bench import talks
 
     try:

@@ -1,0 +1,143 @@
+"""The language model's process killed, the server killed and the server stopped, each while replies are written."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from served import (
+    START_SECONDS,
+    Said,
+    Served,
+    StartServer,
+    assert_kept,
+    assert_logged,
+    assert_whole,
+    children,
+    command_line,
+    is_running,
+    wait_for,
+)
+
+ENGINE = {
+    "CHATALOGUE_LLM__ENGINE": "embedded",
+    "CHATALOGUE_LLM__REPLY": "on",
+    # Long, because other tests may want the machine: what ends a reply here is the fault and not the clock.
+    "CHATALOGUE_LLM__REPLY_TIMEOUT_S": "100",
+}
+CUSTOMERS = 20
+
+
+@pytest.fixture(scope="module")
+def engine_data(data: Path, models: Path) -> Path:
+    data.joinpath("models").symlink_to(models, target_is_directory=True)
+    return data
+
+
+@pytest.fixture(scope="module")
+def first(start: StartServer, engine_data: Path) -> Served:
+    """A server whose language model writes."""
+    served = start(engine_data, **ENGINE)
+    served.wait_ready("ok")
+    return served
+
+
+@pytest.fixture(scope="module")
+def second(start: StartServer, first: Served) -> Served:
+    """The server that comes after one that was killed, on the same directory, which nobody cleaned up."""
+    first.stop()
+    served = start(first.data, **ENGINE)
+    served.wait_ready("ok")
+    return served
+
+
+def worker_of(server: Served) -> int:
+    """The language model's process."""
+    found = [pid for pid in children(server.process.pid) if "spawn_main" in command_line(pid)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def under_way(server: Served, customers: int) -> list[Future[Said]]:
+    """So many streams of which each has begun to speak."""
+    begun = threading.Semaphore(0)
+    answers = server.say_all([f"a film about love, number {n}" for n in range(customers)], begun.release)
+    for _ in range(customers):
+        assert begun.acquire(timeout=60)
+    return answers
+
+
+def test_the_models_process_killed_in_mid_stream(first: Served) -> None:
+    written = first.say("a funny film")
+    assert_whole(written)
+    assert written.last["degraded"] is False
+    assert written.completion_tokens > 0
+    degraded = first.metric("chatalogue_degraded_turns_total")
+    worker = worker_of(first)
+    begun = threading.Event()
+    (answer,) = first.say_all(["a heist film"], begun.set)
+    assert begun.wait(60)
+    first.kill(worker)
+    said = answer.result(60)
+    assert_whole(said)
+    assert said.last["degraded"] is True
+    assert_logged(first, said)
+    readiness = first.readiness()
+    assert (readiness["http"], readiness["status"]) == (200, "degraded")
+    assert first.metric("chatalogue_engine_state", state="ready") == 0
+    assert first.metric("chatalogue_degraded_turns_total") == degraded + 1
+    without = first.say("a funny film", session=said.session_id)  # the next customer is answered, too
+    assert_whole(without)
+    wait_for(lambda: first.state() == "ok", "the model is back", START_SECONDS)
+    assert first.metric("chatalogue_engine_state", state="ready") == 1
+    assert worker_of(first) != worker
+    again = first.say("a war film", session=said.session_id)
+    assert_whole(again)
+    assert again.last["degraded"] is False
+    assert_logged(first, written, said, without, again)
+
+
+def test_the_server_killed_under_load(first: Served) -> None:
+    before = first.say("a funny film")
+    answers = under_way(first, CUSTOMERS)
+    wait_for(lambda: any(answer.done() for answer in answers), "some are served whole")
+    left = children(first.process.pid)
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    said = [answer.result(60) for answer in answers]
+    whole = [one for one in said if one.done]
+    assert all(one.cut for one in said if not one.done)
+    assert 0 < len(whole) < CUSTOMERS
+    wait_for(lambda: not any(map(is_running, left)), "the language model's process ends with the server", 30)
+    assert_kept(first.data, before, *whole)
+
+
+def test_a_server_starts_at_once_after_one_that_was_killed(second: Served) -> None:
+    assert_whole(second.say("a heist film"))
+
+
+def test_the_server_stopped_under_load(second: Served) -> None:
+    left = children(second.process.pid)
+    answers = under_way(second, CUSTOMERS)
+    second.signal(signal.SIGTERM)
+    wait_for(lambda: is_refused(second.port), "no new connections", 10)
+    said = [answer.result(60) for answer in answers]
+    assert second.wait_end() == 0
+    for one in said:
+        assert_whole(one)
+    assert any(one.last["degraded"] for one in said)  # those whom the model could not serve in time
+    assert not any(map(is_running, left))
+    assert_kept(second.data, *said)
+    assert "Traceback" not in second.logged()
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
