@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
 
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
@@ -31,7 +34,7 @@ from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
 from agent.messages import messages
-from agent.observe.observer import identify, step
+from agent.observe.observer import identify, step, without
 from agent.preferences import Added, Fact, Preference, fold
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.querying import disliked
@@ -49,15 +52,21 @@ from agent.wording import Wording
 from retrieval.table import ItemTable
 from retrieval.text import fold as text_fold
 
+log = structlog.get_logger(__name__)
+
 RECORD_ATTEMPTS = 5
 """A process that overslept its lease may find a turn's number taken; so many numbers are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a message belongs. `repeated`: the turn that it asks to answer again. `carried`: wishes of the past."""
+    """Where a message belongs. `repeated`: the turn that it asks to answer again. `carried`: wishes of the past.
+
+    `after`: the turn that its history ends with, where that found the conversation.
+    """
 
     session_id: str
+    after: int | None = None
     repeated: str | None = None
     carried: tuple[Fact, ...] | None = None
 
@@ -135,10 +144,11 @@ class Conversations:
             match = await asyncio.to_thread(self._log.find_by_prefix, tenant, key, user, prefix_hash(request.history))
             if match is not None:
                 state = await asyncio.to_thread(self._log.state, tenant, match.session_id)
-                later = [turn for turn in state.turns if turn.number > match.turn_number and not turn.undone]
+                later = _later(state, match.turn_number)
                 again = len(later) == 1 and later[0].message == request.text
                 if not match.shared and (not later or again):
-                    return _Place(match.session_id, repeated=later[0].turn_id if again else None)
+                    repeated = later[0].turn_id if again else None
+                    return _Place(match.session_id, match.turn_number, repeated)
                 carried = carried_over(state, match.turn_number)
         started = await asyncio.to_thread(self._log.start_conversation, tenant, key, user)
         return _Place(started.id, carried=carried)
@@ -150,6 +160,8 @@ class Conversations:
             await asyncio.to_thread(
                 self._log.conversation, request.tenant, request.session_id, key_id=request.key_id, user=request.user
             )
+        if place.after is not None:
+            await self._check_end(request.tenant, place)
         if place.repeated is not None:  # the same message again: the client wants another answer
             await asyncio.to_thread(self._log.undo_turn, request.tenant, place.repeated)
         state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
@@ -172,6 +184,18 @@ class Conversations:
         async with aclosing(self._speak(turn, situation, outcome)) as updates:
             async for update in updates:
                 yield update
+
+    async def _check_end(self, tenant: str, place: _Place) -> None:
+        """Two calls with one history may have found the same end while neither held the conversation.
+
+        Raises:
+            TurnConflict: the other one was first; sent again, this one finds its own place.
+        """
+        state = await asyncio.to_thread(self._log.state, tenant, place.session_id)
+        if [turn.turn_id for turn in _later(state, place.after or 0)] != [place.repeated] * (
+            place.repeated is not None
+        ):
+            raise TurnConflict("This conversation went on meanwhile; send the message again.")
 
     async def again(self, stored: TurnInput) -> Replay:
         """Run a stored turn through what is live now, with its seed; nothing is stored."""
@@ -284,6 +308,8 @@ class Conversations:
         turn.timings |= {name: round(ms, 1) for name, ms in outcome.timings.items()}
         turn.reply.degraded = status.state != "ready"
         turn.reply.failed = status.state in ("starting", "failed")
+        if turn.reply.failed:
+            without("engine")  # nobody calls it, so nobody else would say so
         session_id = turn.state.conversation.id
         answer = answer_of(session_id, turn.turn_id, situation, outcome, status, turn.reply.degraded)
         turn.mark("cards")
@@ -314,11 +340,11 @@ class Conversations:
                 update={"timings_ms": Timings(**turn.timings), "degraded": answer.degraded or turn.reply.degraded}
             )
             recorded = True
-            await asyncio.shield(self._record(turn, situation, outcome, answer))
+            await _to_its_end(self._record(turn, situation, outcome, answer))
             yield Finished(turn.reply.text, answer, turn.reply.usage)
         finally:
             if not recorded:  # the listener left or something broke: what was said still counts
-                await asyncio.shield(self._record(turn, situation, outcome, answer))
+                await _to_its_end(self._record(turn, situation, outcome, answer))
 
     async def _record(self, turn: _Turn, situation: Situation, outcome: Outcome, answer: Answer) -> None:
         request = turn.request
@@ -343,6 +369,27 @@ class Conversations:
             except TurnConflict:
                 if attempt == RECORD_ATTEMPTS - 1:
                     raise
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work` also when cancelled meanwhile: the next turn must not begin before this one is stored."""
+    task = asyncio.ensure_future(work)
+    cut: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cut = error
+    if cut is not None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("turn_not_stored", error=type(failure).__name__)  # nobody is left who could be told
+        raise cut
+    task.result()
+
+
+def _later(state: ConversationState, number: int) -> list[TurnState]:
+    """The turns after `number` that stand."""
+    return [turn for turn in state.turns if turn.number > number and not turn.undone]
 
 
 def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:

@@ -70,11 +70,12 @@ class VLLMSettings(_Section):
     )
     max_loras: int = Field(2, ge=2, description="adapters in one batch: champion and canary")
     max_cpu_loras: int = Field(4, ge=2, description="adapters that the server keeps")
-    max_lora_rank: int = Field(16, description="highest rank that the server takes")
-    max_model_len: int = Field(0, ge=0, description="context in tokens; 0: the model's own")
+    max_lora_rank: int = Field(16, ge=1, le=512, description="highest rank that the server takes")
+    max_model_len: int = Field(0, ge=0, le=4096, description="context in tokens; 0: the model's own, at most 4096")
     max_num_seqs: int = Field(16, ge=1, description="answers made at the same time")
     mixed_batches: Literal["auto", "on", "off"] = Field(
-        "auto", description="base and adapters in one batch; auto: with a GPU here, for vLLM's CPU build confuses them"
+        "auto",
+        description="base and adapters in one batch; auto: on a GPU server of ours; vLLM's CPU build confuses them",
     )
     kv_cache_gib: int = Field(1, ge=1, description="memory for keys and values on CPU, GiB")
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="share of the device's memory")

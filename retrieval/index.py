@@ -121,8 +121,10 @@ def build_index(
                 build.finish()
             _write_manifest(folder, build.manifest(source))
         except BaseException:
-            stores.forget(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                stores.forget(folder)
+            finally:  # on a full disk that fails, too, and the room is needed
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         # After the manifest, because from here on the new index is the newest.
         build.forget_old()

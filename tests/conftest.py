@@ -19,11 +19,11 @@ TOGETHER = ("tests/agent/llm", "tests/browser", "tests/deploy", "tests/faults")
 _seconds: defaultdict[str, float] = defaultdict(float)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Here and not when all are collected: xdist reads the marks first then."""
+    file = item.nodeid.partition("::")[0]
+    group = next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -169,11 +169,12 @@ def index_items(parts: Parts, items: Iterable[Item], source: str, articles: Path
                         articles, articles_root, parts.encoder, progress, belongs_to=folder.name, stores=stores
                     )
                     made.append(half)
-            parts.log.activate_index(tenant, folder.name)
         except BaseException:
             for half in made:
                 remove(half, stores)
             raise
+        # Outside: when this fails the row may be stored all the same. A pair that never went live is pruned later.
+        parts.log.activate_index(tenant, folder.name)
         prune(root, KEPT_INDEXES, stores)
         prune_others(articles_root, sorted(one.name for one in root.iterdir() if one.is_dir()), stores)
     return folder.name

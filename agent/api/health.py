@@ -66,17 +66,18 @@ async def healthz() -> Alive:
 async def readyz(request: Request, engine: bool = False) -> Response:
     """Whether chats can be answered; `engine=1` asks for a token of the language model, and is strict.
 
-    A token costs time that customers wait for, so `engine=1` needs the key where the server has keys.
+    A token costs time that customers wait for, so `engine=1` needs the key where the server has keys; details do, too.
     """
     if engine and request.scope["state"]["key_id"] is None:
         return NO_KEY.response()
     services: Services = request.app.state.services
+    known = request.scope["state"]["key_id"] is not None  # details name paths and addresses
     parts = await services.health.check(prove_token=engine)
     status = readiness(parts, strict=engine)
     engine_now = services.engine.status()
     body = Readiness(
         status=status,
-        parts=[PartBody(name=part.name, state=part.state, detail=part.detail) for part in parts],
+        parts=[PartBody(name=part.name, state=part.state, detail=part.detail if known else "") for part in parts],
         model=engine_now.model,
         adapter=engine_now.adapter,
     )
@@ -84,6 +85,6 @@ async def readyz(request: Request, engine: bool = False) -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(request: Request) -> Response:
+def metrics(request: Request) -> Response:
     """The counters in the text format of Prometheus; needs the key where the server has keys."""
     return Response(request.app.state.services.observer.metrics.render(), media_type=CONTENT_TYPE_LATEST)

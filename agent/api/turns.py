@@ -46,6 +46,9 @@ class RunningTurn:
                 self._updates.put_nowait(update)
             if not self._finished:
                 raise RuntimeError("a turn ended without Finished")
+        except asyncio.CancelledError:  # from within: a reader that is there must not wait for ever
+            self._updates.put_nowait(_Failed(RuntimeError("the turn was cancelled")))
+            raise
         except Exception as error:  # the reader raises it
             self._updates.put_nowait(_Failed(error))
 

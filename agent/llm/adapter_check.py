@@ -36,6 +36,8 @@ _HARMLESS = frozenset((
 ))  # fmt: skip
 """Fields of PEFT's LoraConfig that may hold anything (or are looked at below). Every other one, those of a later PEFT
 too, must be off: it may change more than W + scale * B A. vLLM knows most of them and refuses; some it passes over."""
+MAX_ALPHA = 4_096
+"""Trained adapters have 8 to 256. vLLM multiplies it into the weights, where a huge one overflows to infinity."""
 _PATTERNS = ("rank_pattern", "alpha_pattern")
 """vLLM reads these and we could; refused because one scale and one rank for the whole adapter is what is tested."""
 _PLAIN_INITS = (True, False, None, "gaussian", "orthogonal", "eva", "mica")
@@ -150,7 +152,7 @@ def _read(name: str, path: Path) -> bytes:
 def _checked_config(name: str, data: bytes, max_rank: int | None) -> dict[str, Any]:
     try:
         config = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise refused(name, f"{CONFIG_FILE} cannot be read ({error})") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise refused(name, f"{CONFIG_FILE} does not say peft_type LORA")
@@ -170,8 +172,11 @@ def _checked_config(name: str, data: bytes, max_rank: int | None) -> dict[str, A
 
 def _check_numbers(name: str, config: Mapping[str, Any], max_rank: int | None) -> None:
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
-        raise refused(name, f"r is {rank!r} and lora_alpha {alpha!r}, both must be positive numbers")
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float) or not 0 < alpha <= MAX_ALPHA:
+        raise refused(
+            name,
+            f"r is {rank!r} and lora_alpha {alpha!r}, both must be positive numbers, lora_alpha at most {MAX_ALPHA}",
+        )
     if max_rank is not None and rank > max_rank:
         raise refused(name, f"its rank {rank} is above the server's {max_rank}; raise llm.vllm.max_lora_rank")
 

@@ -7,6 +7,7 @@ each load, and nothing is removed while a router holds it. Knows nothing of serv
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -56,15 +57,15 @@ class AdapterStore:
             EngineError: the name was used for other files; the probe cannot be made; nothing has changed.
         """
         if self._is_known(checked):
-            return self.open(checked.name)
+            return await asyncio.to_thread(self.open, checked.name)
         draft: Path | None = None
         try:
             draft = self._new_draft(checked.name)
             (draft / CONFIG_FILE).write_text(_config_here(checked, base_folder), encoding="utf-8")
-            (draft / WEIGHTS_FILE).write_bytes(checked.weights)
+            await asyncio.to_thread((draft / WEIGHTS_FILE).write_bytes, checked.weights)
             probe = read_probe(source) or await make_probe(base_folder, draft)
             save_probe(probe, draft)
-            self._publish(draft, checked)
+            await asyncio.to_thread(self._publish, draft, checked)
         except OSError as error:
             raise EngineError(
                 f"The adapter {checked.name!r} cannot be kept in {str(self.root)!r} ({error.strerror or error}); "
@@ -148,7 +149,7 @@ class AdapterStore:
 
     def _new_draft(self, name: str) -> Path:
         self.root.mkdir(parents=True, exist_ok=True)
-        for old in self.root.glob(".draft-*"):
+        for old in (*self.root.glob(".draft-*"), *self.root.glob(".merged/.draft-*")):
             if time.time() - old.stat().st_mtime > STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=f".draft-{name}-", dir=self.root))

@@ -142,7 +142,7 @@ def read_probe(folder: Path) -> Probe | None:
             Canary(tuple(map(int, row["ids"])), tuple(map(float, row["base"])), tuple(map(float, row["adapter"])))
             for row in rows
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _bad_probe(folder, f"it cannot be read ({type(error).__name__}: {error})") from None
     return _checked(Probe(canaries), folder)
 

@@ -125,7 +125,10 @@ class Database:
                     transaction = postgres.transaction_of(session)
                 session.commit()
             except DBAPIError as error:
-                if transaction is None or not postgres.is_passing(error) or not self._was_committed(transaction):
+                if transaction is None or not postgres.is_passing(error):
+                    raise
+                session.close()  # its connection is dead, and the question needs one
+                if not self._was_committed(transaction):
                     raise
         return result
 
@@ -155,6 +158,7 @@ class Database:
                 result = once()
             except DBAPIError as error:
                 if not self._reached or not self._is_passing(error):
+                    self._outage_ends = None  # it answered, though with a no
                     raise
                 now = time.monotonic()
                 ends = self._outage_ends = self._outage_ends or now + OUTAGE_SECONDS  # other threads set it, too
@@ -162,6 +166,9 @@ class Database:
                 if left <= 0:
                     raise
                 log.warning("The database was cut off, trying again: %s", _one_line(error.orig))
+            except Exception:  # our own no: the database answered
+                self._outage_ends = None
+                raise
             else:
                 self._answered()
                 return result
@@ -298,7 +305,8 @@ def _read_url(url: str) -> URL:
 def _engine(url: URL) -> Engine:
     # The parameters of a statement are customers' words: they must not reach tracebacks and logs.
     if url.get_backend_name() == "sqlite":
-        return create_engine(url, hide_parameters=True)
+        pool = {name: postgres.POOL[name] for name in ("pool_size", "max_overflow", "pool_timeout")}
+        return create_engine(url, hide_parameters=True, **pool)
     link = {name: value for name, value in postgres.LINK.items() if name not in url.query}
     try:
         return create_engine(url, hide_parameters=True, connect_args=link, **postgres.POOL)

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from agent.log.codec import clean_json, clean_or_none
 from agent.log.ids import new_event_id
-from agent.log.models import Event, EventPayload
+from agent.log.models import ConversationRow, Event, EventPayload
 from agent.log.records import FeedbackKind, OutsideKind
+from retrieval.errors import NotFound
 
 OwnKind: TypeAlias = Literal["edit", "undo", "user_edit", "user_forget", "erasure"]
 """What the log itself writes down, beside feedback and outside events."""
@@ -58,7 +59,10 @@ def add(session: Session, new: NewEvent) -> str:
 
     Raises:
         IntegrityError: `once` is taken.
+        NotFound: the conversation was erased meanwhile.
     """
+    if new.conversation_id is not None and new.kind != "erasure":
+        _hold(session, new.conversation_id)
     event_id = new_event_id()
     session.execute(
         insert(Event).values(
@@ -86,3 +90,10 @@ def add(session: Session, new: NewEvent) -> str:
             )
         )
     return event_id
+
+
+def _hold(session: Session, conversation_id: str) -> None:
+    """Keep an erasure from passing between this look and the insert, whose words would stay."""
+    row = select(ConversationRow.erased_at).where(ConversationRow.id == conversation_id).with_for_update(read=True)
+    if session.scalar(row) is not None:
+        raise NotFound(f"The session {conversation_id!r} is unknown; begin a new one.")

@@ -22,7 +22,7 @@ SPELLINGS = frozenset({"postgres", "postgresql", DRIVER})
 
 POOL: dict[str, Any] = {
     "pool_size": 8,
-    "max_overflow": 8,  # the thread pool of a server asks for fewer at once
+    "max_overflow": 40,  # as many as a server has threads; those beyond the first eight are closed after use
     "pool_timeout": 10.0,
     "pool_pre_ping": True,  # a connection that died while it lay idle is replaced before it is used
     "isolation_level": "READ COMMITTED",  # a server may be set to another default
@@ -77,6 +77,8 @@ def _set_up(connection: DBAPIConnection, _record: object) -> None:
     # By statements and not by the start-up option `options`, which poolers such as PgBouncer refuse.
     driver.execute("SET TIME ZONE 'UTC'")
     driver.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    # A COMMIT that was lost on its way leaves its transaction open, and its locks, until the server gives it up.
+    driver.execute(f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'")
     driver.autocommit = False
 
 
@@ -122,11 +124,20 @@ def transaction_of(session: Session) -> str | None:
 
 
 def was_committed(engine: Engine, transaction: str) -> bool:
-    """What became of a transaction whose end we did not hear; waits while the server still works on it."""
+    """What became of a transaction whose end we did not hear; waits while the server still works on it.
+
+    Raises:
+        DataDirectoryError: it works on it for longer than it lets an idle transaction stand.
+    """
+    give_up = time.monotonic() + STATEMENT_SECONDS + 5
     asked = text("SELECT pg_xact_status(CAST(CAST(:transaction AS text) AS xid8))")
     while True:
         with engine.connect() as connection:
             status = connection.scalar(asked, {"transaction": transaction})
         if status != "in progress":
             return status == "committed"  # type: ignore[no-any-return]
+        if time.monotonic() > give_up:
+            raise DataDirectoryError(
+                "The database does not say whether the last message was stored; look at the conversation in a minute."
+            )
         time.sleep(_LOOK_EVERY_SECONDS)

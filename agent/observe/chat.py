@@ -82,8 +82,6 @@ class ObservedChat:
         metrics.turn_seconds.observe(seconds)
         if answer.no_match is not None:
             metrics.no_match.labels(answer.no_match.kind).inc()
-        if answer.degraded and not turn.missing:
-            turn.missing.add("engine")  # it was not ready, so nobody called it
         for part in turn.missing:
             metrics.degraded.labels(part).inc()
         turn.span.set(names.ACTION, answer.action)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from agent.llm.adapter_store import AdapterStore, StoredAdapter
 from agent.llm.probe import LogProbs, Probe, judge
 from agent.llm.vllm.client import VLLMClient
-from agent.llm.vllm.finding import has_gpu
+from agent.llm.vllm.finding import runs_on_gpu
 from agent.llm.vllm.routing import Lease
 from agent.llm.vllm.shelf import Leases, Shelf
 from agent.llm.vllm.turnstile import Turnstile
@@ -38,7 +38,7 @@ class AdapterRouter:
 
     Args:
         client: of the server; belongs to the caller.
-        served_name: what the server calls the base model.
+        served_name: what the server calls the base model, now: one at a URL may come back with another name.
         shelf: the adapters at hand.
         max_loaded: adapters that the server keeps (its --max-cpu-loras). Beyond that it would evict one by itself and
             read it again from disk in the middle of a call, so the oldest idle one is unloaded before.
@@ -46,7 +46,7 @@ class AdapterRouter:
     """
 
     def __init__(
-        self, client: VLLMClient, served_name: str, shelf: Shelf, *, max_loaded: int, mixed: bool = False
+        self, client: VLLMClient, served_name: Callable[[], str], shelf: Shelf, *, max_loaded: int, mixed: bool = False
     ) -> None:
         self._client, self._served_name = client, served_name
         self._turnstile = None if mixed else Turnstile()
@@ -121,7 +121,7 @@ class AdapterRouter:
         name = self._current
         with self._leases.held(name):
             async with self._apart(name):
-                yield Lease(self._client, name or self._served_name)
+                yield Lease(self._client, name or self._served_name())
 
     async def close(self) -> None:
         """Nothing to stop: an adapter that stays in a server given by URL harms nobody."""
@@ -164,7 +164,7 @@ class AdapterRouter:
         if self._turnstile is not None and any(self._leases.running(name) for name in self._recent):
             return None
         async with self._apart(None):
-            return await measure(self._client, self._served_name, probe)
+            return await measure(self._client, self._served_name(), probe)
 
     def _apart(self, name: str | None) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._turnstile is None else self._turnstile.passed("adapter" if name else "base")
@@ -204,7 +204,9 @@ def runtime_router(store: AdapterStore, settings: VLLMSettings) -> MakeRouter:
 
     def make(backend: Backend) -> AdapterRouter:
         shelf = Shelf(store, backend.folder, max_rank=settings.max_lora_rank)
-        mixed = settings.mixed_batches == "on" or (settings.mixed_batches == "auto" and has_gpu())
-        return AdapterRouter(backend.client, backend.served_name, shelf, max_loaded=settings.max_cpu_loras, mixed=mixed)
+        mixed = settings.mixed_batches == "on" or (settings.mixed_batches == "auto" and runs_on_gpu(settings))
+        return AdapterRouter(
+            backend.client, lambda: backend.served_name, shelf, max_loaded=settings.max_cpu_loras, mixed=mixed
+        )
 
     return make

@@ -170,8 +170,14 @@ class Backend:
             await client.close()
         return server
 
-    def take_over(self, server: VLLMServer) -> VLLMServer | None:
-        """Watch `server` from now on, `client` asks it; the one before is the caller's to stop."""
+    def take_over(self, server: VLLMServer, place_of: str) -> VLLMServer | None:
+        """Watch `server` from now on, `client` asks it; the one before is the caller's to stop.
+
+        Raises:
+            EngineError: the one before, at the URL `place_of`, has ended meanwhile, and another comes up in its place.
+        """
+        if self._server is None or self._server.url != place_of:
+            raise EngineError("The vLLM server that answered has ended meanwhile; try again when it is back.")
         before, self._server = self._server, server
         self.client.move_to(server.url)
         return before
@@ -195,7 +201,7 @@ class Backend:
         while loop.time() - seen < SILENCE_SECONDS[self.is_ours]:
             server = self._server
             await _pause(server)
-            if server is not self._server or await self.client.healthy():
+            if await self.client.healthy() or server is not self._server:  # in this order: it may change meanwhile
                 seen = loop.time()
             elif server is not None and not server.alive:
                 return

@@ -198,6 +198,8 @@ async def _sentences(url: str) -> AsyncIterator[None]:
     except httpx.HTTPError as error:
         why = str(error) or type(error).__name__
         raise EngineError(f"The vLLM server ended in the middle of the answer ({why}).") from None
+    except RuntimeError as error:  # httpx of a client that was closed meanwhile
+        raise EngineError(f"The connection to the vLLM server at {url} has been closed ({error}).") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise EngineError(f"The server at {url} does not answer like vLLM ({type(error).__name__}: {error}).") from None
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -180,10 +180,7 @@ class VLLMEngine:
                 told = await lease.client.prompt_logprobs(lease.model, prompts)
             return tuple(sum(row[len(ids) :]) for row in told)
 
-        try:
-            return await self._in_turn(score, CHOOSE_SECONDS)
-        except TimeoutError:
-            raise EngineTimeout(f"The model did not finish within {CHOOSE_SECONDS:g} s.") from None
+        return await self._in_turn(score, CHOOSE_SECONDS)
 
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """A text that follows the grammar; see `Engine.fill`.
@@ -243,14 +240,20 @@ class VLLMEngine:
                 yield place
 
     async def _in_turn(self, work: Callable[[Lease, ModelText, float], Awaitable[T]], seconds: float) -> T:
-        """Do `work` when its turn has come, with the time on the loop's clock by which it must be done."""
+        """Do `work` when its turn has come, with the time on the loop's clock by which it must be done.
+
+        Raises:
+            EngineTimeout: it was not.
+        """
         async with aclosing(self._wait_in_line()) as places:
             async for _ in places:
                 pass
         try:
             deadline = asyncio.get_running_loop().time() + seconds
-            async with self._backend.router.lease() as lease:
+            async with self._leased(deadline) as lease:
                 return await work(lease, self._backend.text, deadline)
+        except TimeoutError:
+            raise EngineTimeout(f"The model did not finish within {seconds:g} s.") from None
         finally:
             self._line.leave()
 
@@ -262,22 +265,34 @@ class VLLMEngine:
         finish: Literal["stop", "length", "timeout"] | None = None
         ids = await self._ids(prompt, text, limits.max_tokens)
         sampling = self._sampling(limits, text, len(ids))
-        async with self._backend.router.lease() as lease:
-            try:
-                async with aclosing(lease.client.complete(lease.model, ids, sampling)) as pieces:
-                    while finish is None:
-                        piece = await self._next(pieces, deadline)
-                        ends = [n for n, token in enumerate(piece.ids) if token in text.stop_ids]
-                        spoken = piece.ids[: ends[0]] if ends else piece.ids
-                        made += len(spoken) + bool(ends)
-                        if said := "".join(map(flow.push, spoken)):
-                            yield Chunk(said, prompt_tokens=len(ids), completion_tokens=made)
-                        finish = "stop" if ends or flow.stopped else piece.finish
-            except TimeoutError:
-                finish = "timeout"
+        try:
+            async with (
+                self._leased(deadline) as lease,
+                aclosing(lease.client.complete(lease.model, ids, sampling)) as pieces,
+            ):
+                while finish is None:
+                    piece = await self._next(pieces, deadline)
+                    ends = [n for n, token in enumerate(piece.ids) if token in text.stop_ids]
+                    spoken = piece.ids[: ends[0]] if ends else piece.ids
+                    made += len(spoken) + bool(ends)
+                    if said := "".join(map(flow.push, spoken)):
+                        yield Chunk(said, prompt_tokens=len(ids), completion_tokens=made)
+                    finish = "stop" if ends or flow.stopped else piece.finish
+        except TimeoutError:
+            finish = "timeout"
         yield Chunk(flow.finish(), finish=finish, prompt_tokens=len(ids), completion_tokens=made)
 
+    @asynccontextmanager
+    async def _leased(self, deadline: float) -> AsyncIterator[Lease]:
+        """The router's lease; the wait for it is part of the call's time."""
+        async with AsyncExitStack() as held:
+            async with self._until(deadline):
+                lease = await held.enter_async_context(self._backend.router.lease())
+            yield lease
+
     async def _ids(self, prompt: Prompt, text: ModelText, room: int) -> tuple[int, ...]:
+        if self._state == "off":
+            raise EngineError(self._detail)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, text.renderer.fit_answer, prompt, text.context, room)
 

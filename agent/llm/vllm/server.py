@@ -25,6 +25,8 @@ from retrieval.errors import EngineError
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes for --max-lora-rank."""
 """Never another one: the routes that load adapters ask for no key."""
 POLL_SECONDS = 0.25
 STOP_SECONDS = 5.0
@@ -219,7 +221,7 @@ def lora_arguments(folder: Path, settings: VLLMSettings) -> tuple[str, ...]:
         "--enable-lora",
         "--max-loras", str(settings.max_loras),
         "--max-cpu-loras", str(max(settings.max_cpu_loras, settings.max_loras)),
-        "--max-lora-rank", str(settings.max_lora_rank),
+        "--max-lora-rank", str(next(rank for rank in LORA_RANKS if rank >= settings.max_lora_rank)),
         "--lora-target-modules", *linear_names(folder),
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ HELLO = (504, 28, 339)
 def make_router(smol_dir: Path, tmp_path: Path, client: VLLMClient) -> Callable[..., AdapterRouter]:
     def make(client: VLLMClient = client, base: Path = smol_dir, max_loaded: int = 4) -> AdapterRouter:
         shelf = Shelf(AdapterStore(tmp_path / "store"), base, max_rank=16)
-        return AdapterRouter(client, SERVED, shelf, max_loaded=max_loaded)
+        return AdapterRouter(client, lambda: SERVED, shelf, max_loaded=max_loaded)
 
     return make
 
