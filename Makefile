@@ -32,7 +32,7 @@ check:
 	$(BIN)/lint-imports --no-cache
 
 tests:
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 bench:
 	@$(PYTHON) ui/bootstrap.py dev

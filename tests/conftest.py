@@ -1,4 +1,4 @@
-"""Which tests stay together when several processes run them (`-n 2 --dist loadgroup`), and how long each folder took.
+"""Which tests stay together when several processes run them (`pytest -n 2`), and how long each folder took.
 
 The times are printed at the end and written into the file that TEST_TIMES names.
 """
@@ -10,6 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures, started when a test asks for them
 
@@ -19,11 +21,17 @@ TOGETHER = ("tests/agent/llm", "tests/browser", "tests/deploy", "tests/faults")
 _seconds: defaultdict[str, float] = defaultdict(float)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Here and not when all are collected: xdist reads the marks first then."""
-    file = item.nodeid.partition("::")[0]
-    group = next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
-    item.add_marker(pytest.mark.xdist_group(group))
+class ByServers(LoadScopeScheduling):
+    """Hands out folders and files. Not by marks: xdist 3.8 puts them into ids in a way that pytest 9.2 ignores."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    config.option.loadscopereorder = False  # by number of tests the slowest, of which there are few, would come last
+    return ByServers(config, log)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
