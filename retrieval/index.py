@@ -196,8 +196,10 @@ def remove(folder: Path, stores: VectorStores = EMBEDDED) -> None:
     """
     with _sentences(folder.parent):
         (folder / MANIFEST).unlink(missing_ok=True)  # first: half a folder must not look complete
-        stores.forget(folder)
-        shutil.rmtree(folder)
+        try:
+            stores.forget(folder)
+        finally:  # on a full disk that fails, too, and the room is needed
+            shutil.rmtree(folder)
 
 
 def with_source(root: Path, source: str) -> Path | None:
@@ -389,8 +391,10 @@ def _new_folder(root: Path, stores: VectorStores) -> Path:
         if (folder / MANIFEST).is_file():
             newest = int(folder.name)
         else:
-            stores.forget(folder)
-            shutil.rmtree(folder)
+            try:
+                stores.forget(folder)
+            finally:
+                shutil.rmtree(folder)
     folder = root / f"{newest + 1:06d}"
     folder.mkdir()
     return folder
