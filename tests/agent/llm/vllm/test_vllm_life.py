@@ -264,7 +264,8 @@ async def main():
     sys.stdout.flush()
     await asyncio.sleep(600)
 
-asyncio.run(main())
+if __name__ == "__main__":  # the weights are looked for in a process of their own, which imports this again
+    asyncio.run(main())
 """
 
 
