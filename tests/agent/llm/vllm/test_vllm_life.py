@@ -324,12 +324,12 @@ async def test_the_guard_ends_with_the_command_and_says_its_code() -> None:
 
 class TestFailures:
     async def test_a_server_that_cannot_start_says_why(self, vllm_python: Path, smol_dir: Path, tmp_path: Path) -> None:
-        broken = SETTINGS.model_copy(update={"max_lora_rank": 7})  # no such rank
+        broken = SETTINGS.model_copy(update={"gpu_memory_utilization": "much"})
         place = Place(python=vllm_python, log_file=tmp_path / "vllm.log")
         engine = VLLMEngine("SmolLM2", Backend(str(smol_dir), tmp_path, broken, place, lora=True))
         await engine.start()
         waiting = asyncio.create_task(collect(engine))
-        with pytest.raises(EngineError, match=r"did not start: .*max-lora-rank.*invalid choice.*7"):
+        with pytest.raises(EngineError, match=r"did not start: .*gpu-memory-utilization.*much"):
             await engine.wait_ready(START_SECONDS)
         assert engine.status().state == "failed"
         assert "\n" not in engine.status().detail
