@@ -43,7 +43,7 @@ row with the test that proves it.
 """
 ALWAYS_UNMEASURED = (
     "the first installation by `make serve` (it depends on the network)",
-    "a GPU: vLLM is measured on the processor only",
+    "a GPU",
     "the quality of recommendations (two conversations are samples, not a measure)",
     "start-up with the files of the packages not yet in the operating system's memory",
 )
