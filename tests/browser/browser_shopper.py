@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from browser_shop import Shop
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request, WebError, expect
+
+from tests.browser.browser_shop import Shop
 
 WAIT_MS = 30_000
 """For everything that the page shows in the end: the machine may be busy."""

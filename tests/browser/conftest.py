@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_shop import Shop
-from browser_shopper import OpenBrowser, Shopper
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.browser_shop import Shop
+from tests.browser.browser_shopper import OpenBrowser, Shopper
 from tests.parts import need
 
 FLAGS = (

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from browser_shop import Shop
-from browser_shopper import OpenBrowser, Shopper
 from playwright.sync_api import Browser, expect
+
+from tests.browser.browser_shop import Shop
+from tests.browser.browser_shopper import OpenBrowser, Shopper
 
 TITLES = (
     '<img src=x onerror="window.pwned=1"> lamp',

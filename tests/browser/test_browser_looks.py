@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser_shop import Shop
-from browser_shopper import WAIT_MS, OpenBrowser, Shopper
 from playwright.sync_api import Page, expect
+
+from tests.browser.browser_shop import Shop
+from tests.browser.browser_shopper import WAIT_MS, OpenBrowser, Shopper
 
 PHONE: dict[str, Any] = {"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}
 MIN_CONTRAST = 4.5

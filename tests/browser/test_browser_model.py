@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from browser_shop import START_SECONDS, Shop, wait_until
-from browser_shopper import WAIT_MS, OpenBrowser, Shopper
 from playwright.sync_api import expect
+
+from tests.browser.browser_shop import START_SECONDS, Shop, wait_until
+from tests.browser.browser_shopper import WAIT_MS, OpenBrowser, Shopper
 
 NOTICE = "A plainer answer than usual: a part of the system is not available."
 

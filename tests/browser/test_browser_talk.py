@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from browser_shop import Shop
-from browser_shopper import WAIT_MS, Shopper
 from playwright.sync_api import Route, expect
+
+from tests.browser.browser_shop import Shop
+from tests.browser.browser_shopper import WAIT_MS, Shopper
 
 STARTER = "Something funny for a rainy evening, under 12 euros"
 

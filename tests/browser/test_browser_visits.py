@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from browser_shop import Shop
-from browser_shopper import WAIT_MS, OpenBrowser, Shopper
 from playwright.sync_api import expect
+
+from tests.browser.browser_shop import Shop
+from tests.browser.browser_shopper import WAIT_MS, OpenBrowser, Shopper
 
 
 def assert_all_is_there(shopper: Shopper, titles: list[str], wishes: list[str], rejected: str) -> None:
