@@ -1,0 +1,1 @@
+"""Recommendation dialogues as a benchmark: reading them, scoring ranked lists, finding leaks."""
