@@ -47,11 +47,13 @@ class SeedItem:
 class Query:
     """Everything that retrieval knows of a wish.
 
-    No texts and no seeds means "anything that passes the filters", by popularity.
+    No texts, turns and seeds means "anything that passes the filters", by popularity. `turns` is what was said, oldest
+    first, for the branches that learned from what was said; `texts` what is searched for by words and vectors.
     `exclude` holds item ids that must not come back (already shown, rejected).
     """
 
     texts: tuple[WeightedText, ...] = ()
+    turns: tuple[str, ...] = ()
     seeds: tuple[SeedItem, ...] = ()
     filters: tuple[Filter, ...] = ()
     exclude: frozenset[str] = frozenset()
