@@ -31,6 +31,7 @@ COPY ui/bootstrap.py ui/
 RUN python ui/bootstrap.py serve
 COPY retrieval retrieval
 COPY agent agent
+COPY finetune finetune
 COPY ui ui
 # The bootstrap installs in place, for people who edit; here a wheel takes the place of that, and the source stays behind.
 RUN .venv/bin/python -m pip install --no-deps .

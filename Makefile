@@ -3,6 +3,8 @@ PYTHON ?= python3
 HOST ?=
 PORT ?=
 FILMS ?= $(wildcard ../shared/data/movies-open/movies.jsonl.gz)
+DIALOGUES ?= $(wildcard ../shared/data/bench)
+RATINGS ?= $(wildcard ../shared/data/movielens-latest-small-2016)
 BIN := .venv/bin
 
 .PHONY: help serve vllm test check tests bench lock clean
@@ -36,7 +38,8 @@ tests:
 
 bench:
 	@$(PYTHON) ui/bootstrap.py dev
-	$(BIN)/chatalogue bench all --out bench.json $(if $(FILMS),--films $(FILMS))
+	$(BIN)/chatalogue bench all --out bench.json $(if $(FILMS),--films $(FILMS)) \
+	  $(if $(DIALOGUES),--dialogues $(DIALOGUES)) $(if $(RATINGS),--ratings $(RATINGS))
 	$(BIN)/chatalogue bench render bench.json
 
 lock:

@@ -5,11 +5,14 @@ Each function takes a `Situation` and gives an `Outcome`. Knows nothing of the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from agent.messages import Messages
 from agent.preferences import Preference
 from agent.querying import filters_of
+from agent.rank.session import PREFIX, SESSION
 from agent.ranking import Ranked, Slate, WishMasks, matched_slate, value_of
 from agent.recommending import no_match, recommend, search_and_rank
 from agent.turn import NearMiss, Outcome, Situation
@@ -209,7 +212,7 @@ def _reason_against(view: Situation, item: Item) -> str:
 def _ranking_now(view: Situation) -> tuple[tuple[str, dict[str, float]], ...]:
     """The ranking of these wishes, where no list was shown whose trace could be read."""
     considered: Sequence[Ranked] = search_and_rank(view, view.wishes, explore=False).slate.considered
-    return tuple((entry.item.id, dict(entry.contributions)) for entry in considered)
+    return tuple((entry.item.id, dict(entry.contributions)) for entry in considered if entry.contributions)
 
 
 def _place_in(view: Situation, ranking: Sequence[tuple[str, dict[str, float]]], item: Item) -> str:
@@ -223,15 +226,23 @@ def _place_in(view: Situation, ranking: Sequence[tuple[str, dict[str, float]]], 
     if place <= view.size:  # Plackett-Luce put another one there this time
         return words.text("reply.why_not_varied", title=item.title, rank=place, n=len(ranking))
     (first_id, first), (_, mine) = ranking[0], ranking[place - 1]
-    reason = max(first, key=lambda name: first[name] - mine.get(name, 0.0))
     return words.text(
         "reply.why_not_rank",
         title=item.title,
         rank=place,
         n=len(ranking),
         first=view.wording.title_of(first_id),
-        reason=words.text(f"feature.{reason}"),
+        reason=words.text(f"feature.{_difference(first, mine, words)}"),
     )
+
+
+def _difference(first: Mapping[str, float], mine: Mapping[str, float], words: Messages) -> str:
+    """What speaks most for the first one: a feature, all that the session learned as one, or all that has no words."""
+    more: defaultdict[str, float] = defaultdict(float)
+    for name in first.keys() | mine.keys():
+        reason = SESSION if name.startswith(PREFIX) else name if words.has(f"feature.{name}") else "other"
+        more[reason] += first.get(name, 0.0) - mine.get(name, 0.0)
+    return max(sorted(more), key=lambda name: more[name])
 
 
 def _is_hard(wish: Preference) -> bool:

@@ -12,13 +12,16 @@ import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import structlog
 
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
+from agent.evidence import KNOWN_REASON, evidence_of, is_known
 from agent.history import (
+    MAX_HISTORY,
     carried_over,
     context_of,
     facts_in_force,
@@ -30,6 +33,7 @@ from agent.history import (
     read_by_rules,
     turn_that_showed,
 )
+from agent.learning.experiences import said
 from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
@@ -270,10 +274,12 @@ class Conversations:
         if understanding.intent not in ("accept", "reject"):
             return
         tenant, key = turn.request.tenant, turn.request.key_id
+        known = understanding.intent == "reject" and is_known(turn.request.text)
         for item_id in understanding.item_ids:
             shown_by = turn_that_showed(turn.state, item_id)
             if shown_by is not None:
-                feedback = Feedback(shown_by, understanding.intent, item_id)
+                reason = KNOWN_REASON if known else None
+                feedback = Feedback(shown_by, understanding.intent, item_id, reason=reason)
                 await asyncio.to_thread(self._log.record_feedback, tenant, key, feedback)
 
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
@@ -292,8 +298,12 @@ class Conversations:
             wishes=wishes,
             lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
+            said=(*(said(turn.state.turns) or _said_before(turn.request)), turn.request.text),
             rejected=frozenset(i for i in rejected if i in table),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),
+            evidence=evidence_of(turn.state, understanding, turn.request.text, wishes, table.shape),
+            lanes=partial(self._shops.lessons.branches, table, turn.state),
+            profile=cache(partial(self._shops.profiles.of, table, turn.shop.retriever.dense.vectors, turn.state)),
             size=chat.items,
             candidates=self._settings.retrieval.candidates,
             temperature=chat.exploration if turn.temperature is None else turn.temperature,
@@ -395,6 +405,11 @@ def _later(state: ConversationState, number: int) -> list[TurnState]:
 def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
     """Without likes of items that the live catalogue no longer has."""
     return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
+
+
+def _said_before(request: TurnRequest) -> tuple[str, ...]:
+    """The client's own copy, where nothing is stored here."""
+    return tuple(message.text for message in request.history[-MAX_HISTORY:] if message.role != "system")
 
 
 def _with_unlisted(understanding: Understanding, state: ConversationState, text: str) -> Understanding:

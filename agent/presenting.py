@@ -11,6 +11,7 @@ from typing import Any
 from agent.answer import Alternative, Answer, PreferenceView, ShownItem, shown_item
 from agent.llm.protocol import EngineStatus
 from agent.log.records import ShownRow, TurnRecord
+from agent.rank.session import PREFIX, SESSION
 from agent.ranking import Ranked, WishMasks
 from agent.replying import ReplyState
 from agent.turn import Outcome, Situation, lasting_facts
@@ -122,12 +123,15 @@ def trace_of(view: Situation, outcome: Outcome, reply: ReplyState) -> dict[str, 
         "support_text": understanding.support_text,
         "wishes": [PreferenceView.of(wish).model_dump() for wish in view.wishes],
         "considered": [
-            {"item_id": entry.item.id, "score": round(entry.score, 4), "contributions": _rounded(entry.contributions)}
+            {"item_id": entry.item.id, "score": round(entry.score, 4), "contributions": _condensed(entry.contributions)}
             for entry in outcome.slate.considered[:TRACED]
         ],
         "refused_sentences": [{"sentence": sentence, "objection": why} for sentence, why in reply.refused],
     }
 
 
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _condensed(contributions: Mapping[str, float]) -> dict[str, float]:
+    """Rounded, and what the session learned as one: its parts stand with the items that were shown."""
+    short = {name: round(value, 4) for name, value in contributions.items() if not name.startswith(PREFIX)}
+    learned = [value for name, value in contributions.items() if name.startswith(PREFIX)]
+    return short | {SESSION: round(sum(learned), 4)} if learned else short

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from agent.learning.attitudes import attitudes
+from agent.log.records import FeedbackKind
 from agent.preferences import Preference
 from retrieval.query import Filter, Query, SeedItem, WeightedText
 
 ATTRIBUTE_WORDS_WEIGHT = 0.5
 """Values of soft attribute wishes also search the texts, at half the weight of the customer's own words."""
-ACCEPTED_ATTITUDE = 1.0
-REJECTED_ATTITUDE = -1.0
-LIKED_ATTITUDE = 2.0
 
 
 def disliked(wishes: Iterable[Preference], ids_by_title: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
@@ -38,10 +37,12 @@ def build_query(
     accepted: Sequence[str] = (),
     rejected: frozenset[str] = frozenset(),
     extra_text: str = "",
+    said: tuple[str, ...] = (),
 ) -> Query:
-    """Everything that retrieval may know of `wishes` and reactions."""
+    """Everything that retrieval may know of `wishes`, reactions and what was `said`, oldest first."""
     return Query(
         texts=_texts(wishes, extra_text),
+        turns=said,
         seeds=_seeds(wishes, accepted, rejected),
         filters=filters_of(wishes),
         exclude=exclude | rejected,
@@ -60,12 +61,9 @@ def _texts(wishes: Sequence[Preference], extra_text: str) -> tuple[WeightedText,
 
 
 def _seeds(wishes: Sequence[Preference], accepted: Sequence[str], rejected: frozenset[str]) -> tuple[SeedItem, ...]:
-    attitudes: dict[str, float] = dict.fromkeys(sorted(rejected), REJECTED_ATTITUDE)
-    attitudes |= dict.fromkeys(accepted, ACCEPTED_ATTITUDE)
-    for wish in wishes:
-        if wish.op == "like":
-            sign = 1.0 if wish.polarity == "positive" else -1.0
-            attitudes |= dict.fromkeys((str(value) for value in wish.values), sign * LIKED_ATTITUDE)
-    if not any(attitude > 0 for attitude in attitudes.values()):
+    reactions: list[tuple[str, FeedbackKind]] = [(item_id, "reject") for item_id in sorted(rejected)]
+    reactions += [(item_id, "accept") for item_id in accepted]
+    spoken = attitudes(wishes, reactions)
+    if not any(attitude > 0 for attitude in spoken.values()):
         return ()  # a dislike alone says nothing of what to look for
-    return tuple(SeedItem(item_id, attitude) for item_id, attitude in attitudes.items())
+    return tuple(SeedItem(item_id, attitude) for item_id, attitude in spoken.items())

@@ -1,23 +1,29 @@
-"""Candidates to a slate: weighted features, then Plackett-Luce where exploration is on.
+"""Candidates to a slate: a ranker's scores, what the conversation taught, then Plackett-Luce where exploration is on.
 
-The deterministic stand-in of the learned ranker: a fixed linear model over features in [0, 1].
-Knows nothing of words, prompts or how the slate is shown.
+The ranker is a fixed linear model over features in [0, 1] unless another one is given: the deterministic stand-in of
+the learned one. Knows nothing of words, prompts or how the slate is shown.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.preferences import Preference
+from agent.rank.session import SessionWeights
 from retrieval.items import AttributeValue, Item
 from retrieval.query import Candidate
 from retrieval.table import ItemTable
 from retrieval.text import fold
+
+Matrix: TypeAlias = NDArray[np.float64]
+Taste: TypeAlias = Callable[[Sequence[int]], NDArray[np.float32]]
+"""Rows of the table to how well they fit a customer's lasting taste: cosines, (rows,)."""
 
 WEIGHTS: Mapping[str, float] = {
     "retrieval": 1.0,  # fused rank score against the best candidate's
@@ -25,10 +31,14 @@ WEIGHTS: Mapping[str, float] = {
     "avoided": -1.2,  # share of negative soft wishes that it runs into
     "likeness": 0.5,  # cosine to the items that the customer named as liked
     "popularity": 0.25,  # log popularity against the catalogue's maximum
+    "profile": 0.0,  # cosine to a named customer's taste: no fixed weight helps on MovieLens; for learned rankers
     "out_of_stock": -100.0,  # larger than every other difference: out of stock comes last
 }
+OUT_OF_STOCK = "out_of_stock"
+BASE = "base"
+"""What a ranker gives to every candidate, in the contributions."""
 POOL = 50
-"""Candidates that may enter the slate; positions below are never sampled."""
+"""Candidates that may enter the slate; positions below are never sampled. Only these have their contributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +51,11 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One ranked item. `contributions` are weight times feature and sum to `score`.
+    """One ranked item.
 
-    `log_propensity` is the natural log of the probability of this item at this position given the
-    ones above it (Plackett-Luce); None where the order was not explored.
+    `contributions` sum to `score`: the ranker's by feature, the session's by `session.` and what it learned of; {}
+    beyond the first `POOL`. `features` are the ranker's. `log_propensity` is the natural log of the probability of
+    this item at this position given the ones above it (Plackett-Luce); None where the order was not explored.
     """
 
     item: Item
@@ -66,51 +77,175 @@ class Slate:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """What a ranker may look at: the candidates, their items and rows, the wishes with the rows that meet them.
+
+    `taste` is None for a customer of whom nothing is known.
+    """
+
+    candidates: Sequence[Candidate]
+    items: Sequence[Item]
+    rows: Sequence[int]
+    met: WishMasks
+    wishes: Sequence[Preference]
+    table: ItemTable
+    taste: Taste | None = None
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Sequence[Candidate],
+        wishes: Sequence[Preference],
+        table: ItemTable,
+        taste: Taste | None = None,
+    ) -> Pool:
+        """Look every candidate up once."""
+        rows = [table.row_of(candidate.item_id) for candidate in candidates]
+        items = [table.items[row] for row in rows]
+        return cls(candidates, items, rows, WishMasks.of(wishes, table), wishes, table, taste)
+
+
+class Ranker(Protocol):
+    """Anything that scores candidates; safe to share between threads."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its features, one for each column of `features`."""
+        ...
+
+    @property
+    def spread(self) -> float:
+        """How far apart it puts a good and a poor candidate: what a conversation teaches is scaled by it."""
+        ...
+
+    def features(self, pool: Pool) -> Matrix:
+        """One row a candidate: float64, (candidates, names)."""
+        ...
+
+    def scores(self, features: Matrix) -> Matrix:
+        """float64, (candidates,); higher is better."""
+        ...
+
+    def contributions(self, features: Matrix) -> Matrix:
+        """What each feature adds: float64, (candidates, names + 1), rows sum to the scores; the last one is the base.
+
+        Asked only for the rows that may be shown: it may take longer than `scores`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinearRanker:
+    """Weight times feature; the stand-in, and what a learned ranker has to beat."""
+
+    weights: Mapping[str, float]
+    names: tuple[str, ...]
+    spread: float = 1.0
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> LinearRanker:
+        """`weights` as `WEIGHTS`; that of `out_of_stock` belongs to all rankers and is left out."""
+        return cls(weights, tuple(name for name in weights if name != OUT_OF_STOCK))
+
+    def features(self, pool: Pool) -> Matrix:
+        """See `Ranker.features`; each in [0, 1]."""
+        table, met = pool.table, pool.met
+        best = max((candidate.score for candidate in pool.candidates), default=0.0) or 1.0
+        most_popular = _demand(table.items[table.by_popularity[0]]) if len(table) else 0.0
+        liked = [w for w in met.wishes if w.kind == "soft" and w.polarity == "positive"]
+        avoided = [w for w in met.wishes if w.kind == "soft" and w.polarity == "negative"]
+        taste = pool.taste(pool.rows).tolist() if pool.taste is not None else [0.0] * len(pool.rows)
+        rows = []
+        for candidate, item, row, fit in zip(pool.candidates, pool.items, pool.rows, taste, strict=True):
+            values = {
+                "retrieval": candidate.score / best,
+                "soft_wishes": sum(met.meets(row, w) for w in liked) / len(liked) if liked else 0.0,
+                "avoided": sum(not met.meets(row, w) for w in avoided) / len(avoided) if avoided else 0.0,
+                "likeness": max(0.0, candidate.branches["seeds"].score) if "seeds" in candidate.branches else 0.0,
+                "popularity": _demand(item) / (most_popular or 1.0),
+                "profile": max(0.0, fit),
+            }
+            rows.append([values[name] for name in self.names])
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self.names))
+
+    def scores(self, features: Matrix) -> Matrix:
+        """See `Ranker.scores`."""
+        scores: Matrix = self.contributions(features).sum(axis=1)
+        return scores
+
+    def contributions(self, features: Matrix) -> Matrix:
+        """See `Ranker.contributions`; the base is 0."""
+        weights = np.array([self.weights[name] for name in self.names])
+        return np.hstack([features * weights, np.zeros((len(features), 1))])
+
+
+LINEAR = LinearRanker.of(WEIGHTS)
+
+
+@dataclass(frozen=True, slots=True)
 class RankingOptions:
-    """`temperature` 0 keeps the ranker's order; `stock_last` moves what cannot be bought to the end."""
+    """`temperature` 0 keeps the ranker's order; `stock_last` moves what cannot be bought to the end.
+
+    `session` is what this conversation taught, None for nothing. `taste`: see `Pool`.
+    """
 
     size: int = 5
     temperature: float = 0.0
     seed: int = 0
     stock_last: bool = True
-    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    ranker: Ranker = LINEAR
+    session: SessionWeights | None = None
+    taste: Taste | None = None
 
 
 def rank(
     candidates: Sequence[Candidate], wishes: Sequence[Preference], table: ItemTable, options: RankingOptions
 ) -> Slate:
     """Order `candidates` for `wishes` and take the first `options.size`."""
-    scored = sorted(_scored(candidates, wishes, table, options), key=lambda ranked: (-ranked.score, ranked.item.id))
+    scored = _scored(Pool.of(candidates, wishes, table, options.taste), options)
     if options.temperature <= 0 or len(scored) < 2:
         return Slate(tuple(scored[: options.size]), tuple(scored), options.seed)
     explored = plackett_luce(scored[:POOL], options.size, options.temperature, options.seed)
     return Slate(explored, tuple(scored), options.seed, options.temperature)
 
 
-def _scored(
-    candidates: Sequence[Candidate], wishes: Sequence[Preference], table: ItemTable, options: RankingOptions
-) -> list[Ranked]:
-    best = max((candidate.score for candidate in candidates), default=0.0) or 1.0
-    most_popular = _demand(table.items[table.by_popularity[0]]) if len(table) else 0.0
-    met = WishMasks.of(wishes, table)
-    liked = [w for w in met.wishes if w.kind == "soft" and w.polarity == "positive"]
-    avoided = [w for w in met.wishes if w.kind == "soft" and w.polarity == "negative"]
-    ranked = []
-    for candidate in candidates:
-        item = table.get(candidate.item_id)
-        row = table.row_of(item.id)
-        features = {
-            "retrieval": candidate.score / best,
-            "soft_wishes": sum(met.meets(row, w) for w in liked) / len(liked) if liked else 0.0,
-            "avoided": sum(not met.meets(row, w) for w in avoided) / len(avoided) if avoided else 0.0,
-            "likeness": max(0.0, candidate.branches["seeds"].score) if "seeds" in candidate.branches else 0.0,
-            "popularity": _demand(item) / (most_popular or 1.0),
-            "out_of_stock": float(item.in_stock is False and options.stock_last),
-        }
-        contributions = {name: options.weights[name] * value for name, value in features.items()}
-        score = sum(contributions.values())
-        ranked.append(Ranked(item, score, features, contributions, met.matched(item, row)))
-    return ranked
+def _scored(pool: Pool, options: RankingOptions) -> list[Ranked]:
+    """All candidates, best first, ties by id."""
+    ranker, session = options.ranker, options.session
+    matrix = ranker.features(pool)
+    features = [dict(zip(ranker.names, row, strict=True)) for row in matrix.tolist()]
+    gone = [float(item.in_stock is False and options.stock_last) for item in pool.items]
+    scores = ranker.scores(matrix) + WEIGHTS[OUT_OF_STOCK] * np.array(gone)
+    if session is not None:
+        scores = scores + ranker.spread * session.scores(pool.items, features)
+    order = sorted(range(len(pool.items)), key=lambda i: (-scores[i], pool.items[i].id))
+    explained = dict(zip(order[:POOL], _contributions(pool, order[:POOL], matrix, options), strict=True))
+    return [
+        Ranked(
+            item=pool.items[i],
+            score=float(scores[i]),
+            features=features[i] | {OUT_OF_STOCK: gone[i]},
+            contributions=explained[i] | {OUT_OF_STOCK: WEIGHTS[OUT_OF_STOCK] * gone[i]} if i in explained else {},
+            matched=pool.met.matched(pool.items[i], pool.rows[i]),
+        )
+        for i in order
+    ]
+
+
+def _contributions(
+    pool: Pool, order: Sequence[int], matrix: Matrix, options: RankingOptions
+) -> Iterator[dict[str, float]]:
+    """By feature, what the ranker and the session add to the candidates at `order`; a base of 0 is left out."""
+    ranker, session = options.ranker, options.session
+    rows = matrix[list(order)]
+    items = [pool.items[i] for i in order]
+    features = [dict(zip(ranker.names, row, strict=True)) for row in rows.tolist()]
+    learned = session.contributions(items, features) if session is not None else ({},) * len(items)
+    for parts, extra in zip(ranker.contributions(rows).tolist(), learned, strict=True):
+        named = dict(zip((*ranker.names, BASE), parts, strict=True))
+        if not named[BASE]:
+            del named[BASE]
+        yield named | {name: ranker.spread * part for name, part in extra.items()}
 
 
 def _demand(item: Item) -> float:

@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from rapidfuzz.fuzz import token_set_ratio
 
 from agent.answer import Blocking, NoMatch
+from agent.learning.profile import Profile
 from agent.observe.names import CANDIDATES
 from agent.observe.observer import step, without
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
 from agent.questions import question_for, way_out
+from agent.rank.session import SessionWeights
 from agent.ranking import RankingOptions, Slate, WishMasks, rank
 from agent.turn import NearMiss, Outcome, Situation
+from retrieval.query import Query
+from retrieval.search import SearchResult
 from retrieval.text import tokens
 
 NEAR_TITLE = 75
@@ -63,9 +67,11 @@ def search_and_rank(
         accepted=view.accepted,
         rejected=view.rejected,
         extra_text=extra_text,
+        said=view.said,
     )
     with step("retrieve") as span:
-        found = view.shop.retriever.search(query)
+        profile = view.profile()
+        found = _found(view, query, profile)
         span.set(CANDIDATES, len(found.candidates))
     if found.degraded:
         without("retrieval")
@@ -75,11 +81,23 @@ def search_and_rank(
         temperature=view.temperature if explore else 0.0,
         seed=view.seed,
         stock_last=not any(wish.attribute == "in_stock" for wish in wishes),
+        session=SessionWeights.of(view.evidence, view.shop.axes, adjustments=view.adjustments),
+        taste=None if profile is None else profile.similarity,
     )
     with step("rank"):
         slate = rank(found.candidates, wishes, view.shop.table, options)
     ranked = time.perf_counter()
     return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
+
+
+def _found(view: Situation, query: Query, profile: Profile | None) -> SearchResult:
+    """Candidates; where nothing says what to look for, a named customer's taste does ("something for me")."""
+    search, lanes = view.shop.retriever.search, view.lanes()
+    if profile is not None and not (query.texts or query.seeds or query.filters):
+        found = search(replace(query, seeds=profile.seeds), lanes)
+        if len(found.candidates) >= view.size:  # else they are wanted that the taste is made of
+            return found
+    return search(query, lanes)
 
 
 def recommend(view: Situation) -> Outcome:

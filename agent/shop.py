@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.rank.axes import Axes
 from agent.support.articles import HelpArticles
 from agent.understand.lexicon import Lexicon
 from agent.understand.rules import Rules
@@ -24,14 +25,15 @@ from retrieval.vectors import EMBEDDED, VectorStores
 class Shop:
     """An open catalogue.
 
-    `index_name` is the folder that is live; `articles` is None where a tenant has none. `name` greets
-    the customers; empty for none.
+    `index_name` is the folder that is live; `axes` are those along which conversations learn; `articles` is None where
+    a tenant has none. `name` greets the customers; empty for none.
     """
 
     index_name: str
     retriever: Retriever
     rules: Rules
     ids_by_title: Mapping[str, tuple[str, ...]]
+    axes: Axes
     articles: HelpArticles | None = None
     name: str = ""
 
@@ -68,7 +70,8 @@ def open_shop(
     retriever = open_index(folder, encoder, stores=stores)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
     rules = Rules(lexicon, retriever.table.get)
-    return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), articles, name)
+    axes = Axes.of(retriever.table, retriever.dense.vectors)
+    return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), axes, articles, name)
 
 
 def _ids_by_title(table: ItemTable) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,8 @@ import threading
 import structlog
 
 from agent.datadir import DataDirectory
+from agent.learning.live import LiveLessons
+from agent.learning.profile import Profiles
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
 from agent.support.articles import HelpArticles, articles_of
@@ -33,6 +35,7 @@ class ShopKeeper:
     """The open shops of one process.
 
     Chroma's embedded stores of live indexes belong to the server's process; any other one has `stores` None and scans.
+    `lessons` are learned for each catalogue as it is opened; `profiles` are made when they are asked for.
     """
 
     def __init__(
@@ -43,7 +46,11 @@ class ShopKeeper:
         demo_name: str = "",
         *,
         stores: VectorStores | None = EMBEDDED,
+        lessons: LiveLessons | None = None,
+        profiles: Profiles | None = None,
     ) -> None:
+        self.lessons = lessons or LiveLessons(events)
+        self.profiles = profiles or Profiles(events)
         self._data = data
         self._events = events
         self._encoder = encoder
@@ -94,11 +101,13 @@ class ShopKeeper:
         if articles_folder is not None:
             articles = HelpArticles.open(articles_folder, self._encoder, stores=self._stores)
         try:
-            return open_shop(folder, self._encoder, articles, shop_name, stores=self._stores)
+            shop = open_shop(folder, self._encoder, articles, shop_name, stores=self._stores)
         except BaseException:
             if articles is not None:
                 articles.close()
             raise
+        self.lessons.follow(tenant, shop.table)
+        return shop
 
     async def watch(self, tenant: str) -> None:
         """Refresh for ever; run as a task of the server."""

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from agent.settings import Skill
 
-SkillName: TypeAlias = Literal["understand", "reply"]
+SkillName: TypeAlias = Literal["understand", "rank", "reply"]
 
 
 def is_on(name: SkillName, setting: Skill) -> bool:

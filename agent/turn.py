@@ -5,15 +5,19 @@ Knows nothing of how either is made or sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from agent.answer import Action, Citation, NoMatch, Question
+from agent.learning.profile import Profile
 from agent.preferences import Fact, Preference
+from agent.rank.axes import Axis
+from agent.rank.session import Evidence
 from agent.ranking import Ranked, Slate
 from agent.shop import Shop
 from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.wording import Wording
+from retrieval.branches.base import Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,10 @@ class Situation:
 
     `wishes` are those that this message is answered with, `lasting` those that stay: what a mere question
     names ("how many westerns do you have?") is not wished for afterwards. `last_ranking` is the trace of the
-    list shown last: item ids with their contributions, best first.
+    list shown last: item ids with their contributions, best first. `said` is the talk with this message, without
+    lists. `evidence` is what the reactions so far say of taste, `adjustments` what is believed of it before them;
+    `lanes` gives what a search learns live from other talks, `profile` the lasting taste of a named customer (both
+    read the log: call them in a thread).
     """
 
     text: str
@@ -32,8 +39,13 @@ class Situation:
     wishes: tuple[Preference, ...]
     lasting: tuple[Preference, ...]
     wording: Wording
+    said: tuple[str, ...] = ()
     rejected: frozenset[str] = frozenset()
     accepted: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    adjustments: Mapping[Axis, float] = field(default_factory=dict)
+    lanes: Callable[[], tuple[Branch, ...]] = tuple
+    profile: Callable[[], Profile | None] = lambda: None
     size: int = 5
     candidates: int = 200
     temperature: float = 0.0

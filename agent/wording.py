@@ -11,6 +11,8 @@ from typing import Literal
 
 from agent.messages import Messages
 from agent.preferences import OPPOSITE, Preference, PreferenceOperator
+from agent.rank.axes import Axis, values_of
+from agent.rank.session import PREFIX
 from agent.ranking import Matched, Ranked, value_of
 from retrieval.items import AttributeValue, Item
 
@@ -109,9 +111,21 @@ class Wording:
         liked = [wish for wish in wishes if wish.op == "like" and wish.polarity == "positive"]
         if liked and entry.features.get("likeness", 0.0) >= ALIKE:
             return self.words.text("why.like", title=self.title_of(str(liked[-1].values[0])))
+        if learned := self._learned(entry):
+            return self.words.text("why.session", value=learned)
         if any(wish.op == "about" for wish in wishes):
             return self.words.text("why.words")
         return self.words.text("why.popular") if entry.features.get("popularity", 0) > POPULAR else ""
+
+    def _learned(self, entry: Ranked) -> str:
+        """The value of the item that the customer's reactions speak for most, where they say much; else ""."""
+        values = {
+            f"{PREFIX}{Axis('value', name, value)}": self.value(name, value)
+            for name in entry.item.attributes
+            for value in values_of(entry.item, name)
+        }
+        best = max(values, key=lambda name: entry.contributions.get(name, 0.0), default="")
+        return values[best] if entry.contributions.get(best, 0.0) >= TELLING else ""
 
     def _matched(self, item: Item, match: Matched) -> str:
         if match.attribute == "in_stock":
@@ -166,6 +180,8 @@ def in_minutes(attribute: str) -> bool:
 
 ALIKE = 0.35
 """Cosine of two descriptions from which an item is called close to a liked one."""
+TELLING = 0.1
+"""What a value must add to the score for having been learned, to be given as the reason."""
 POPULAR = 0.7
 """Log popularity, against the catalogue's maximum, from which an item is called popular."""
 

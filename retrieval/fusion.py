@@ -23,29 +23,48 @@ RowArray: TypeAlias = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class RankedList:
-    """What one branch found for one text: (item id, score) best first, ids unique, `weight` > 0."""
+    """What one branch found for one text: (item id, score) best first, ids unique, `weight` > 0.
+
+    `places` are what the hits count as in the fusion, from `shared_places`; empty: 1, 2, 3 ...
+    """
 
     branch: BranchName
     hits: Sequence[tuple[str, float]]
     weight: float = 1.0
+    places: Sequence[float] = ()
 
 
 def fuse(lists: Iterable[RankedList], *, k: int) -> tuple[Candidate, ...]:
-    """The best `k` items by the sum of weight / (60 + rank) over the lists, ties by id.
+    """The best `k` items by the sum of weight / (60 + place) over the lists, ties by id.
 
     Where a branch appears in several lists (one for each text), a candidate carries its best rank there.
     """
+    lists = tuple(lists)
     scores: dict[str, float] = {}
-    branches: dict[str, dict[BranchName, BranchHit]] = {}
+    for one in lists:
+        places = one.places or range(1, len(one.hits) + 1)
+        for (item_id, _), place in zip(one.hits, places, strict=True):
+            scores[item_id] = scores.get(item_id, 0.0) + one.weight / (RRF_K + place)
+    best = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))[: max(k, 0)]
+    branches: dict[str, dict[BranchName, BranchHit]] = {item_id: {} for item_id in best}
     for one in lists:
         for rank, (item_id, score) in enumerate(one.hits, start=1):
-            scores[item_id] = scores.get(item_id, 0.0) + one.weight / (RRF_K + rank)
-            seen = branches.setdefault(item_id, {})
-            known = seen.get(one.branch)
-            if known is None or rank < known.rank:
+            seen = branches.get(item_id)
+            if seen is not None and (one.branch not in seen or rank < seen[one.branch].rank):
                 seen[one.branch] = BranchHit(float(score), rank)
-    best = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))[: max(k, 0)]
     return tuple(Candidate(item_id, scores[item_id], branches[item_id]) for item_id in best)
+
+
+def shared_places(best: NDArray[np.float32], everything: NDArray[np.float32]) -> list[float]:
+    """The place of each of the `best` scores among `everything`, where equal scores share the mean of their places.
+
+    Of a thousand items that have the value that was named, none is the first. `best` are the highest scores, falling.
+    """
+    if not len(best):
+        return []
+    _, first, sizes = np.unique(-best, return_index=True, return_counts=True)
+    sizes[-1] = np.count_nonzero(everything == best[-1])  # those behind the cut share, too
+    return np.repeat(first + (sizes + 1) / 2, np.diff([*first, len(best)])).tolist()
 
 
 def top_rows(

@@ -50,7 +50,7 @@ from retrieval.vectors import EMBEDDED, VectorStores
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a stage ("embed", "words", "done"), how many of it are done, and of how many (0: not known)."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when the files of an index folder, or the text that is made of an item, change their meaning."""
 
 MANIFEST = "manifest.json"
@@ -157,6 +157,16 @@ def open_index(folder: Path, encoder: Encoder, *, stores: VectorStores | None = 
     lexical = LexicalIndex.load(folder / LEXICAL_FOLDER, len(table))
     dense = DenseIndex(folder, table.ids, dim=manifest.dim, row_of=table.row_of, stores=stores)
     return Retriever(table, encoder, dense, lexical)
+
+
+def item_ids(folder: Path) -> frozenset[str]:
+    """The ids of an index's items, without opening it for search.
+
+    Raises:
+        IndexUnavailable: the folder is incomplete or damaged.
+    """
+    read_manifest(folder)
+    return frozenset(item.id for item in _read_items(folder))
 
 
 def prune(root: Path, keep: int, stores: VectorStores = EMBEDDED) -> list[Path]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 FilterOperator: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-BranchName: TypeAlias = Literal["dense", "lexical", "seeds", "popular"]
+BranchName: TypeAlias = str
+"""Who found an item: "dense", "lexical", "seeds", "popular", or a signal of a further branch, "metapath.director"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class BranchHit:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One retrieved item with its fused score and where each branch put it."""
+    """One retrieved item with its fused score and where each branch put it that found it."""
 
     item_id: str
     score: float

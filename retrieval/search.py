@@ -6,16 +6,18 @@ Knows nothing of dialogues, users, files or how an index is made. Not covered: l
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.branches.base import Branch, Cues, Links, Scores
 from retrieval.dense import DenseIndex, Hits
 from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import IndexUnavailable, ModelUnavailable
-from retrieval.fusion import RankedList, fuse
+from retrieval.fusion import RankedList, fuse, shared_places, top_rows
 from retrieval.lexical import LexicalIndex
 from retrieval.query import BranchName, Candidate, Query, SeedItem, WeightedText
 from retrieval.table import BoolArray, ItemTable
@@ -35,22 +37,61 @@ because a dislike says where not to look, not where to)."""
 class SearchResult:
     """At most `Query.k` candidates, best first, ids unique, each passing every filter.
 
-    `degraded`: the encoder failed (candidates come from words and seeds alone) or Chroma did (the exact scan stood in
-    for it: the same candidates or better ones).
+    `degraded`: the encoder failed (candidates come from words and seeds alone), Chroma did (the exact scan stood in
+    for it: the same candidates or better ones), or a further branch did (it was left out).
     """
 
     candidates: tuple[Candidate, ...]
     degraded: bool = False
 
 
-class Retriever:
-    """One opened index. Thread-safe; `close` when another has taken its place."""
+ReadCues: TypeAlias = Callable[[Query], Cues]
+"""`retrieval.branches.cues.read_cues` with its linker; the vector may be left out."""
 
-    def __init__(self, table: ItemTable, encoder: Encoder, dense: DenseIndex, lexical: LexicalIndex) -> None:
+
+def _unread(query: Query) -> Cues:
+    texts = [text for one in query.texts if (text := _readable(one.text))]
+    return Cues(query, "\n".join(query.turns or texts), Links({}, {}), {}, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What is fused beside words, vectors and seeds.
+
+    `read` reads a query, once for all branches. `weights` scale a signal's list in the fusion, by the
+    signal's name ("names.title") or the part before its dot ("names"): 1 where neither is given, 0 leaves it out.
+    `with_vector`: a branch goes by `Cues.vector`, so the text of the cues is embedded, too.
+    """
+
+    branches: tuple[Branch, ...] = ()
+    read: ReadCues = _unread
+    weights: Mapping[str, float] = field(default_factory=dict)
+    with_vector: bool = True
+
+    def weight_of(self, signal: str) -> float:
+        """How much a signal counts."""
+        return self.weights.get(signal, self.weights.get(signal.partition(".")[0], 1.0))
+
+
+class Retriever:
+    """One opened index. Thread-safe; `close` when another has taken its place.
+
+    `further` may be set at any time: a search that has begun ends with what it began with.
+    """
+
+    def __init__(
+        self,
+        table: ItemTable,
+        encoder: Encoder,
+        dense: DenseIndex,
+        lexical: LexicalIndex,
+        further: Further = Further(),
+    ) -> None:
         self.table = table
         self.encoder = encoder
         self.dense = dense
         self.lexical = lexical
+        self.further = further
 
     @property
     def problem(self) -> str:
@@ -65,9 +106,10 @@ class Retriever:
         """
         return np.array(self.dense.vectors[self.table.row_of(item_id)])
 
-    def search(self, query: Query) -> SearchResult:
+    def search(self, query: Query, branches: Sequence[Branch] = ()) -> SearchResult:
         """Retrieve by every branch that the query feeds, filter exactly, fuse by rank.
 
+        `branches` are asked for this query alone, without a vector: what they find joins what the others find.
         Never raises for an unknown seed or excluded id, an unknown attribute (it fails every filter but
         `ne`), an empty or odd text; nothing that matches is an empty result.
         """
@@ -79,6 +121,9 @@ class Retriever:
         lists, degraded = self._lists(query, texts, allowed)
         if not any(one.hits for one in lists):  # nothing to go by, or what had to be used failed
             lists = [self._popular(allowed, query.k)]
+        if branches:
+            found, failed = self._joining(branches, query, allowed)
+            lists, degraded = lists + found, degraded or failed
         return SearchResult(fuse(lists, k=query.k), degraded)
 
     def similar(self, item_id: str, k: int = 10) -> tuple[Candidate, ...]:
@@ -96,20 +141,18 @@ class Retriever:
 
     def _lists(self, query: Query, texts: Sequence[WeightedText], allowed: BoolArray) -> tuple[list[RankedList], bool]:
         """The ranked lists of all branches that have something to go by, and whether one failed."""
+        further = self.further
+        cues, degraded = self._cues(further, query)
+        said = _readable(cues.text) if cues is not None and further.with_vector else ""
+        vectors, failed = self._encoded([*(one.text for one in texts), *([said] if said else [])])
+        degraded |= failed
         lists: list[RankedList] = []
         for one in texts:
             hits = self.lexical.search(one.text, k=query.k, allowed=allowed, id_rank=self.table.id_rank)
             lists.append(self._named("lexical", hits, one.weight))
-        degraded = False
-        probes: list[tuple[BranchName, FloatArray, float]] = []
-        if texts:
-            try:
-                vectors = self.encoder.encode([one.text for one in texts])
-            except (ModelUnavailable, RuntimeError, OSError) as exc:  # RuntimeError: what torch raises
-                log.warning("the encoder failed, searching by words alone: %s", exc)
-                degraded = True
-            else:
-                probes += [("dense", vector, one.weight) for vector, one in zip(vectors, texts, strict=True)]
+        probes: list[tuple[BranchName, FloatArray, float]] = [
+            ("dense", vectors[one.text], one.weight) for one in texts if one.text in vectors
+        ]
         centre = self._centre(query.seeds)
         if centre is not None:
             probes.append(("seeds", centre, 1.0))
@@ -117,7 +160,60 @@ class Retriever:
             hits, failed = self._near(vector, query.k, allowed)
             degraded |= failed
             lists.append(self._named(branch, hits, weight))
+        if cues is not None:
+            found, failed = self._signals(further, replace(cues, vector=vectors.get(said)), allowed)
+            degraded |= failed
+            lists += found
         return lists, degraded
+
+    def _joining(self, branches: Sequence[Branch], query: Query, allowed: BoolArray) -> tuple[list[RankedList], bool]:
+        further = replace(self.further, branches=tuple(branches))
+        cues, failed = self._cues(further, query)
+        return ([], failed) if cues is None else self._signals(further, cues, allowed)
+
+    def _encoded(self, texts: Sequence[str]) -> tuple[Mapping[str, FloatArray], bool]:
+        """The vector of each text, in one pass of the encoder; {} and True where it failed."""
+        unique = list(dict.fromkeys(texts))
+        if not unique:
+            return {}, False
+        try:
+            return dict(zip(unique, self.encoder.encode(unique), strict=True)), False
+        except (ModelUnavailable, RuntimeError, OSError) as exc:  # RuntimeError: what torch raises
+            log.warning("the encoder failed, searching by words alone: %s", exc)
+            return {}, True
+
+    def _cues(self, further: Further, query: Query) -> tuple[Cues | None, bool]:
+        """The query as the further branches read it, None where there are none, and whether reading failed."""
+        if not further.branches:
+            return None, False
+        try:
+            return further.read(query), False
+        except Exception:  # a slip in reading names is no reason to find nothing
+            log.exception("the query could not be read, searching by words and vectors alone")
+            return None, True
+
+    def _signals(self, further: Further, cues: Cues, allowed: BoolArray) -> tuple[list[RankedList], bool]:
+        """A list for each signal of each further branch, and whether a branch failed."""
+        lists: list[RankedList] = []
+        failed = False
+        for branch in further.branches:
+            try:
+                signals = branch.scores(cues)
+            except Exception:  # whatever a branch trips over, the others still serve
+                log.exception("the branch %s failed and is left out", type(branch).__name__)
+                failed = True
+                continue
+            for name, scores in signals.items():
+                if (weight := further.weight_of(name)) > 0:
+                    lists.append(self._ranked(name, scores, cues.query.k, allowed, weight))
+        return lists, failed
+
+    def _ranked(self, name: str, scores: Scores, k: int, allowed: BoolArray, weight: float) -> RankedList:
+        keep = allowed[scores.rows]
+        everything = scores.values[keep]
+        rows, best = top_rows(scores.rows[keep], everything, k, self.table.id_rank)
+        hits = [(self.table.ids[row], score) for row, score in zip(rows.tolist(), best.tolist(), strict=True)]
+        return RankedList(name, hits, weight, shared_places(best, everything))
 
     def _near(self, vector: FloatArray, k: int, allowed: BoolArray) -> tuple[Hits, bool]:
         """The nearest allowed rows, and whether Chroma failed (the exact scan then stands in for it)."""

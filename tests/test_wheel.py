@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("agent", "retrieval", "ui")
+ROOMS = ("agent", "finetune", "retrieval", "ui")
 REPOSITORY_ONLY = "retrieval/demo/tools/"
 
 

@@ -18,6 +18,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from retrieval.errors import ChatalogueError
+from ui.cli_bench import bench_app
+from ui.cli_options import ConfigOption, JsonOption
 
 app = typer.Typer(
     help="Talk to a catalogue: a conversational recommender and customer-service bot.",
@@ -27,18 +29,11 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-bench_app = typer.Typer(help="The benchmarks; each writes its section of one JSON file.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 models_app = typer.Typer(help="The language model's weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default: chatalogue.toml.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-BenchOutOption = Annotated[Path, typer.Option(help="Benchmark file; sections that are measured again are replaced.")]
-FilmsOption = Annotated[Path | None, typer.Option(help="The open movie set; default: the demo shop alone.")]
-WorkOption = Annotated[Path | None, typer.Option(help="Folder for data directories that are kept; default: none.")]
-ColdOption = Annotated[int, typer.Option(min=0, help="Cold starts.")]
-WarmOption = Annotated[int, typer.Option(min=0, help="Warm starts.")]
+import_app = typer.Typer(help="What was there before the chat.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
 
 
 def main() -> NoReturn:
@@ -181,106 +176,16 @@ def models_fetch(
     run_fetch(link, config)
 
 
-@bench_app.command("all")
-def bench_all(
-    out: BenchOutOption = Path("bench.json"),
-    films: FilmsOption = None,
-    cold: ColdOption = 2,
-    warm: WarmOption = 3,
-    work: WorkOption = None,
+@import_app.command("interactions")
+def import_interactions(
+    file: Annotated[
+        Path, typer.Argument(help="JSON lines, CSV or Parquet, also gzipped: who did what with which item.")
+    ],
+    mapping: Annotated[Path | None, typer.Option(help="TOML file that names columns and kinds.")] = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Measure everything, one section after the other."""
-    from ui.commands.bench import BenchCall, run_all
+    """Store views, clicks, purchases, ratings and likes; what is there already is not stored twice."""
+    from ui.commands.importing import ImportCall, run
 
-    run_all(BenchCall(out, films, work, config, cold, warm))
-
-
-@bench_app.command("start")
-def bench_start(
-    out: BenchOutOption = Path("bench.json"),
-    cold: ColdOption = 2,
-    warm: WarmOption = 3,
-    work: WorkOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Start and stop the server, from an empty data directory and again."""
-    from ui.commands.bench import START, BenchCall, run
-
-    run(BenchCall(out, None, work, config, cold, warm), START)
-
-
-@bench_app.command("index")
-def bench_index(
-    out: BenchOutOption = Path("bench.json"),
-    films: FilmsOption = None,
-    work: WorkOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Time and memory of indexing, and times of queries."""
-    from ui.commands.bench import INDEX, BenchCall, run
-
-    run(BenchCall(out, films, work, config), INDEX)
-
-
-@bench_app.command("turns")
-def bench_turns(out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None) -> None:
-    """Time single turns on the demo shop, with the language model and without."""
-    from ui.commands.bench import TURNS, BenchCall, run
-
-    run(BenchCall(out, None, work, config), TURNS)
-
-
-@bench_app.command("engines")
-def bench_engines(
-    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
-) -> None:
-    """First token, tokens and whole turns of the embedded engine and of vLLM with 1 to 16 chats at once."""
-    from ui.commands.bench import ENGINES, BenchCall, run
-
-    run(BenchCall(out, work=work, config=config), ENGINES)
-
-
-@bench_app.command("ci")
-def bench_ci(
-    times: Annotated[Path, typer.Argument(help="File that `.ci/run` wrote.")] = Path(".ci/times.tsv"),
-    out: BenchOutOption = Path("bench.json"),
-) -> None:
-    """Take over how long the last `.ci/run` took, part by part."""
-    from ui.commands.bench import run_ci
-
-    run_ci(times, out)
-
-
-@bench_app.command("understand")
-def bench_understand(
-    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
-) -> None:
-    """Facts read out of labelled messages: rules, model, both; the verdict of agent/skills.toml rests on it."""
-    from ui.commands.bench import UNDERSTAND, BenchCall, run
-
-    run(BenchCall(out, work=work, config=config), UNDERSTAND)
-
-
-@bench_app.command("talk")
-def bench_talk(
-    out: BenchOutOption = Path("bench.json"),
-    films: FilmsOption = None,
-    work: WorkOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Hold the scripted conversations and write down what comes out."""
-    from ui.commands.bench import TALK, BenchCall, run
-
-    run(BenchCall(out, films, work, config), TALK)
-
-
-@bench_app.command("render")
-def bench_render(
-    file: Annotated[Path, typer.Argument(help="Benchmark file.")] = Path("bench.json"),
-    to: Annotated[Path, typer.Option(help="Page to write.")] = Path("BENCHMARKS.md"),
-) -> None:
-    """Write BENCHMARKS.md from the benchmark file."""
-    from ui.commands.bench import run_render
-
-    run_render(file, to)
+    run(ImportCall(file, mapping, as_json, config))

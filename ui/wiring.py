@@ -14,6 +14,8 @@ from pathlib import Path
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.health import PartsHealth
+from agent.learning.live import LiveLessons
+from agent.learning.profile import Profiles
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
@@ -85,7 +87,12 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
     encoder = SentenceEncoder(settings.retrieval.encoder, dtype=settings.retrieval.dtype)
     stores = make_stores(settings)
-    shops = ShopKeeper(data, log, encoder, SHOP_NAME, stores=None if exact_only else stores)
+    consent = settings.learning.consent
+    lessons = LiveLessons(log, customers=settings.retrieval.live_customers, consent=consent)
+    profiles = Profiles(log, consent=consent)
+    shops = ShopKeeper(
+        data, log, encoder, SHOP_NAME, stores=None if exact_only else stores, lessons=lessons, profiles=profiles
+    )
     engine = make_engine(settings)
     url = settings.database.url.get_secret_value()
     observer = Observer(

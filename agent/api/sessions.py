@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.answer import Action
 from agent.api.context import CallerApi
 from agent.api.errors import ERROR_RESPONSES
-from agent.log.records import ConversationStatus, Reaction, ShownRow
+from agent.log.records import ConversationStatus, FeedbackKind, ShownRow
 from agent.preferences import Fact
 from agent.understand.types import AskedQuestion, Intent, Language
 
@@ -20,6 +20,14 @@ router = APIRouter(tags=["conversations"], responses=ERROR_RESPONSES)
 
 class _FromLog(BaseModel):
     model_config = ConfigDict(from_attributes=True)
+
+
+class ReactionBody(_FromLog):
+    """A reaction in force; `item_id` null is on the whole reply."""
+
+    item_id: str | None
+    kind: FeedbackKind
+    reason: str | None
 
 
 class TurnBody(_FromLog):
@@ -33,7 +41,7 @@ class TurnBody(_FromLog):
     action: Action
     items: list[str]
     alternatives: list[str]
-    reactions: list[Reaction]
+    reactions: list[ReactionBody]
     answer: dict[str, Any]
     undone: bool
 

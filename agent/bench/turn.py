@@ -62,6 +62,12 @@ class WatchedEngine:
         """See `Engine.choose`."""
         return await self._engine.choose(prompt, options)
 
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """See `Engine.judge`."""
+        return await self._engine.judge(prompt, endings, answers)
+
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """See `Engine.fill`."""
         return await self._engine.fill(prompt, grammar, limits)

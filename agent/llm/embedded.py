@@ -25,7 +25,7 @@ from retrieval.errors import EngineBusy, EngineError, EngineTimeout
 log = logging.getLogger(__name__)
 
 CHOOSE_SECONDS = 30.0
-"""Budget of `choose`, which has no limits of its own."""
+"""Budget of `choose` and `judge`, which have no limits of their own."""
 HANG_SECONDS = 30.0
 """A worker that says nothing for this long after a call's budget is taken for dead."""
 ADAPTER_SECONDS = 120.0
@@ -146,6 +146,17 @@ class EmbeddedEngine:
         """Log-likelihood of each option; see `Engine.choose`."""
         done = await self._result(wire.Choose(prompt, tuple(options), CHOOSE_SECONDS), CHOOSE_SECONDS)
         return done.value if isinstance(done.value, tuple) else ()
+
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """Log-likelihood of each answer after each ending; see `Engine.judge`."""
+        if not endings:
+            return ()
+        job = wire.Judge(prompt, tuple(endings), tuple(answers), CHOOSE_SECONDS)
+        done = await self._result(job, CHOOSE_SECONDS)
+        flat = done.value if isinstance(done.value, tuple) else ()
+        return tuple(flat[start : start + len(answers)] for start in range(0, len(flat), len(answers)))
 
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """A text that follows the grammar; see `Engine.fill`."""

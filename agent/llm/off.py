@@ -23,6 +23,12 @@ class NoEngine:
         """Refuses."""
         raise EngineError(_SENTENCE)
 
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """Refuses."""
+        raise EngineError(_SENTENCE)
+
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """Refuses."""
         raise EngineError(_SENTENCE)

@@ -94,6 +94,15 @@ class Engine(Protocol):
         """Log-likelihood (natural log, summed over its tokens) of each option as the answer."""
         ...
 
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """Log-likelihood of each of the `answers` after the prompt and each ending; a row for each ending.
+
+        One prompt, many endings: the prompt is read once. An ending may be empty, an answer is one token.
+        """
+        ...
+
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """A short text constrained by a GBNF `grammar` whose root rule is `root`."""
         ...

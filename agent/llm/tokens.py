@@ -81,6 +81,28 @@ class PromptRenderer:
                 raise EngineError(f"The option {option[:40]!r} has {len(own)} tokens: give 1 to {context // 2}.")
         return encoded
 
+    def encode_endings(self, endings: Sequence[str], context: int) -> list[list[int]]:
+        """Ids of each ending of a judgement, encoded on its own; [] for an empty one.
+
+        Raises:
+            EngineError: one is longer than half of the `context`.
+        """
+        return [self.encode_options([ending], context)[0] if ending else [] for ending in endings]
+
+    def encode_answers(self, answers: Sequence[str]) -> list[int]:
+        """The one token of each answer of a judgement.
+
+        Raises:
+            EngineError: there is none, or an answer is not one token of this model.
+        """
+        encoded = [self.encode_text(answer) for answer in answers]
+        for answer, own in zip(answers, encoded, strict=True):
+            if len(own) != 1:
+                raise EngineError(f"The answer {answer[:40]!r} has {len(own)} tokens: choose one that has 1.")
+        if not encoded:
+            raise EngineError("A judgement needs at least one answer to judge.")
+        return [own[0] for own in encoded]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of answer tokens, control tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -39,6 +39,16 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """Wants a tuple of floats, the answers' after the first ending, then those after the second ..."""
+
+    prompt: Prompt
+    endings: tuple[str, ...]
+    answers: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """Wants a `Filled`."""
 
@@ -62,7 +72,7 @@ class UseAdapter:
     name: str | None
 
 
-Job: TypeAlias = Stream | Choose | Fill | LoadAdapter | UseAdapter
+Job: TypeAlias = Stream | Choose | Judge | Fill | LoadAdapter | UseAdapter
 
 
 @dataclass(frozen=True, slots=True)

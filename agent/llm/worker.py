@@ -130,6 +130,9 @@ class _Bench:
             case wire.Choose():
                 scores = scoring.choose(self.model, self.reader, adapter, job.prompt, job.options, watch)
                 return wire.Done(call, scores)
+            case wire.Judge():
+                judged = scoring.judge(self.model, self.reader, adapter, job.prompt, job.endings, job.answers, watch)
+                return wire.Done(call, judged)
             case wire.Fill():
                 filled = self.filler.fill(self.reader, adapter, job.prompt, job.grammar, job.limits, watch)
                 return wire.Done(call, filled)
@@ -163,7 +166,7 @@ def _seconds(job: wire.Job) -> float:
     match job:
         case wire.Stream() | wire.Fill():
             return job.limits.seconds
-        case wire.Choose():
+        case wire.Choose() | wire.Judge():
             return job.seconds
         case _:
             return float("inf")

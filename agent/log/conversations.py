@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -58,7 +59,7 @@ def start(session: Session, tenant: str, key_id: str, who: PersonKey | None, lan
     wishes = [Added(replace(wish, turn=EARLIER)) for wish in fold(people.facts(session, tenant, who))]
     if wishes:
         events.add(session, _edit(row, None, tuple(wishes)))
-    return _conversation(session, row)
+    return _conversation(row, row.language)
 
 
 def find(session: Session, tenant: str, session_id: str) -> ConversationRow:
@@ -84,7 +85,8 @@ def get(
         asking = people.find(session, tenant, PersonKey.of(secret, row.key_id, user))
         if asking != row.person_id:
             raise _unknown(session_id)
-    return _conversation(session, row)
+    spoken = select(Turn.language).where(Turn.conversation_id == row.id).order_by(Turn.number.desc()).limit(1)
+    return _conversation(row, session.scalar(spoken) or row.language)
 
 
 def find_by_prefix(
@@ -154,38 +156,69 @@ def history(
 
 def state(session: Session, tenant: str, session_id: str, *, before: int | None = None) -> ConversationState:
     """Read turns and edits, those before turn number `before` where it is given."""
-    return _state(session, find(session, tenant, session_id), before, None)
+    (found,) = _states(session, [find(session, tenant, session_id)], before, None)
+    return found
 
 
 def state_at(session: Session, turn: Turn) -> ConversationState:
     """Read what there was when `turn` was recorded: without reactions, edits and undoings that came later."""
-    return _state(session, session.get_one(ConversationRow, turn.conversation_id), turn.number, turn.events_before)
+    row = session.get_one(ConversationRow, turn.conversation_id)
+    (found,) = _states(session, [row], turn.number, turn.events_before)
+    return found
 
 
-def _state(session: Session, row: ConversationRow, before: int | None, until: int | None) -> ConversationState:
-    """The turns before number `before`, and what the events up to sequence number `until` made of them."""
-    shown = _shown(session, row.id)
-    reacted = reactions.in_force(session, row.id, until=until)
-    undone = None if until is None else _undone(session, row.id, until)
-    turns = tuple(
-        _turn_state(
-            turn,
-            words,
-            shown.get((turn.id, "slate"), ()),
-            reacted.get(turn.id, ()),
-            undone=turn.undone if undone is None else turn.id in undone,
-        )
-        for turn, words in _turns(session, row.id, *_FOR_STATE)
-        if before is None or turn.number < before
+def states(session: Session, rows: Sequence[ConversationRow]) -> list[ConversationState]:
+    """Read many at once, in the order of `rows`: a few queries in all."""
+    return _states(session, rows, None, None)
+
+
+def facts_of(session: Session, session_ids: Sequence[str]) -> dict[str, tuple[Fact, ...]]:
+    """The facts of many conversations as `agent.history.facts_in_force` orders them, without the rest of the turns."""
+    rows = session.execute(
+        select(Turn.conversation_id, Turn.number, TurnPayload.facts)
+        .join(TurnPayload, TurnPayload.turn_id == Turn.id)
+        .where(Turn.conversation_id.in_(session_ids), Turn.undone.is_(False))
     )
-    edits = tuple(edit for edit in _edits(session, row.id, until) if before is None or edit.after_turn < before)
-    return ConversationState(_conversation(session, row, before), turns, edits)
+    found: dict[str, list[tuple[int, bool, tuple[Fact, ...]]]] = defaultdict(list)
+    for session_id, number, stored in rows:
+        found[session_id].append((number, False, facts_from_json(stored)))
+    for session_id, edit in _edits(session, session_ids, None):
+        found[session_id].append((edit.after_turn, True, edit.facts))
+    return {
+        session_id: tuple(fact for *_, facts in sorted(each, key=lambda part: part[:2]) for fact in facts)
+        for session_id, each in found.items()
+    }
+
+
+def _states(
+    session: Session, rows: Sequence[ConversationRow], before: int | None, until: int | None
+) -> list[ConversationState]:
+    """The turns before number `before`, and what the events up to sequence number `until` made of them."""
+    ids = [row.id for row in rows]
+    shown = _shown(session, ids)
+    reacted = reactions.in_force(session, ids, until=until)
+    undone = None if until is None else _undone(session, ids, until)
+    turns: dict[str, list[TurnState]] = defaultdict(list)
+    for turn, words in _turns(session, ids, *_FOR_STATE):
+        if before is None or turn.number < before:
+            listed, said = shown.get((turn.id, "slate"), ()), reacted.get(turn.id, ())
+            flag = turn.undone if undone is None else turn.id in undone
+            turns[turn.conversation_id].append(_turn_state(turn, words, listed, said, undone=flag))
+    edits: dict[str, list[EditState]] = defaultdict(list)
+    for session_id, edit in _edits(session, ids, until):
+        if before is None or edit.after_turn < before:
+            edits[session_id].append(edit)
+    return [_state(row, tuple(turns[row.id]), tuple(edits[row.id])) for row in rows]
+
+
+def _state(row: ConversationRow, turns: tuple[TurnState, ...], edits: tuple[EditState, ...]) -> ConversationState:
+    return ConversationState(_conversation(row, turns[-1].language if turns else row.language), turns, edits)
 
 
 def view(session: Session, conversation: Conversation) -> SessionView:
     """Read a conversation as it is shown to people."""
-    shown = _shown(session, conversation.id)
-    reacted = reactions.in_force(session, conversation.id)
+    shown = _shown(session, [conversation.id])
+    reacted = reactions.in_force(session, [conversation.id])
     turns = tuple(
         TurnView(
             turn_id=turn.id,
@@ -200,7 +233,7 @@ def view(session: Session, conversation: Conversation) -> SessionView:
             answer=words.answer,
             undone=turn.undone,
         )
-        for turn, words in _turns(session, conversation.id, *_FOR_VIEW)
+        for turn, words in _turns(session, [conversation.id], *_FOR_VIEW)
     )
     return SessionView(conversation, turns)
 
@@ -233,18 +266,15 @@ def _unknown(session_id: str) -> NotFound:
     return NotFound(f"The session {session_id!r} is unknown; use a session_id from an answer, or none to begin anew.")
 
 
-def _conversation(session: Session, row: ConversationRow, before: int | None = None) -> Conversation:
-    """With the language of the last turn (before number `before`); the row's own until there is one."""
-    spoken = select(Turn.language).where(Turn.conversation_id == row.id).order_by(Turn.number.desc()).limit(1)
-    if before is not None:
-        spoken = spoken.where(Turn.number < before)
+def _conversation(row: ConversationRow, language: str) -> Conversation:
+    """`language` is that of the last turn; the row's own until there is one."""
     return Conversation(
         id=row.id,
         tenant=row.tenant,
         key_id=row.key_id,
         person_id=row.person_id,
         created_at=row.created_at,
-        language=cast("Language", session.scalar(spoken) or row.language),
+        language=cast("Language", language),
         status=cast("ConversationStatus", row.status),
     )
 
@@ -260,23 +290,25 @@ def _edit(row: ConversationRow, last_turn_id: str | None, facts: tuple[Fact, ...
     )
 
 
-def _turns(session: Session, session_id: str, *columns: InstrumentedAttribute[Any]) -> list[tuple[Turn, TurnPayload]]:
+def _turns(
+    session: Session, session_ids: Sequence[str], *columns: InstrumentedAttribute[Any]
+) -> list[tuple[Turn, TurnPayload]]:
     """By number, with these columns of the payload: traces are long, and parsing all of them takes longest."""
     rows = session.execute(
         select(Turn, TurnPayload)
         .join(TurnPayload, TurnPayload.turn_id == Turn.id)
-        .where(Turn.conversation_id == session_id)
+        .where(Turn.conversation_id.in_(session_ids))
         .order_by(Turn.number)
         .options(load_only(*columns, raiseload=True))
     )
     return [(turn, words) for turn, words in rows]
 
 
-def _shown(session: Session, session_id: str) -> dict[tuple[str, ShownList], tuple[str, ...]]:
+def _shown(session: Session, session_ids: Sequence[str]) -> dict[tuple[str, ShownList], tuple[str, ...]]:
     rows = session.execute(
         select(Shown.turn_id, Shown.list, Shown.item_id)
         .join(Turn, Turn.id == Shown.turn_id)
-        .where(Turn.conversation_id == session_id)
+        .where(Turn.conversation_id.in_(session_ids))
         .order_by(Shown.position)
     )
     lists: dict[tuple[str, ShownList], list[str]] = defaultdict(list)
@@ -285,21 +317,27 @@ def _shown(session: Session, session_id: str) -> dict[tuple[str, ShownList], tup
     return {key: tuple(items) for key, items in lists.items()}
 
 
-def _undone(session: Session, session_id: str, until: int) -> frozenset[str | None]:
-    wanted = select(Event.turn_id).where(Event.conversation_id == session_id, Event.kind == "undo", events.up_to(until))
+def _undone(session: Session, session_ids: Sequence[str], until: int) -> frozenset[str | None]:
+    wanted = select(Event.turn_id).where(
+        Event.conversation_id.in_(session_ids), Event.kind == "undo", events.up_to(until)
+    )
     return frozenset(session.scalars(wanted))
 
 
-def _edits(session: Session, session_id: str, until: int | None) -> list[EditState]:
+def _edits(session: Session, session_ids: Sequence[str], until: int | None) -> list[tuple[str, EditState]]:
     rows = session.execute(
-        select(Turn.number, EventPayload.data)
+        select(Event.conversation_id, Turn.number, EventPayload.data)
         .select_from(Event)
         .join(EventPayload, EventPayload.event_id == Event.id)
         .outerjoin(Turn, Turn.id == Event.turn_id)
-        .where(Event.conversation_id == session_id, Event.kind == "edit", events.up_to(until))
+        .where(Event.conversation_id.in_(session_ids), Event.kind == "edit", events.up_to(until))
         .order_by(Event.seq)
     )
-    return [EditState(number or EARLIER, facts_from_json(data["facts"])) for number, data in rows if data]
+    return [
+        (session_id or "", EditState(number or EARLIER, facts_from_json(data["facts"])))
+        for session_id, number, data in rows
+        if data
+    ]
 
 
 def _turn_state(

@@ -16,8 +16,8 @@ from agent.log.models import ConversationRow, Event, EventPayload
 from agent.log.records import FeedbackKind, OutsideKind
 from retrieval.errors import NotFound
 
-OwnKind: TypeAlias = Literal["edit", "undo", "user_edit", "user_forget", "erasure"]
-"""What the log itself writes down, beside feedback and outside events."""
+OwnKind: TypeAlias = Literal["edit", "undo", "user_edit", "user_forget", "erasure", "consent", "imported"]
+"""What the log itself writes down, beside feedback and outside events; `of` says what kind of deed was imported."""
 
 
 @dataclass(frozen=True, slots=True)

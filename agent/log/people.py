@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
@@ -64,6 +65,18 @@ def find_or_add(session: Session, tenant: str, who: PersonKey) -> str:
             raise
         return found
     return person_id
+
+
+def find_or_add_all(session: Session, tenant: str, who: Sequence[PersonKey]) -> dict[str, str]:
+    """Person ids by name hash, as `find_or_add` gives them one by one; all of `who` are of one key."""
+    by_hash = {one.name_hash: one for one in who}
+    rows = session.execute(
+        select(Person.name_hash, Person.id).where(
+            Person.tenant == tenant, Person.key_id.in_({one.key_id for one in who}), Person.name_hash.in_(list(by_hash))
+        )
+    )
+    found = {name_hash: person_id for name_hash, person_id in rows}
+    return {name_hash: found.get(name_hash) or find_or_add(session, tenant, one) for name_hash, one in by_hash.items()}
 
 
 def facts(session: Session, tenant: str, who: PersonKey | None) -> tuple[Fact, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import cast, get_args
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -108,16 +109,19 @@ def record_outside(session: Session, tenant: str, key_id: str, who: PersonKey | 
     )
 
 
-def in_force(session: Session, session_id: str, *, until: int | None = None) -> dict[str, tuple[Reaction, ...]]:
+def in_force(
+    session: Session, session_ids: Collection[str], *, until: int | None = None
+) -> dict[str, tuple[Reaction, ...]]:
     """Reactions that were not withdrawn, by turn id, oldest first; clicks and purchases from outside among them.
 
     `until` is the sequence number of the last event that counts; None counts all.
     """
     rows = session.execute(
-        select(Event.turn_id, Event.item_id, Event.kind, Event.of, EventPayload.reason)
+        select(Event.turn_id, Event.item_id, Event.kind, Event.of, EventPayload.reason, Shown.features)
         .outerjoin(EventPayload, EventPayload.event_id == Event.id)
+        .outerjoin(Shown, _slate_row())
         .where(
-            Event.conversation_id == session_id,
+            Event.conversation_id.in_(session_ids),
             Event.turn_id.is_not(None),
             Event.kind.in_(_KINDS),
             events.up_to(until),
@@ -125,13 +129,19 @@ def in_force(session: Session, session_id: str, *, until: int | None = None) -> 
         .order_by(Event.seq)
     )
     standing: dict[str, dict[tuple[str | None, str], Reaction]] = {}
-    for turn_id, item_id, kind, of, reason in rows:
+    for turn_id, item_id, kind, of, reason, features in rows:
         of_turn = standing.setdefault(turn_id or "", {})
         if kind == WITHDRAW:
             of_turn.pop((item_id, of or ""), None)
         else:
-            of_turn.setdefault((item_id, kind), Reaction(item_id, cast("FeedbackKind", kind), reason))
+            reaction = Reaction(item_id, cast("FeedbackKind", kind), reason, features or {})
+            of_turn.setdefault((item_id, kind), reaction)
     return {turn_id: tuple(each.values()) for turn_id, each in standing.items()}
+
+
+def _slate_row() -> ColumnElement[bool]:
+    """The condition that a row is that of the event's item in the list that its turn offered."""
+    return and_(Shown.turn_id == Event.turn_id, Shown.item_id == Event.item_id, Shown.list == "slate")
 
 
 def _check_kind(feedback: Feedback) -> tuple[FeedbackKind, FeedbackKind]:

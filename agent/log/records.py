@@ -14,6 +14,9 @@ from retrieval.errors import ChatalogueError
 
 FeedbackKind: TypeAlias = Literal["thumb_up", "thumb_down", "accept", "reject", "click", "buy", "correct", "withdraw"]
 OutsideKind: TypeAlias = Literal["view", "click", "buy", "dwell"]
+PastKind: TypeAlias = Literal["view", "click", "buy", "rating", "like"]
+Consent: TypeAlias = Literal["opt_in", "opt_out"]
+"""Who may be learned from: those who said yes, or all but those who said no."""
 ShownList: TypeAlias = Literal["slate", "alternative"]
 ConversationStatus: TypeAlias = Literal["bot", "human"]
 
@@ -105,11 +108,15 @@ class TurnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """A reaction in force (not withdrawn); `item_id` None is on the whole reply."""
+    """A reaction in force (not withdrawn); `item_id` None is on the whole reply.
+
+    `features` are the ranker's of the item when it was shown; {} where it was not ranked.
+    """
 
     item_id: str | None
     kind: FeedbackKind
     reason: str | None = None
+    features: Mapping[str, float | None] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +246,56 @@ class TurnInput:
 
     logged: LoggedTurn
     before: ConversationState
+
+
+@dataclass(frozen=True, slots=True)
+class PastDeed:
+    """One row of a shop's own history, checked by its reader; `user` is what the shop's chat requests name.
+
+    `value`: of a `rating` the stars, of a `like` not above 0 for a dislike, else an amount. `at` None is now.
+    """
+
+    user: str
+    item_id: str
+    kind: PastKind
+    value: float | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What one customer did with one item, in a chat, on the shop's pages or before there was a chat.
+
+    `customer` is the person's id, or the conversation's for somebody without a name.
+    """
+
+    customer: str
+    item_id: str
+    kind: FeedbackKind | OutsideKind | PastKind
+    value: float | None
+    at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedWishes:
+    """The facts of one conversation that was begun `at`, in the order in which they are folded."""
+
+    at: datetime
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An event, by its number, after which what was learned from a conversation is to be worked out again."""
+
+    seq: int
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`newest` is the number of the newest event of any kind, 0 before the first."""
+
+    newest: int
+    found: tuple[Change, ...]

@@ -14,19 +14,24 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from agent.log import conversations, leases, people, reactions, system, turns
+from agent.log import conversations, imports, learning, leases, people, reactions, system, turns
 from agent.log.database import Database
 from agent.log.ids import is_ours, new_turn_id
 from agent.log.people import PersonKey
 from agent.log.records import (
+    Changes,
+    Consent,
     Conversation,
     ConversationState,
     ConversationSummary,
+    Deed,
     Feedback,
     LoggedTurn,
     OutsideEvent,
+    PastDeed,
     PrefixMatch,
     SessionView,
+    StatedWishes,
     Stored,
     TurnInput,
     TurnRecord,
@@ -282,6 +287,44 @@ class EventLog:
             self._check_ours(tenant, outside.turn_id)
         who = self._who(tenant, key_id, outside.user)
         return self._database.write(lambda session: reactions.record_outside(session, tenant, key_id, who, outside))
+
+    def record_past(self, tenant: str, key_id: str, past: Sequence[PastDeed]) -> int:
+        """Store what a shop's customers did before there was a chat, each deed once; how many were not there yet.
+
+        `key_id` is that of the API key whose requests name the same users, "" where there are no keys. One transaction:
+        give some hundreds at a time.
+        """
+        who = [self._named(tenant, key_id, deed.user) for deed in past]
+        return self._database.write(lambda session: imports.store(session, tenant, past, who))
+
+    # --- for those that learn ---
+
+    def changes(self, tenant: str, after: int) -> Changes:
+        """What was reacted to, taken back or erased in events with a number above `after`.
+
+        On PostgreSQL an event can become visible after one with a higher number: look again a little before the newest.
+        """
+        return self._database.read(lambda session: learning.changes(session, tenant, after))
+
+    def fruitful(self, tenant: str, limit: int) -> tuple[str, ...]:
+        """Ids of the `limit` conversations in which an item was taken last, the oldest of them first."""
+        return self._database.read(lambda session: learning.fruitful(session, tenant, limit))
+
+    def talks(self, tenant: str, session_ids: Sequence[str], consent: Consent) -> list[ConversationState]:
+        """The named conversations as `state` gives them, without those erased or not to be learned from."""
+        return self._database.read(lambda session: learning.talks(session, tenant, session_ids, consent))
+
+    def stated(self, tenant: str, person_id: str, limit: int, consent: Consent) -> tuple[StatedWishes, ...]:
+        """What the person wished for in their `limit` newest conversations, oldest first."""
+        return self._database.read(lambda session: learning.stated(session, tenant, person_id, limit, consent))
+
+    def deeds(self, tenant: str, consent: Consent, person_id: str | None = None) -> tuple[Deed, ...]:
+        """Who did what with which item, in order; of one person where `person_id` is given."""
+        return self._database.read(lambda session: learning.deeds(session, tenant, consent, person_id))
+
+    def rating_range(self, tenant: str) -> tuple[float, float] | None:
+        """The lowest and the highest rating of the imported history: the scale of the shop; None without ratings."""
+        return self._database.read(lambda session: learning.rating_range(session, tenant))
 
     # --- named users ---
 

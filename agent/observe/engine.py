@@ -64,6 +64,14 @@ class ObservedEngine:
             call.span.set(names.GEN_AI_REQUEST_CHOICE_COUNT, len(options))
             return await self._engine.choose(prompt, options)
 
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """See `Engine.judge`."""
+        with self._call("judge", prompt) as call:
+            call.span.set(names.GEN_AI_REQUEST_CHOICE_COUNT, len(endings))
+            return await self._engine.judge(prompt, endings, answers)
+
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         """See `Engine.fill`."""
         with self._call("chat", prompt, limits) as call:

@@ -14,7 +14,7 @@ from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, Token, is_cjk, words_of
 from agent.understand.negation import Stances
 from agent.understand.wishes import Wish
-from agent.understand.words import common_words, function_words
+from retrieval.words import common_words, function_words
 
 MAX_ABOUT_CHARS = 160
 MIN_WORDS_OF_A_PAIR = 4

@@ -14,7 +14,7 @@ from agent.understand.message import Message, stem, words_of
 from agent.understand.roles import PERSON_ROLES
 from agent.understand.types import DialogueContext
 from agent.understand.wishes import Reading, Wish
-from agent.understand.words import function_words
+from retrieval.words import function_words
 
 _DROP = re.compile(
     r"\b(?:forget|never ?mind|ignore|drop|remove|scrap|lose|disregard|clear|delete|lift|skip|cancel)\s+(?:about\s+)?"

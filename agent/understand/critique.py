@@ -17,8 +17,8 @@ from agent.understand.message import Message, stem
 from agent.understand.references import ItemOf
 from agent.understand.roles import Role
 from agent.understand.wishes import Wish
-from agent.understand.words import function_words
 from retrieval.items import Item
+from retrieval.words import function_words
 
 # role, operator, pattern; the longer phrases first
 _NUMBERS: tuple[tuple[Role, PreferenceOperator, str], ...] = (
@@ -77,6 +77,13 @@ def critiques(message: Message, lexicon: Lexicon, anchors: Sequence[str], item_o
     for wish in wishes:
         message.take(wish.start, wish.end)
     return wishes + _qualities(message, lexicon) + _comparatives(message, lexicon)
+
+
+def comparative(words: str) -> bool:
+    """Whether a wish's own words compare ("cheaper", "not so long") and name no number ("under 20")."""
+    low = words.lower()
+    named = any(char.isdigit() for char in low)
+    return not named and any(pattern.search(low) for _, _, pattern in _NUMBER_PATTERNS)
 
 
 def compared_number(low: str, lexicon: Lexicon) -> tuple[str, PreferenceOperator] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from agent.understand.lexicon import Entry, Lexicon
 from agent.understand.message import Message, Token, is_cjk, stem
 from agent.understand.titles import Certainty, best_of, called_for, certainty, quoted, year_after
-from agent.understand.words import common_words, frequent_words, function_words
+from retrieval.words import common_words, frequent_words, function_words
 
 MAX_CANDIDATES = 80
 """Names that are weighed in one message; a pasted page has more."""

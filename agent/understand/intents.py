@@ -172,6 +172,12 @@ _REJECT = (
     r"|不要(?=这|那|第)|看过(?:了|这|那|第)?|不喜欢(?=这|那|第|它)|不想要(?=这|那|第)|不是这"
 )
 REJECT = re.compile(_REJECT)
+KNOWN = re.compile(
+    r"\balready (?:\w+ )?(?:seen|watched|saw|own|have|read|got|bought)\b|\b(?:seen|have|own|got) (?:\w+ ){0,3}already\b"
+    r"|\b(?:i|we)(?:'ve| have) (?:just |all )?(?:seen|watched|read|bought) (?:it|that|this|them|these|those|all|the)\b"
+    r"|\b(?:i|we) (?:saw|own|have|got|bought) (?:it|that|this|them|these|those)\b|看过|有了"
+)
+"""A rejection of what the customer knows or has, which says nothing against it."""
 LIKES = re.compile(
     r"\b(?:i|we) (?:do |really |quite |also |did )*(?:like|love|liked|loved|enjoyed|enjoy) (?:it|that"
     r"|this|the|number|#|film|movie|one)\b|我喜欢(?=第|这|那|它)"

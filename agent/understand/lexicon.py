@@ -18,9 +18,9 @@ from rapidfuzz.distance import OSA
 from agent.understand.message import is_cjk, stem, words_of
 from agent.understand.roles import PERSON_ROLES, Attributes, Role
 from agent.understand.synonyms import Synonym, people_synonyms, person_synonyms, value_synonyms
-from agent.understand.words import common_words
 from retrieval.items import Item
 from retrieval.shape import AttributeShape, CatalogueShape
+from retrieval.words import common_words
 
 EntryKind = Literal["value", "person", "surname", "title"]
 

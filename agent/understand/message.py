@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.understand.types import Language
-from agent.understand.words import common_words
 from retrieval.text import fold
+from retrieval.words import common_words
 
 MAX_READ_CHARS = 1_000
 """What is read of a message; the longest customer turn of three public dialogue sets has 955 characters."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from agent.understand.lexicon import Entry, Lexicon
 from agent.understand.message import Message, Token, stem, unaccented, words_of
 from agent.understand.types import DialogueContext
-from agent.understand.words import common_words, function_words
 from retrieval.items import Item
+from retrieval.words import common_words, function_words
 
 ItemOf = Callable[[str], Item | None]
 

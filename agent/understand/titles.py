@@ -11,7 +11,7 @@ from typing import Literal
 
 from agent.understand.lexicon import Entry, Lexicon
 from agent.understand.message import Message, Token
-from agent.understand.words import common_words, frequent_words, function_words
+from retrieval.words import common_words, frequent_words, function_words
 
 Certainty = Literal["sure", "doubtful", "no"]
 

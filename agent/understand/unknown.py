@@ -10,7 +10,7 @@ import re
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, Token
 from agent.understand.negation import tells
-from agent.understand.words import common_words, function_words
+from retrieval.words import common_words, function_words
 
 _BEFORE_NAME = re.compile(
     r"\b(?:by|directed by|starring|featuring|director|actor|actress|brand|(?:anything|something|films?"

@@ -4,7 +4,7 @@
 
 Reads any file that `chatalogue index --keep-first` reads. Prints one JSON object on stdout. Queries are first sentences
 of items, taken evenly from the catalogue, so their words are real but easy: this measures time and agreement, not
-quality.
+quality. `first_day` is a search with the branches of `retrieval.unlearned`, `named` one that names an item.
 """
 
 from __future__ import annotations
@@ -23,15 +23,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.index import build_index, open_index
+from retrieval.items import Item
 from retrieval.loading import check_catalogue
 from retrieval.query import Filter, Query, WeightedText
 from retrieval.search import Retriever
+from retrieval.unlearned import unlearned
 
 K = 200
 WARM_UP_QUERIES = 10
+
+
+class Quantiles(BaseModel):
+    """Milliseconds of one query, one at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50: float
+    p95: float
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,7 +73,7 @@ def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, A
     started = time.perf_counter()
     retriever = open_index(folder, encoder)
     open_s = time.perf_counter() - started
-    texts = _queries(retriever, n_queries)
+    texts = first_sentences(retriever.table.items, n_queries)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     result = {
         "machine": {
@@ -76,25 +88,33 @@ def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, A
         "build_peak_rss_gib": round(peak_gib, 2),
         "open_s": round(open_s, 2),
         "n_queries": len(texts),
-        "encode_ms": _timed(lambda text: encoder.encode([text]), texts),
-        "unfiltered_ms": _timed(_searching(retriever, ()), texts),
+        "encode_ms": timed(lambda text: encoder.encode([text]), texts).model_dump(),
+        "unfiltered_ms": timed(_searching(retriever, ()), texts).model_dump(),
     }
     for share, filters in _filters(retriever):
-        result[f"filtered_{share:.2%}_ms"] = _timed(_searching(retriever, filters), texts)
+        result[f"filtered_{share:.2%}_ms"] = timed(_searching(retriever, filters), texts).model_dump()
+    retriever.further = unlearned(retriever.table)
+    result["first_day_ms"] = timed(_searching(retriever, ()), texts).model_dump()
+    titles = [f"something like {item.title}" for item in spread(retriever.table.items, n_queries)]
+    result["first_day_named_ms"] = timed(_searching(retriever, ()), titles).model_dump()
     result["hnsw_recall_at_200"] = round(_recall(retriever, texts), 4)
     result["serving_peak_rss_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
     retriever.close()
     return result
 
 
-def _queries(retriever: Retriever, n: int) -> list[str]:
+def first_sentences(items: Sequence[Item], n: int) -> list[str]:
     """First sentences without the title, from items spread evenly over the catalogue."""
-    step = max(1, len(retriever.table) // n)
     texts = []
-    for item in retriever.table.items[::step][:n]:
+    for item in spread(items, n):
         sentence = re.split(r"(?<=[.!?])\s", item.text.replace(item.title, "it"), maxsplit=1)[0]
         texts.append(sentence[:200] or item.title)
     return texts
+
+
+def spread(items: Sequence[Item], n: int) -> Sequence[Item]:
+    """About `n` items, evenly over the catalogue."""
+    return items[:: max(1, len(items) // n)][:n]
 
 
 def _filters(retriever: Retriever) -> Iterator[tuple[float, tuple[Filter, ...]]]:
@@ -113,7 +133,8 @@ def _searching(retriever: Retriever, filters: tuple[Filter, ...]) -> Callable[[s
     return lambda text: retriever.search(Query((WeightedText(text),), filters=filters, k=K))
 
 
-def _timed(call: Callable[[str], object], texts: Sequence[str]) -> dict[str, float]:
+def timed(call: Callable[[str], object], texts: Sequence[str]) -> Quantiles:
+    """How long `call` takes for a text, after a few to warm up."""
     for text in texts[:WARM_UP_QUERIES]:
         call(text)
     times = []
@@ -121,7 +142,7 @@ def _timed(call: Callable[[str], object], texts: Sequence[str]) -> dict[str, flo
         started = time.perf_counter()
         call(text)
         times.append((time.perf_counter() - started) * 1_000)
-    return {"p50": round(float(np.quantile(times, 0.5)), 1), "p95": round(float(np.quantile(times, 0.95)), 1)}
+    return Quantiles(p50=round(float(np.quantile(times, 0.5)), 1), p95=round(float(np.quantile(times, 0.95)), 1))
 
 
 def _recall(retriever: Retriever, texts: Sequence[str]) -> float:

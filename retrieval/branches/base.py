@@ -15,6 +15,8 @@ from retrieval.table import RowArray
 
 RECENCY = 0.6
 """What a turn counts against the turn after it: the latest words say most of what is wanted now."""
+SPARSE = 20
+"""Where less than one in so many rows has a value, values are summed by sorting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class Scores:
         """The positive entries of a value for each row of the table."""
         rows = np.flatnonzero(dense > 0).astype(np.int32)
         return cls(rows, dense[rows].astype(np.float32))
+
+    @classmethod
+    def summed(cls, rows: RowArray, values: NDArray[np.float32], n_items: int) -> Scores:
+        """The positive sums of values by row: `rows` may repeat, (n,) each."""
+        if len(rows) * SPARSE < n_items:  # sorting a few beats filling a line of a million
+            unique, places = np.unique(rows, return_inverse=True)
+            sums = np.bincount(places, values, minlength=len(unique)).astype(np.float32)
+            return cls(unique[sums > 0].astype(np.int32), sums[sums > 0])
+        return cls.of(np.bincount(rows, values, minlength=n_items).astype(np.float32))
 
 
 class Branch(Protocol):

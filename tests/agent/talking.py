@@ -184,6 +184,11 @@ class ScriptedEngine:
             raise EngineError("The script has no more scores.")
         return self.scores.pop(0)
 
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        raise EngineError("The script judges nothing.")
+
     async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
         self.prompts.append(prompt)
         self.grammars.append(grammar)

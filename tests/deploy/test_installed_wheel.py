@@ -123,7 +123,7 @@ def wait_for(served: Served, log: Path) -> None:
 
 
 def test_ours_is_the_wheel_and_not_the_source(program: Path, tmp_path: Path) -> None:
-    code = "import agent, retrieval, ui; print(agent.__file__, retrieval.__file__, ui.__file__)"
+    code = "import agent, finetune, retrieval, ui\nfor room in (agent, finetune, retrieval, ui): print(room.__file__)"
     command = [str(program.with_name("python")), "-I", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603
     assert all(Path(file).is_relative_to(program.parents[1]) for file in done.stdout.split())

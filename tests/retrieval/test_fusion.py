@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieval.fusion import RankedList, fuse, top_rows
+from retrieval.fusion import RankedList, fuse, shared_places, top_rows
 
 
 def test_the_sum_of_reciprocal_ranks() -> None:
@@ -44,3 +44,18 @@ def test_top_rows_breaks_ties_also_at_the_cut() -> None:
     assert best_scores.tolist() == [2.0, 1.0, 1.0]
     assert len(top_rows(rows, scores, 9, id_rank)[0]) == 4
     assert len(top_rows(rows, scores, 0, id_rank)[0]) == len(top_rows(rows[:0], scores[:0], 3, id_rank)[0]) == 0
+
+
+def test_equal_scores_share_the_mean_of_their_places_also_behind_the_cut() -> None:
+    everything = np.array([1, 3, 2, 1, 2, 1, 1], dtype=np.float32)
+    best = -np.sort(-everything)
+    assert shared_places(best, everything) == [1, 2.5, 2.5, 5.5, 5.5, 5.5, 5.5]
+    assert shared_places(best[:4], everything) == [1, 2.5, 2.5, 5.5]
+    assert shared_places(best[:2], everything) == [1, 2.5]
+    assert shared_places(best[:0], everything) == []
+    shared = RankedList("names.genre", [("a", 1.0), ("b", 1.0)], places=[500.5, 500.5])
+    alone = RankedList("dense", [("c", 0.3)])
+    fused = fuse([shared, alone], k=3)
+    assert [one.item_id for one in fused] == ["c", "a", "b"]
+    assert fused[1].score == fused[2].score == pytest.approx(1 / 560.5)
+    assert [one.branches["names.genre"].rank for one in fused[1:]] == [1, 2]

@@ -23,4 +23,6 @@ def test_an_indexs_items_are_measured_without_embedding_again(tmp_path: Path) ->
     shutil.copy(tmp_path / "first" / "embeddings.sqlite", tmp_path / "second")
     second = run(tmp_path / "first" / "000001" / ITEMS_FILE, tmp_path / "second", 5, HashingEncoder())
     assert (second["n_items"], second["n_embedded"]) == (40, 0)
+    for name in ("encode_ms", "unfiltered_ms", "first_day_ms", "first_day_named_ms"):
+        assert 0 < second[name]["p50"] <= second[name]["p95"]
     assert json.dumps(second)

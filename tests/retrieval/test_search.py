@@ -1,6 +1,6 @@
 """A whole search: exact filters, branches, seeds, what happens when a part fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from retrieval_doubles import HashingEncoder, odd_items, shop_items
 
+from retrieval.branches.base import Cues, Scores
+from retrieval.branches.cues import read_cues
+from retrieval.branches.linker import EntityLinker
 from retrieval.encoder import FloatArray
 from retrieval.errors import IndexUnavailable, ModelUnavailable, NotFound
 from retrieval.index import build_index, open_index
 from retrieval.items import Item
 from retrieval.query import Candidate, Filter, Query, SeedItem, WeightedText
-from retrieval.search import Retriever
+from retrieval.search import Further, Retriever
 
 Opener = Callable[[Sequence[Item]], Retriever]
 
@@ -44,7 +47,7 @@ def test_a_filtered_branch_equals_the_full_scan_filtered(big: Retriever, share: 
 
     # The scan by hand shares no code with the branches: all cosines and all BM25 scores, sorted, then filtered.
     cosines = np.array([float(np.vecdot(vector, big.encoder.encode([words])[0])) for vector in big.dense.vectors])
-    words_scores = big.lexical.scores(words)
+    words_scores = big.lexical.scores(words, allowed)
     expected: dict[str, list[int]] = {}
     for branch, scores in (("dense", cosines), ("lexical", words_scores)):
         order = sorted(range(len(table)), key=lambda row: (-scores[row], table.ids[row]))
@@ -215,3 +218,85 @@ def test_threads_share_a_retriever(big: Retriever) -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda query: ids(big.search(query).candidates), queries))
     assert together == alone
+
+
+class _Said:
+    """A branch that puts the rows that it is told in front, and remembers its cues."""
+
+    def __init__(self, **signals: Scores) -> None:
+        self.signals = signals
+        self.cues: list[Cues] = []
+
+    def scores(self, cues: Cues) -> Mapping[str, Scores]:
+        self.cues.append(cues)
+        return {name.replace("__", "."): scores for name, scores in self.signals.items()}
+
+
+class _Failing:
+    def scores(self, cues: Cues) -> Mapping[str, Scores]:
+        raise IndexError("no such row")
+
+
+def scored(retriever: Retriever, **values: float) -> Scores:
+    rows = retriever.table.rows_of(values)
+    return Scores(rows, np.array(list(values.values()), dtype=np.float32))
+
+
+def test_a_further_branch_is_fused_under_its_signals_names(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    branch = _Said(toy__one=scored(retriever, f=2.0, d=3.0, a=1.0), toy__two=scored(retriever, d=1.0))
+    retriever.further = Further((branch,))
+    found = retriever.search(text("whales", filters=(Filter("id", "ne", ("f",)),), exclude=frozenset("b"), k=2))
+    hits = {one.item_id: one.branches for one in found.candidates}
+    assert not found.degraded
+    assert (hits["d"]["toy.one"].rank, hits["d"]["toy.one"].score, hits["d"]["toy.two"].rank) == (1, 3.0, 1)
+    assert "f" not in ids(retriever.search(text("whales", exclude=frozenset("f"))).candidates)
+
+    def share(**weights: float) -> float:
+        retriever.further = Further((branch,), weights={name.replace("__", "."): one for name, one in weights.items()})
+        found = {one.item_id: one.score for one in retriever.search(text("whales")).candidates}
+        return found["d"]
+
+    alone = share(toy=0.0)
+    assert share(toy=1.0) == pytest.approx(alone + 2 / 61)
+    assert share(toy=1.0, toy__two=3.0) == pytest.approx(alone + 4 / 61)
+
+
+def test_cues_are_read_once_and_the_encoder_runs_once(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    calls: list[int] = []
+    encode = retriever.encoder.encode
+    retriever.encoder.encode = lambda texts: calls.append(len(texts)) or encode(texts)  # type: ignore[method-assign, func-returns-value]
+    one, other, linker = _Said(), _Said(), EntityLinker(retriever.table)
+    retriever.further = Further((one, other), lambda query: read_cues(query, linker, retriever.table))
+    query = text("whales", turns=("Hi!", "have you got Space Whales?"), seeds=(SeedItem("b", -2.0),))
+    retriever.search(query)
+    assert calls == [2]  # the text and the turns, in one pass
+    assert one.cues == other.cues
+    cues = one.cues[0]
+    assert cues.query is query
+    assert cues.seeds[retriever.table.row_of("a")] > 0 > cues.seeds[retriever.table.row_of("b")]
+    assert cues.vector is not None
+    assert np.array_equal(cues.vector, encode([cues.text])[0])
+    retriever.search(text("whales"))
+    assert (calls, one.cues[1].text) == ([2, 1], "whales")
+    retriever.further = Further((one,), lambda query: read_cues(query, linker, retriever.table), with_vector=False)
+    retriever.search(query)
+    assert (calls, one.cues[2].text, one.cues[2].vector) == ([2, 1, 1], cues.text, None)
+
+
+def test_a_branch_that_fails_is_left_out(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    plain = retriever.search(text("whales"))
+    retriever.further = Further((_Failing(), _Said(toy=scored(retriever, d=1.0))))
+    found = retriever.search(text("whales"))
+    assert found.degraded
+    assert {"dense", "lexical", "toy"} == {name for one in found.candidates for name in one.branches}
+
+    def unreadable(query: Query) -> Cues:
+        raise ValueError("odd")
+
+    retriever.further = Further((_Said(toy=scored(retriever, d=1.0)),), unreadable)
+    again = retriever.search(text("whales"))
+    assert again.degraded
+    assert again.candidates == plain.candidates

@@ -14,6 +14,8 @@ from agent.bench.turn_times import SideTimes, TurnTimes
 from agent.bench.understanding import UnderstandingScores
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
+from ui.bench.render_plain import plain_lines
+from ui.bench.render_retrieval import ablation_lines, retrieval_lines
 from ui.bench.render_talk import table, talk_lines
 from ui.bench.report import Report, Section
 from ui.bench.startup import Starts, StartTimes
@@ -27,24 +29,31 @@ greatest value, one marked 95 % is a bootstrap interval of the median. Times dep
 """
 REPRODUCE = """## How to reproduce
 
-    make bench FILMS=movies.jsonl.gz        everything, then this page
-    chatalogue bench all --films movies.jsonl.gz --out bench.json
+    make bench FILMS=movies.jsonl.gz DIALOGUES=sets RATINGS=movielens        all that takes minutes, then this page
+    chatalogue bench all --films movies.jsonl.gz --dialogues sets --ratings movielens --out bench.json
     chatalogue bench render bench.json
 
 A section is measured again by its own command, which stands below it and replaces that section of the file alone.
 Settings are those of `chatalogue config show`, with exploration 0 so that runs repeat, and a data directory of the
 benchmark's own. `movies.jsonl.gz` is the open movie set (JSON lines with `id`, `title`, `year`, `genres`, `cast`,
-`director`, `overview`). Leave the machine alone meanwhile: the load stands beside each section.
+`director`, `overview`); `sets` a folder with one folder for each set of recommendation dialogues (`items.jsonl.gz`,
+`train.jsonl.gz`, `valid.jsonl.gz`; figures are of valid, from which nothing is learned), `movielens` a folder with
+`movies.csv` and `ratings.csv`. Leave the machine alone meanwhile: the load stands beside each section.
 """
 FAULTS = """## Faults
 
 What a customer sees when a part fails, what is lost and how fast it recovers: [docs/faults.md](docs/faults.md), each
 row with the test that proves it.
 """
+OTHERS = {
+    "ratings": "Rating prediction",
+    "personal": "Learning within a conversation, simulated",
+    "scale": "A query without the language model, by size of the catalogue",
+}
+"""Titles of the sections that are rendered as plain tables."""
 ALWAYS_UNMEASURED = (
     "the first installation by `make serve` (it depends on the network)",
     "a GPU",
-    "the quality of recommendations (two conversations are samples, not a measure)",
     "start-up with the files of the packages not yet in the operating system's memory",
 )
 
@@ -62,6 +71,12 @@ def render(report: Report, file: str) -> str:
         _section("Understanding", report.understand, _understanding),
         _section("Ten turns in the Reel Shop", report.talk_shop, talk_lines),
         _section("Ten turns over the films", report.talk_films, talk_lines),
+        *(
+            _section(f"Recommendation dialogues: {name}", one, retrieval_lines)
+            for name, one in report.retrieval.items()
+        ),
+        *(_section(f"What each part is worth: {name}", one, ablation_lines) for name, one in report.ablation.items()),
+        *(_section(OTHERS.get(name, name), one, plain_lines) for name, one in report.others.items()),
         FAULTS,
         _section("Time of `.ci/run`", report.ci, _ci),
         "\n".join(_unmeasured(report)) + "\n",
@@ -244,6 +259,9 @@ def _unmeasured(report: Report) -> Iterable[str]:
         (report.understand, "understanding"),
         (report.talk_shop, "the conversation in the Reel Shop"),
         (report.talk_films, "the conversation over the films"),
+        (report.retrieval or None, "the quality of recommendations"),
+        (report.ablation or None, "what each part of the ranking is worth"),
+        *((report.others.get(name), title.lower()) for name, title in OTHERS.items()),
     )
     yield "## What was not measured"
     yield ""

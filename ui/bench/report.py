@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from agent.bench.engine_load import EngineLoads
+from agent.bench.retrieval.figures import Ablation, RetrievalFigures
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import TurnTimes
 from agent.bench.understanding import UnderstandingScores
@@ -44,7 +45,10 @@ class Section(_Frozen, Generic[T]):
 
 
 class Report(_Frozen):
-    """Everything measured on one machine; None is not measured."""
+    """Everything measured on one machine; None is not measured.
+
+    `retrieval` and `ablation` are by the name of the set, `others` by that of the benchmark ("ratings").
+    """
 
     v: Literal[1] = 1
     machine: Machine
@@ -56,6 +60,9 @@ class Report(_Frozen):
     understand: Section[UnderstandingScores] | None = None
     talk_shop: Section[Transcript] | None = None
     talk_films: Section[Transcript] | None = None
+    retrieval: dict[str, Section[RetrievalFigures]] = {}
+    ablation: dict[str, Section[Ablation]] = {}
+    others: dict[str, Section[JsonValue]] = {}
 
 
 class Stamp:

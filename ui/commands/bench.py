@@ -15,6 +15,7 @@ from rich.console import Console
 from agent.bench.scripts import films_script, reel_shop_script
 from agent.settings import Settings, load_settings
 from retrieval.demo import demo_films_path
+from retrieval.encoder import SentenceEncoder
 from retrieval.errors import SettingsError
 from ui.bench import index, startup
 from ui.bench.ci import read_times
@@ -22,13 +23,18 @@ from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
 from ui.bench.report import Report, Stamp, check_folder, open_report, read_report, write_report, write_whole
+from ui.commands.bench_others import personal, ratings_of, with_other
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
 
 @dataclass(frozen=True, slots=True)
 class BenchCall:
-    """The options of every benchmark, as typed. `films` None: only what the demo shop can show."""
+    """The options of every benchmark, as typed.
+
+    `films` None: only what the demo shop can show; `dialogues` None: no recommendation dialogues; `ratings` None: no
+    rating prediction.
+    """
 
     out: Path
     films: Path | None = None
@@ -36,6 +42,8 @@ class BenchCall:
     config: Path | None = None
     cold: int = 2
     warm: int = 3
+    dialogues: Path | None = None
+    ratings: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +143,46 @@ def talk_films(bench: Bench, report: Report) -> Report:
     return report.model_copy(update={"talk_films": stamp.section(result)})
 
 
+def recommendation(bench: Bench, report: Report) -> Report:
+    """Recommendation dialogues, set by set; nothing without them."""
+    from ui.commands.bench_retrieval import measured_set, retrieval_command, sets_in
+
+    retrieval = bench.settings.retrieval
+    sets = sets_in(bench.call.dialogues) if bench.call.dialogues else {}
+    for name, files in sets.items():
+        bench.say(name)
+        stamp = Stamp(retrieval_command(files))
+        encoder = SentenceEncoder(retrieval.encoder, dtype=retrieval.dtype)
+        figures = measured_set(files, bench.work / f"{name}.jsonl", encoder)
+        report = report.model_copy(update={"retrieval": {**report.retrieval, name: stamp.section(figures)}})
+    return report
+
+
+def personal_ranking(bench: Bench, report: Report) -> Report:
+    """Simulated customers."""
+    return with_other(report, personal(), bench.call.out)
+
+
+def rating_prediction(bench: Bench, report: Report) -> Report:
+    """Nothing without a folder of ratings."""
+    call = bench.call
+    if call.ratings is None:
+        return report
+    return with_other(report, ratings_of(call.ratings, call.films, bench.settings.retrieval), call.out)
+
+
 START: tuple[tuple[str, Measure], ...] = (("Start and stop", start),)
 INDEX: tuple[tuple[str, Measure], ...] = (("Index and search", index_cost),)
 TURNS: tuple[tuple[str, Measure], ...] = (("Single turns", turns),)
 ENGINES: tuple[tuple[str, Measure], ...] = (("Engines under load", engines),)
 UNDERSTAND: tuple[tuple[str, Measure], ...] = (("Understanding", understand),)
 TALK: tuple[tuple[str, Measure], ...] = (("Conversation in the Reel Shop", talk_shop), ("Over the films", talk_films))
-ALL = (*START, *INDEX, *TURNS, *ENGINES, *UNDERSTAND, *TALK)
+RECOMMENDATION: tuple[tuple[str, Measure], ...] = (
+    ("Recommendation dialogues", recommendation),
+    ("Learning within a conversation", personal_ranking),
+    ("Rating prediction", rating_prediction),
+)
+ALL = (*START, *INDEX, *TURNS, *ENGINES, *UNDERSTAND, *TALK, *RECOMMENDATION)
 
 
 def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:
@@ -154,6 +195,12 @@ def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:
 def run_all(call: BenchCall) -> None:
     """Measure everything into a new file, which appears when it is complete; what there is until then is in `.part`."""
     part = call.out.with_name(call.out.name + ".part")
+    if call.dialogues is not None:
+        from ui.commands.bench_retrieval import sets_in
+
+        sets_in(call.dialogues)  # refused before anything takes minutes
+    if call.ratings is not None:
+        ratings_of(call.ratings, call.films, load_settings(call.config).settings.retrieval)  # likewise
     _run(call, ALL, Report(machine=this_machine()), part)
     os.replace(part, call.out)
     _say_where(call.out)

@@ -24,8 +24,16 @@ LeakKind: TypeAlias = Literal[
 
 SHINGLE_WORDS = 8
 """So many words in a row are a copy; a title or a greeting is shorter."""
-NEAR = 0.5
-"""Share of a dialogue's shingles that stand in one dialogue of another file."""
+NEAR_WORDS = 4
+"""Shingles for near-duplicates are shorter: a changed word in ten breaks most runs of eight."""
+NEAR = 0.45
+"""Share of the shingles of the shorter of two dialogues that both have. Honest dialogues of OpenDialKG and ReDial reach
+.42, copies with every tenth word changed .45 to .70 (5th percentile to median)."""
+NEAR_SHINGLES = 16
+"""A shorter dialogue is a question that many ask ("could you recommend a movie similar to the matrix?")."""
+SAME_LIKES = 0.7
+"""Items that both a speaker's likes and a dialogue have, as a share of those that either has. A dialogue's own speakers
+reach it in 84 % of ReDial's dialogues, others never."""
 SHOWN = 5
 """Examples in a finding."""
 COMMON = 20
@@ -61,9 +69,10 @@ _WORDS: Mapping[LeakKind, str] = {
 
 @dataclass(slots=True)
 class _Dialogue:
-    """What one dialogue says, from all of its rows."""
+    """What one dialogue says, from all of its rows; `answers` are not among what was `said`."""
 
     said: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
     items: set[str] = field(default_factory=set)
 
     @property
@@ -112,33 +121,58 @@ def _between(
 
 
 def _near_duplicates(test: Mapping[str, _Dialogue], others: Mapping[str, _Dialogue]) -> list[str]:
-    """Test dialogues of which one other dialogue holds at least `NEAR` of the shingles."""
+    """Test dialogues that share `NEAR` of their shingles, or of the other's, with one other dialogue."""
     holders: defaultdict[int, list[str]] = defaultdict(list)
+    sizes: dict[str, int] = {}
     for key, other in others.items():
-        for shingle in _shingles(other.words):
+        shingles = _shingles(other.words, NEAR_WORDS)
+        sizes[key] = len(shingles)
+        for shingle in shingles:
             holders[shingle].append(key)
     near = []
     for key, one in test.items():
-        own = [shingle for shingle in _shingles(one.words) if len(holders.get(shingle, ())) <= COMMON]
+        own = [shingle for shingle in _shingles(one.words, NEAR_WORDS) if len(holders.get(shingle, ())) <= COMMON]
         shared = Counter(holder for shingle in own for holder in holders.get(shingle, ()))
-        if own and shared and max(shared.values()) >= NEAR * len(own):
+        lengths = ((count, min(len(own), sizes[holder])) for holder, count in shared.items())
+        if any(shorter >= NEAR_SHINGLES and count >= NEAR * shorter for count, shorter in lengths):
             near.append(key)
     return near
 
 
 def _quoting_items(test: Mapping[str, _Dialogue], items: Sequence[Item]) -> list[str]:
-    seen = Counter(shingle for one in test.values() for shingle in _shingles(one.words))
-    copied = {shingle for shingle, count in seen.items() if count <= COMMON}
+    """Items with a run of words of a held-out dialogue that is neither a phrase of the setting nor part of a title."""
+    seen = Counter(
+        shingle for one in test.values() for text in (one.words, *one.answers) for shingle in _shingles(text)
+    )
+    titles = {shingle for item in items for shingle in _shingles(item.title)}
+    copied = {shingle for shingle, count in seen.items() if count <= COMMON} - titles
     return [item.id for item in items if not copied.isdisjoint(_shingles(item.text))]
 
 
 def _known_speakers(test: Mapping[str, _Dialogue], likes: Sequence[Like]) -> list[str]:
-    """Speakers whose liked items, at least three, are exactly those that a held-out dialogue speaks of."""
+    """Speakers whose items, at least three, are a held-out dialogue's, or who are named after it ("7-i", "d-7")."""
     of_speaker: defaultdict[str, set[str]] = defaultdict(set)
     for like in likes:
         of_speaker[like.user].add(like.item)
-    spoken = {frozenset(one.items) for one in test.values() if len(one.items) >= 3}
-    return [user for user, liked in of_speaker.items() if frozenset(liked) in spoken]
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for key, one in test.items():
+        for item in one.items:
+            holders[item].append(key)
+    found = []
+    for user, items in of_speaker.items():
+        shared = Counter(key for item in items for key in holders.get(item, ()))
+        if any(_is_speaker(user, key) or _same_items(items, test[key].items, count) for key, count in shared.items()):
+            found.append(user)
+    return found
+
+
+def _is_speaker(user: str, dialogue: str) -> bool:
+    stem, mark, _ = user.rpartition("-")
+    return bool(mark) and (dialogue == stem or dialogue.endswith(f"-{stem}"))
+
+
+def _same_items(items: set[str], spoken: set[str], n_shared: int) -> bool:
+    return n_shared >= 3 and n_shared >= SAME_LIKES * len(items | spoken)
 
 
 def _single_pools(rows: Sequence[Row]) -> list[str]:
@@ -147,20 +181,22 @@ def _single_pools(rows: Sequence[Row]) -> list[str]:
 
 
 def _dialogues(rows: Iterable[Row]) -> dict[str, _Dialogue]:
-    """Each dialogue with all that its rows say: the longest history, then the answer of each row."""
+    """Each dialogue with all that its rows say: the longest history, and the answer of each row."""
     found: dict[str, _Dialogue] = {}
     for row in rows:
         one = found.setdefault(row.dialogue_id, _Dialogue())
         said = [fold(turn.text) for turn in row.turns]
         if len(said) > len(one.said):
             one.said = said
+        if row.response:
+            one.answers.append(row.response)
         one.items.update(row.mentioned, row.targets)
     return found
 
 
-def _shingles(text: str) -> set[int]:
+def _shingles(text: str, length: int = SHINGLE_WORDS) -> set[int]:
     words = _WORD.findall(fold(text))
-    return {hash(tuple(words[at : at + SHINGLE_WORDS])) for at in range(len(words) - SHINGLE_WORDS + 1)}
+    return {hash(tuple(words[at : at + length])) for at in range(len(words) - length + 1)}
 
 
 def _finding(kind: LeakKind, where: str, ids: Sequence[str]) -> Finding | None:

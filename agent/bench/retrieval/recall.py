@@ -6,7 +6,7 @@ Protocol: one label for each target; items in `mentioned` are taken out of a lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,7 @@ Labels: TypeAlias = Literal["novel", "all"]
 CUTOFFS = (1, 10, 50)
 RESAMPLES = 2_000
 """Draws of the bootstrap; the seed is fixed, so equal lists give equal intervals."""
+_NO_LABEL = "No row has a label to score: give a file with `targets` that were not mentioned before."
 _MISSED = np.iinfo(np.int64).max
 
 
@@ -97,9 +98,31 @@ def compare(
     return Comparison(labels=labels, n=len(one.places), recall=dict(zip(CUTOFFS, means, strict=False)), mrr=means[-1])
 
 
+def share_found(rows: Sequence[Row], found: Sequence[Collection[str]], labels: Labels = "novel") -> Interval:
+    """Share of the labels that stand anywhere in what was found for their row: `found` has one collection a row.
+
+    Raises:
+        BadRequest: no row has a label.
+    """
+    hits: list[float] = []
+    dialogues: list[int] = []
+    numbers = _numbers(rows)
+    for row, ids in zip(rows, found, strict=True):
+        for target in row.novel if labels == "novel" else row.targets:
+            hits.append(float(target in ids))
+            dialogues.append(numbers[row.dialogue_id])
+    if not hits:
+        raise BadRequest(_NO_LABEL)
+    return _intervals(np.array(hits)[:, None], np.array(dialogues, dtype=np.int64))[0]
+
+
+def _numbers(rows: Sequence[Row]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(dict.fromkeys(row.dialogue_id for row in rows))}
+
+
 def _positions(rows: Sequence[Row], lists: Sequence[Ranked], labels: Labels) -> _Positions:
     by_id = {one.id: one.ranked for one in lists}
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(row.dialogue_id for row in rows))}
+    numbers = _numbers(rows)
     places: list[int] = []
     dialogues: list[int] = []
     for row in rows:
@@ -108,7 +131,7 @@ def _positions(rows: Sequence[Row], lists: Sequence[Ranked], labels: Labels) -> 
             places.append(place.get(target, _MISSED))
             dialogues.append(numbers[row.dialogue_id])
     if not places:
-        raise BadRequest("No row has a label to score: give a file with `targets` that were not mentioned before.")
+        raise BadRequest(_NO_LABEL)
     return _Positions(np.array(places, dtype=np.int64), np.array(dialogues, dtype=np.int64))
 
 

@@ -141,6 +141,27 @@ class VLLMClient:
             told = [choice["prompt_logprobs"] for choice in sorted(choices, key=lambda choice: int(choice["index"]))]
             return tuple(_told(prompt, entries) for prompt, entries in zip(prompts, told, strict=True))
 
+    async def next_logprobs(
+        self, model: str, prompts: Sequence[Sequence[int]], tokens: Sequence[int]
+    ) -> tuple[tuple[float, ...], ...]:
+        """Natural log of the probability of each of the `tokens` as what follows each prompt; a row for each prompt."""
+        wanted = _PLAIN | {
+            "model": model,
+            "prompt": [list(prompt) for prompt in prompts],
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": 1,  # has to be said; which ones is said by the next line
+            "logprob_token_ids": sorted(set(tokens)),
+            "return_tokens_as_token_ids": True,
+        }
+        async with _sentences(self.url):
+            choices = _object(await self._ask("POST", "/v1/completions", wanted))["choices"]
+            ordered = sorted(choices, key=lambda choice: int(choice["index"]))
+            told = [choice["logprobs"]["top_logprobs"][0] for choice in ordered]
+            if len(told) != len(prompts):
+                raise EngineError(f"The vLLM server answered {len(told)} of {len(prompts)} prompts.")
+            return tuple(tuple(float(one[f"token_id:{token}"]) for token in tokens) for one in told)
+
     async def tokenize(self, model: str, text: str) -> tuple[int, ...]:
         """Ids that the server's tokenizer gives `text`, nothing added to it."""
         wanted = {"model": model, "prompt": text, "add_special_tokens": False}

@@ -27,7 +27,7 @@ from retrieval.errors import ChatalogueError, EngineError, EngineTimeout
 log = logging.getLogger(__name__)
 
 CHOOSE_SECONDS = 30.0
-"""Budget of `choose`, which has no limits of its own."""
+"""Budget of `choose` and `judge`, which have no limits of their own."""
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 60.0
 """Wait before the first restart; it doubles with each one that does not get ready."""
 FAILURES_TO_GIVE_IN = 3
@@ -179,6 +179,25 @@ class VLLMEngine:
             async with self._until(deadline):
                 told = await lease.client.prompt_logprobs(lease.model, prompts)
             return tuple(sum(row[len(ids) :]) for row in told)
+
+        return await self._in_turn(score, CHOOSE_SECONDS)
+
+    async def judge(
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+    ) -> tuple[tuple[float, ...], ...]:
+        """Log-likelihood of each answer after each ending; see `Engine.judge`.
+
+        vLLM tells it of the one token that it makes, so the prompt is taken from its cache where it has it.
+        """
+        if not endings:
+            return ()
+
+        async def score(lease: Lease, text: ModelText, deadline: float) -> tuple[tuple[float, ...], ...]:
+            asked = text.renderer.encode_answers(answers)
+            encoded = text.renderer.encode_endings(endings, text.context)
+            ids = await self._ids(prompt, text, max(map(len, encoded)) + 1)
+            async with self._until(deadline):
+                return await lease.client.next_logprobs(lease.model, [[*ids, *ending] for ending in encoded], asked)
 
         return await self._in_turn(score, CHOOSE_SECONDS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.bench.retrieval.dialogues import Ranked, Row
-from agent.bench.retrieval.recall import compare, score
+from agent.bench.retrieval.recall import compare, score, share_found
 from retrieval.errors import BadRequest
 
 
@@ -64,3 +64,12 @@ def test_equal_lists_give_equal_figures() -> None:
 def test_rows_without_labels_are_refused() -> None:
     with pytest.raises(BadRequest, match="No row has a label"):
         score([row(1, "a", mentioned=("a",))], [])
+
+
+def test_what_is_found_at_all_is_a_share_of_labels() -> None:
+    rows = [row(1, "a", "b", mentioned=("b",)), row(2, "c", "d"), row(3)]
+    found = [{"b"}, ["d", "c"], ()]
+    assert share_found(rows, found).value == round(2 / 3, 4)
+    assert share_found(rows, found, "all").value == 0.75
+    with pytest.raises(BadRequest, match="No row has a label"):
+        share_found([row(3)], [()])

@@ -59,6 +59,56 @@ def test_scoring_leaves_the_kept_prompt_alone(tiny: LoadedModel) -> None:
     assert reader.reused_tokens > 0
 
 
+ENDINGS = [
+    "",
+    " Heat, a film about thieves.\nFits:",
+    " Alien.\nFits:",
+    "\n",
+    " Amélie (2001) 日本",
+    *["x y z " * 9] * 3,
+]
+ANSWERS = (" yes", " no", " A")
+
+
+def judge(model: LoadedModel, endings: Sequence[str] = ENDINGS, watch: Watch | None = None) -> list[list[float]]:
+    told = scoring.judge(model, Reader(model), None, CHAT, endings, ANSWERS, watch or Watch(60))
+    return [list(told[start : start + len(ANSWERS)]) for start in range(0, len(told), len(ANSWERS))]
+
+
+def naive_judge(model: LoadedModel, ending: str) -> list[float]:
+    """One full forward for one ending, no cache, no mask."""
+    ids = [*generation.prompt_ids(model, CHAT, 30), *model.renderer.encode_text(ending)]
+    with torch.inference_mode():
+        logits = model.net(input_ids=torch.tensor([ids])).logits[0, -1].float().log_softmax(-1)
+    return [float(logits[model.renderer.encode_text(answer)[0]]) for answer in ANSWERS]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_judgement_equals_one_forward_for_each_ending(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    """fp32: 1e-3 nats; in several rows."""
+    monkeypatch.setattr(scoring, "ROW_TOKENS", 16)
+    if not plain:
+        monkeypatch.setattr(scoring, "is_plain_attention", lambda model: False)
+    for told, ending in zip(judge(tiny), ENDINGS, strict=True):
+        assert told == pytest.approx(naive_judge(tiny, ending), abs=1e-3)
+
+
+def test_judgements_that_cannot_be_made(tiny: LoadedModel) -> None:
+    assert judge(tiny, []) == []
+    with pytest.raises(EngineError, match="has 3 tokens: choose one that has 1"):
+        scoring.judge(tiny, Reader(tiny), None, CHAT, [""], [" yes", " yes or no"], Watch(60))
+    with pytest.raises(EngineError, match="at least one answer"):
+        scoring.judge(tiny, Reader(tiny), None, CHAT, [""], [], Watch(60))
+    with pytest.raises(EngineError, match="tokens: give 1 to"):
+        judge(tiny, ["", "word " * 2_000])
+    with pytest.raises(Cancelled):
+        judge(tiny, watch=Watch(60, lambda: True))
+    with pytest.raises(OutOfTime):
+        judge(tiny, watch=Watch(0))
+
+
 def test_no_options(tiny: LoadedModel) -> None:
     assert choose(tiny, []) == ()
 

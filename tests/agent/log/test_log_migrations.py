@@ -16,7 +16,7 @@ from sqlalchemy import MetaData, inspect, select
 
 from agent.log.database import Database, migration_config
 from agent.log.models import Base
-from agent.log.records import Feedback, OutsideEvent, TurnRecord
+from agent.log.records import Feedback, OutsideEvent, PastDeed, TurnRecord
 from agent.log.store import EventLog
 from agent.understand.types import AskedQuestion
 
@@ -76,6 +76,7 @@ def full(log: EventLog, make_turn: MakeTurn) -> EventLog:
     log.record_turn(second)
     log.undo_turn("default", second.turn_id)
     log.record_event("default", "key", OutsideEvent("buy", "film-b", value=12.9, at=long_ago.replace(year=2020)))
+    log.record_past("default", "key", [PastDeed("电影", "film-b", "rating", 4.5, long_ago)])
     gone = log.start_conversation("other", "", None)
     log.record_turn(make_turn(gone, 1))
     log.delete_session("other", gone.id)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from log_samples import MakeTurn, wish
 
-from agent.log.records import Feedback, OutsideEvent
+from agent.log.records import Feedback, OutsideEvent, PastDeed
 from agent.log.store import EventLog
 from retrieval.errors import NotFound
 
@@ -34,9 +34,15 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
     "turns_since": lambda log: log.turns_since("b", LONG_AGO),
     "user_facts": lambda log: log.user_facts("b", "key", "ann"),
     "live_index": lambda log: log.live_index("b"),
+    "changes": lambda log: log.changes("b", -1).found,
+    "fruitful": lambda log: log.fruitful("b", 9),
+    "stated": lambda log: log.stated("b", "ann", 9, "opt_out"),
+    "deeds": lambda log: log.deeds("b", "opt_out"),
+    "rating_range": lambda log: log.rating_range("b"),
 }
 ELSEWHERE = {
     "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",  # in the test's body
+    "talks", "record_past",  # there as well
     "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup", "watch",
     "drop_lease",  # who knows the secret name of the owner is the owner
 }  # fmt: skip
@@ -53,6 +59,8 @@ def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
     conversation = log.start_conversation("a", "key", "ann")
     record = make_turn(conversation, 1, prefix_hash="h")
     log.record_turn(record)
+    log.record_feedback("a", "key", Feedback(record.turn_id, "accept", "film-a"))
+    log.record_past("a", "key", (PastDeed("ann", "film-b", "rating", 4.0),))
     assert log.secret("a") != log.secret("b")
     with pytest.raises(NotFound):
         log.record_turn(make_turn(conversation, 2, tenant="b"))
@@ -61,6 +69,11 @@ def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
             pytest.fail(f"{name} gave {ask(log, conversation.id, record.turn_id)!r}")
     for name, look in EMPTY.items():
         assert look(log) in (None, ()), name
+    assert log.talks("b", [conversation.id], "opt_out") == []
+    assert log.stated("b", conversation.person_id or "", 9, "opt_out") == ()
+    assert log.deeds("b", "opt_out", conversation.person_id) == ()
+    assert log.record_past("b", "key", (PastDeed("ann", "film-b", "buy"),)) == 1
+    assert len(log.deeds("a", "opt_out", conversation.person_id)) == 2
     log.forget_user_preferences("b", "key", "ann")
     log.activate_index("b", "index/000009")
     assert log.start_conversation("b", "key", "ann").person_id != conversation.person_id

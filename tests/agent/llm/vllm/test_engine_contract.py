@@ -126,6 +126,18 @@ class TestContract:
         with pytest.raises(EngineError, match="The option ''"):
             await either.choose(prompt, ["a", ""])
 
+    async def test_judgements(self, either: Engine) -> None:
+        """Each is what `choose` says of the answer behind prompt and ending, whatever stands beside it."""
+        endings = ["The capital of France is Paris.\nTrue:", "", "The capital of France is Berlin.\nTrue:"]
+        told = await either.judge(FRANCE, endings, [" yes", " no"])
+        assert [len(row) for row in told] == [2, 2, 2]
+        for ending, row in zip(endings, told, strict=True):
+            alone = await either.choose(Prompt(FRANCE.messages, prefill=ending), [" yes", " no"])
+            assert row == pytest.approx(alone, abs=3 * TOKEN_TOLERANCE)
+        assert await either.judge(FRANCE, [], [" yes"]) == ()
+        with pytest.raises(EngineError, match="choose one that has 1"):
+            await either.judge(FRANCE, [""], [" yes", " certainly not"])
+
     async def test_a_text_that_follows_a_grammar(self, either: Engine) -> None:
         filled = await either.fill(CHAT, GENRE, Limits(max_tokens=24))
         assert filled.complete
@@ -204,6 +216,15 @@ class TestParity:
             for option, one, other in zip(options, ours, theirs, strict=True):
                 tokens = len(smol.renderer.encode_text(option))
                 assert abs(one - other) <= TOKEN_TOLERANCE * tokens + 0.02 * abs(one), (question, option, one, other)
+
+    async def test_judgements_of_both(self, engine: EmbeddedEngine, vllm_engine: VLLMEngine) -> None:
+        """One prompt, twenty endings, as the rank skill asks."""
+        prompt = Prompt((Message("system", CHAT.messages[0].text), Message("user", "A film about the sea, please.")))
+        endings = [f"Item: “Film {n}, {genre} of 19{n}”\nFits:" for n, genre in enumerate(["comedy", "drama"] * 10, 60)]
+        ours, theirs = [await one.judge(prompt, endings, [" yes", " no"]) for one in (engine, vllm_engine)]
+        gaps = [abs(a - b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)]
+        assert max(gaps) <= 3 * TOKEN_TOLERANCE
+        assert sum(gaps) / len(gaps) <= TOKEN_TOLERANCE
 
     @pytest.mark.parametrize("grammar", [GENRE, 'root ::= ("yes" | "no") ", " ("film" | "book") "\\n"\n'])
     async def test_constrained_text(self, engine: EmbeddedEngine, vllm_engine: VLLMEngine, grammar: str) -> None:

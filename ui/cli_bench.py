@@ -1,0 +1,237 @@
+"""`chatalogue bench ...`: the benchmarks' part of the command line.
+
+    chatalogue bench retrieval --items items.jsonl.gz --train train.jsonl.gz --test test.jsonl.gz --out lists.jsonl
+    chatalogue bench compare --test test.jsonl.gz lists.jsonl other.jsonl
+    chatalogue bench all --films movies.jsonl.gz
+
+Only light imports here: each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ui.cli_options import ConfigOption, JsonOption
+
+bench_app = typer.Typer(help="The benchmarks; each writes its section of one JSON file.", no_args_is_help=True)
+
+BenchOutOption = Annotated[Path, typer.Option(help="Benchmark file; sections that are measured again are replaced.")]
+FilmsOption = Annotated[Path | None, typer.Option(help="The open movie set; default: the demo shop alone.")]
+WorkOption = Annotated[Path | None, typer.Option(help="Folder for data directories that are kept; default: none.")]
+ColdOption = Annotated[int, typer.Option(min=0, help="Cold starts.")]
+WarmOption = Annotated[int, typer.Option(min=0, help="Warm starts.")]
+ItemsOption = Annotated[Path, typer.Option(help="Items: id, title, year, text, attributes.")]
+TestOption = Annotated[Path, typer.Option(help="Rows to rank: id, turns, mentioned; targets only to score.")]
+TrainOption = Annotated[Path | None, typer.Option(help="Rows to learn from; without them nothing is learned.")]
+ValidOption = Annotated[Path | None, typer.Option(help="Rows to choose by.")]
+LikesOption = Annotated[Path | None, typer.Option(help="Likes of the train dialogues' speakers.")]
+RatingsOption = Annotated[Path | None, typer.Option(help="A MovieLens folder, joined by title and year.")]
+NameOption = Annotated[str | None, typer.Option(help="The set's name in the benchmark file; default: its folder's.")]
+
+
+@bench_app.command("retrieval")
+def bench_retrieval(
+    items: ItemsOption,
+    test: TestOption,
+    out: Annotated[Path, typer.Option(help="Lists to write: id, ranked, ms; complete or absent.")],
+    train: TrainOption = None,
+    valid: ValidOption = None,
+    likes: LikesOption = None,
+    ratings: RatingsOption = None,
+    llm: Annotated[Literal["off", "on"], typer.Option(help="Whether the language model ranks, too.")] = "off",
+    without: Annotated[list[str] | None, typer.Option(help="Leave a part out; may be given again.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Attribute by which exposure is counted: director.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Benchmark file that takes the figures, too.")] = None,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Train on dialogues, rank the items for each test row, and score the lists where the targets are told."""
+    from agent.bench.retrieval.run import Files
+    from ui.commands.bench_retrieval import RetrievalCall, run_retrieval
+
+    files = Files(items, test, train, valid, likes, ratings)
+    parts = frozenset(without or ())
+    run_retrieval(RetrievalCall(files, out, llm, parts, provider, report, name, as_json, config))
+
+
+@bench_app.command("compare")
+def bench_compare(
+    test: TestOption,
+    first: Annotated[Path, typer.Argument(help="Lists that `bench retrieval` wrote.")],
+    second: Annotated[Path, typer.Argument(help="Other lists for the same rows.")],
+    as_json: JsonOption = False,
+) -> None:
+    """By how much the second file's lists are better than the first's, with intervals."""
+    from ui.commands.bench_retrieval import run_compare
+
+    run_compare(test, first, second, as_json)
+
+
+@bench_app.command("ablation")
+def bench_ablation(
+    items: ItemsOption,
+    test: TestOption,
+    train: TrainOption = None,
+    valid: ValidOption = None,
+    likes: LikesOption = None,
+    ratings: RatingsOption = None,
+    out: BenchOutOption = Path("bench.json"),
+    part: Annotated[list[str] | None, typer.Option(help="Only this part; may be given again.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE: lists of a system with one part more; may be given again.")
+    ] = None,
+    name: NameOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What each part of the ranking is worth: the full system against one without it."""
+    from agent.bench.retrieval.run import Files
+    from ui.commands.bench_retrieval import AblationCall, run_ablation
+
+    files = Files(items, test, train, valid, likes, ratings)
+    run_ablation(AblationCall(files, out, tuple(part or ()), tuple(also or ()), name, config))
+
+
+@bench_app.command("ratings")
+def bench_ratings(
+    ratings: Annotated[Path, typer.Option(help="A MovieLens folder.")],
+    items: Annotated[Path | None, typer.Option(help="Items with texts, joined by title and year.")] = None,
+    out: BenchOutOption = Path("bench.json"),
+    config: ConfigOption = None,
+) -> None:
+    """Rating prediction: RMSE by cross-validation, and for users with few ratings."""
+    from agent.settings import load_settings
+    from ui.commands.bench_others import ratings_of, run_other
+
+    run_other(ratings_of(ratings, items, load_settings(config).settings.retrieval), out)
+
+
+@bench_app.command("personal")
+def bench_personal(out: BenchOutOption = Path("bench.json")) -> None:
+    """Simulated customers with hidden tastes: regret with learning in the conversation and without."""
+    from ui.commands.bench_others import personal, run_other
+
+    run_other(personal(), out)
+
+
+@bench_app.command("scale")
+def bench_scale(
+    films: Annotated[Path, typer.Option(help="The catalogue that is repeated.")],
+    work: Annotated[Path, typer.Option(help="Folder for the indexes, which are kept.")],
+    size: Annotated[list[int] | None, typer.Option(min=1, help="Items; may be given again. Default: 1000000.")] = None,
+    out: BenchOutOption = Path("bench.json"),
+) -> None:
+    """Times and memory of a query by the size of the catalogue."""
+    from ui.commands.bench_others import run_other, scale_of
+
+    run_other(scale_of(films, tuple(size or (1_000_000,)), work), out)
+
+
+@bench_app.command("all")
+def bench_all(
+    out: BenchOutOption = Path("bench.json"),
+    films: FilmsOption = None,
+    cold: ColdOption = 2,
+    warm: WarmOption = 3,
+    dialogues: Annotated[Path | None, typer.Option(help="A folder with one folder for each set of dialogues.")] = None,
+    ratings: RatingsOption = None,
+    work: WorkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Measure everything that takes minutes, one section after the other."""
+    from ui.commands.bench import BenchCall, run_all
+
+    run_all(BenchCall(out, films, work, config, cold, warm, dialogues, ratings))
+
+
+@bench_app.command("start")
+def bench_start(
+    out: BenchOutOption = Path("bench.json"),
+    cold: ColdOption = 2,
+    warm: WarmOption = 3,
+    work: WorkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Start and stop the server, from an empty data directory and again."""
+    from ui.commands.bench import START, BenchCall, run
+
+    run(BenchCall(out, None, work, config, cold, warm), START)
+
+
+@bench_app.command("index")
+def bench_index(
+    out: BenchOutOption = Path("bench.json"),
+    films: FilmsOption = None,
+    work: WorkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time and memory of indexing, and times of queries."""
+    from ui.commands.bench import INDEX, BenchCall, run
+
+    run(BenchCall(out, films, work, config), INDEX)
+
+
+@bench_app.command("turns")
+def bench_turns(out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None) -> None:
+    """Time single turns on the demo shop, with the language model and without."""
+    from ui.commands.bench import TURNS, BenchCall, run
+
+    run(BenchCall(out, None, work, config), TURNS)
+
+
+@bench_app.command("engines")
+def bench_engines(
+    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
+) -> None:
+    """First token, tokens and whole turns of the embedded engine and of vLLM with 1 to 16 chats at once."""
+    from ui.commands.bench import ENGINES, BenchCall, run
+
+    run(BenchCall(out, work=work, config=config), ENGINES)
+
+
+@bench_app.command("ci")
+def bench_ci(
+    times: Annotated[Path, typer.Argument(help="File that `.ci/run` wrote.")] = Path(".ci/times.tsv"),
+    out: BenchOutOption = Path("bench.json"),
+) -> None:
+    """Take over how long the last `.ci/run` took, part by part."""
+    from ui.commands.bench import run_ci
+
+    run_ci(times, out)
+
+
+@bench_app.command("understand")
+def bench_understand(
+    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
+) -> None:
+    """Facts read out of labelled messages: rules, model, both; the verdict of agent/skills.toml rests on it."""
+    from ui.commands.bench import UNDERSTAND, BenchCall, run
+
+    run(BenchCall(out, work=work, config=config), UNDERSTAND)
+
+
+@bench_app.command("talk")
+def bench_talk(
+    out: BenchOutOption = Path("bench.json"),
+    films: FilmsOption = None,
+    work: WorkOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Hold the scripted conversations and write down what comes out."""
+    from ui.commands.bench import TALK, BenchCall, run
+
+    run(BenchCall(out, films, work, config), TALK)
+
+
+@bench_app.command("render")
+def bench_render(
+    file: Annotated[Path, typer.Argument(help="Benchmark file.")] = Path("bench.json"),
+    to: Annotated[Path, typer.Option(help="Page to write.")] = Path("BENCHMARKS.md"),
+) -> None:
+    """Write BENCHMARKS.md from the benchmark file."""
+    from ui.commands.bench import run_render
+
+    run_render(file, to)

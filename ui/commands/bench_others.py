@@ -1,0 +1,120 @@
+"""`chatalogue bench ratings | personal | scale`: results that stand in the benchmark file as they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+from rich.console import Console
+
+from agent.settings import RetrievalSettings
+from retrieval.encoder import SentenceEncoder
+from retrieval.errors import BadRequest
+from ui.bench.machine import this_machine
+from ui.bench.processes import run_measured
+from ui.bench.render_plain import plain_lines
+from ui.bench.report import Report, Stamp, check_folder, open_report, write_report
+from ui.commands.output import print_result
+from ui.logs import configure_logs
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """One benchmark: the name of its section, the command that measures it again, and how it is measured."""
+
+    name: str
+    command: str
+    measure: Callable[[], BaseModel | Sequence[BaseModel]]
+
+
+def ratings_of(folder: Path, items: Path | None, settings: RetrievalSettings) -> Other:
+    """Rating prediction on a MovieLens folder, with texts where `items` has the films.
+
+    Raises:
+        BadRequest: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise BadRequest(f"There is no folder {str(folder)!r}; --ratings is a MovieLens folder.")
+    encoder = SentenceEncoder(settings.encoder, dtype=settings.dtype)
+    named = f" --items {items.parent.name}/{items.name}" if items else ""
+
+    def measure() -> BaseModel:
+        from retrieval.bench.ratings import measure_ratings
+
+        return measure_ratings(folder, items, encoder, _say)
+
+    return Other("ratings", f"ratings --ratings {folder.name}{named}", measure)
+
+
+def personal() -> Other:
+    """Simulated customers with hidden tastes over the demo shop."""
+
+    def measure() -> BaseModel:
+        from agent.bench.personal import measure_personal
+
+        return measure_personal(_say)
+
+    return Other("personal", "personal", measure)
+
+
+def scale_of(films: Path, sizes: Sequence[int], folder: Path) -> Other:
+    """Build and search indexes of several sizes, each in a process of its own so that its memory is its own.
+
+    Raises:
+        BadRequest: there is no such file.
+    """
+    if not films.is_file():
+        raise BadRequest(f"There is no file {str(films)!r}; --films is the catalogue that is repeated.")
+
+    def measured(size: int) -> BaseModel:
+        from retrieval.bench.scale import ScaleReport
+
+        command = [sys.executable, "-m", "retrieval.bench.scale", "--items", str(films), "--n", str(size)]
+        command += ["--folder", str(folder)]
+        for _ in range(2):  # what building left in memory is not that of serving: a finished index is measured again
+            said = run_measured(command, os.environ, "Measuring a big catalogue").stdout
+            report = ScaleReport.model_validate_json(said)
+            if not report.built_now:
+                break
+        return report
+
+    given = " ".join(f"--size {size}" for size in sizes)
+    return Other(
+        "scale", f"scale --films {films.name} {given} --work indexes", lambda: [measured(one) for one in sizes]
+    )
+
+
+def run_other(other: Other, out: Path) -> None:
+    """Measure, put the result into the benchmark file and print it."""
+    check_folder(out)
+    open_report(out, this_machine())
+    configure_logs(logging.WARNING)
+    measured = with_other(Report(machine=this_machine()), other, out).others
+    report = open_report(out, this_machine())  # again: another run may have written into it meanwhile
+    report = report.model_copy(update={"others": {**report.others, **measured}})
+    write_report(out, report)
+    print_result("\n".join(plain_lines(report.others[other.name].result)))
+
+
+def with_other(report: Report, other: Other, out: Path) -> Report:
+    """The report with the section measured anew."""
+    stamp = Stamp(f"chatalogue bench {other.command} --out {out.name}")
+    section = stamp.section(_json(other.measure()))
+    return report.model_copy(update={"others": {**report.others, other.name: section}})
+
+
+def _json(result: BaseModel | Sequence[BaseModel]) -> JsonValue:
+    if isinstance(result, BaseModel):
+        value: JsonValue = result.model_dump(mode="json")
+        return value
+    return [_json(one) for one in result]
+
+
+def _say(line: str) -> None:
+    """Progress, on stderr."""
+    Console(stderr=True, highlight=False).print(f"  {line}", markup=False, soft_wrap=True)
