@@ -239,7 +239,10 @@ class _State:
         if all(part.vectors is None for part in parts):
             return None
         return np.concatenate(
-            [np.zeros(len(part), np.float32) if part.vectors is None else part.vectors @ vector for part in parts]
+            [
+                np.zeros(len(part), np.float32) if part.vectors is None else np.vecdot(part.vectors, vector)
+                for part in parts
+            ]
         )
 
     def voted(self, similarity: FloatArray, sharpness: float) -> FloatArray:

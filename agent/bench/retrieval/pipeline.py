@@ -151,23 +151,23 @@ def fit(
     """Everything that can be made before the first test row comes.
 
     Args:
-        bundle: what the benchmark gives; valid rows are learned from like train rows.
+        bundle: what the benchmark gives. Nothing is learned from valid rows: they are for choices, and those that were
+            made by them stand in the code (`agent.rank`).
         encoder: turns item documents and dialogues into vectors.
         without: names of branches (`BRANCHES`) or groups of features (`GROUPS`) that are left out, for an ablation.
         learned: False: the branches' unlearned sum, although there is training data.
         progress: told of each step.
     """
     table = ItemTable(bundle.items)
-    rows = (*bundle.train, *bundle.valid)
     workshop = Workshop(
         table,
         encoder,
-        [experience_of(row) for row in rows],
-        _sources(bundle, table, rows),
+        [experience_of(row) for row in bundle.train],
+        _sources(bundle, table),
         without=without,
         progress=progress,
     )
-    if not rows and not without:
+    if not bundle.train and not without:
         return RetrievalSystem(workshop, workshop.scout(), None, Untrained(table, encoder, workshop.vectors))
     model = _learned(workshop, without, progress) if learned and RANKER not in without else None
     return RetrievalSystem(workshop, workshop.scout(), model)
@@ -213,7 +213,7 @@ def _by_branch(moment: Moment, n_rows: int) -> Mapping[str, FloatArray]:
     return {branch: summed(signals, {}, n_rows) for branch, signals in branches.items()}
 
 
-def _sources(bundle: Bundle, table: ItemTable, rows: Sequence[Row]) -> Sources:
+def _sources(bundle: Bundle, table: ItemTable) -> Sources:
     """Ratings and likes; a like belongs to the dialogue of its speaker ("16162-i" spoke in "redial-16162")."""
     fixed = {}
     if bundle.ratings is not None:
@@ -222,6 +222,6 @@ def _sources(bundle: Bundle, table: ItemTable, rows: Sequence[Row]) -> Sources:
     if not bundle.likes:
         return Sources(fixed)
     likes = Interactions.of((one.user, one.item, LIKED if one.liked else DISLIKED) for one in bundle.likes)
-    dialogues = {row.dialogue_id.rpartition("-")[2]: row.dialogue_id for row in rows}
+    dialogues = {row.dialogue_id.rpartition("-")[2]: row.dialogue_id for row in bundle.train}
     group_of = {user: dialogues.get(user.partition("-")[0], user) for user in likes.users}
     return Sources(fixed, {"likes": likes}, group_of)

@@ -92,11 +92,13 @@ def test_it_works_with_items_alone() -> None:
     assert found == (film_id(3, 3), film_id(0, 0)), "all of the pool, what fits first"
 
 
-def test_valid_rows_are_learned_from() -> None:
+def test_valid_rows_are_not_learned_from() -> None:
     half = len(TRAIN) // 2
-    both = fit(Bundle(cinema(), TRAIN[:half], TRAIN[half:]), HashingEncoder())
-    whole = fit(Bundle(cinema(), TRAIN), HashingEncoder())
-    assert [both.rank(row).ranked for row in ASKED] == [whole.rank(row).ranked for row in ASKED]
+    with_valid = fit(Bundle(cinema(), TRAIN[:half], TRAIN[half:]), HashingEncoder())
+    without = fit(Bundle(cinema(), TRAIN[:half]), HashingEncoder())
+    assert [with_valid.rank(row).ranked for row in ASKED] == [without.rank(row).ranked for row in ASKED]
+    untaught = fit(Bundle(cinema(), (), TRAIN), HashingEncoder())
+    assert untaught.importance() == {}, "without train nothing is learned, whatever valid holds"
 
 
 def test_what_is_left_out_is_not_used() -> None:
