@@ -90,14 +90,18 @@ class ConversationalBranch:
             self._state = _State.fitted(state.base.joined(recent)) if merge else state.with_recent(recent)
 
     def remove(self, group: str) -> int:
-        """Forget a group and every word that only it had, by fitting anew; returns how many experiences it had."""
+        """Forget a group and every word that only it had; returns how many experiences it had.
+
+        Fits all anew, but for a group that came after the last fit: there the words wait for the next fit or `save`.
+        """
         with self._writing:
-            everything = self._state.everything
-            count = everything.groups.count(group)
-            if count:
-                keep = np.array([one != group for one in everything.groups], dtype=np.bool_)
-                self._state = _State.fitted(everything.only(keep).compact())
-            return count
+            state = self._state
+            n_before, n_recent = state.base.groups.count(group), state.recent.groups.count(group)
+            if n_before:
+                self._state = _State.fitted(state.everything.without(group).compact())
+            elif n_recent:
+                self._state = state.with_recent(state.recent.without(group))
+            return n_before + n_recent
 
     def scores(self, cues: Cues) -> Mapping[str, Scores]:
         """See `Branch.scores`."""

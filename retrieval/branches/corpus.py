@@ -132,6 +132,10 @@ class Corpus:
             vectors=None if self.vectors is None else self.vectors[keep],
         )
 
+    def without(self, group: str) -> Corpus:
+        """All experiences but those of a group."""
+        return self.only(np.array([one != group for one in self.groups], dtype=np.bool_))
+
     def read(self, table: ItemTable, experiences: Sequence[Experience], vectors: FloatArray | None = None) -> Corpus:
         """Other experiences in the terms of this corpus (the vocabulary grows), without these.
 

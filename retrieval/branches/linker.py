@@ -7,7 +7,7 @@ name, and of who says it. Not covered: pronouns, "the first one", translations.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import TypeAlias
@@ -33,7 +33,8 @@ MAX_SPELLINGS = 48
 """Corrected spellings of one span that are tried."""
 MAX_TYPO_WORDS = 8
 """Words of one turn for which other spellings are looked up."""
-MAX_TYPO_SPAN = 5
+MAX_TYPO_SPAN = 7
+"""Words of a name that may have a misspelt one among them."""
 MAX_KEPT = 20_000
 """Turns of which it is remembered what they name."""
 
@@ -94,7 +95,7 @@ class EntityLinker:
             yield from ((weight, row, None) for row, weight in _of_titles(words, found, titles).items())
 
     def _spans(self, words: Sequence[Word]) -> list[_Found]:
-        """Spans that name something, the longest from the left, then names misspelt in what is left over."""
+        """Spans that name something, the longest from the left; a misspelt name may reach over a shorter one."""
         spans = _Spans([word.norm for word in words])
         matched: defaultdict[int, list[_Found]] = defaultdict(list)
         for place, matches in self._phrases.find(spans.joined, spans.lengths).items():
@@ -103,27 +104,29 @@ class EntityLinker:
                 matches = [match for match in matches if match.kind == "category"]
             if matches:
                 matched[start].append(_Found(start, end, matches, 1.0))
-        chosen = _longest(words, matched)
-        free = [True] * len(words)
-        for found in chosen:
-            free[found.start : found.end] = [False] * (found.end - found.start)
-        return chosen + self._misspelt(words, free)
+        unread = set(range(len(words)))
+        for found in _longest(words, matched):
+            unread.difference_update(range(found.start, found.end))
+        for found in self._misspelt(words, unread):
+            matched[found.start].append(found)
+        return _longest(words, matched)
 
-    def _misspelt(self, words: Sequence[Word], free: Sequence[bool]) -> list[_Found]:
-        """Names with a misspelt word among the words that are `free`."""
+    def _misspelt(self, words: Sequence[Word], unread: Collection[int]) -> Iterator[_Found]:
+        """Names with a misspelt word among those that are `unread`; the words around it may have been read already."""
         others: dict[int, Mapping[str, int]] = {}
-        for place, word in enumerate(words):
-            if free[place] and len(others) < MAX_TYPO_WORDS and word.norm not in common_words():
-                if spellings := self._phrases.spellings(word.norm):
+        for place in sorted(unread):
+            if len(others) < MAX_TYPO_WORDS and words[place].norm not in common_words():
+                if spellings := self._phrases.spellings(words[place].norm):
                     others[place] = spellings
-        matched: defaultdict[int, list[_Found]] = defaultdict(list)
-        for start, end in _spans_around(others, free):
+        joined: list[str] = []
+        bounds: list[tuple[int, int]] = []
+        for start, end in _spans_around(others, len(words)):
             alone = end - start == 1
             options = [_spellings(words[at].norm, others.get(at, {}), alone=alone) for at in range(start, end)]
-            spelt = ["".join(one) for one in islice(product(*options), MAX_SPELLINGS)]
-            for matches in self._phrases.find(spelt, [end - start] * len(spelt)).values():
-                matched[start].append(_Found(start, end, matches, TYPO))
-        return _longest(words, matched)
+            joined.extend("".join(one) for one in islice(product(*options), MAX_SPELLINGS))
+            bounds.extend([(start, end)] * (len(joined) - len(bounds)))
+        for place, matches in self._phrases.find(joined, [end - start for start, end in bounds]).items():
+            yield _Found(*bounds[place], matches, TYPO)
 
 
 class _Spans:
@@ -156,14 +159,13 @@ def _spellings(word: str, others: Mapping[str, int], *, alone: bool) -> Sequence
     return [other for other, slips in others.items() if slips == 1] if alone else [word, *others]
 
 
-def _spans_around(places: Iterable[int], free: Sequence[bool]) -> list[tuple[int, int]]:
-    """Spans of free words that hold one of the places, each once."""
+def _spans_around(places: Iterable[int], n_words: int) -> list[tuple[int, int]]:
+    """Spans that hold one of the places, each once."""
     spans = {
         (start, end)
         for place in places
         for start in range(max(place - MAX_TYPO_SPAN + 1, 0), place + 1)
-        for end in range(place + 1, min(start + MAX_TYPO_SPAN, len(free)) + 1)
-        if all(free[start:end])
+        for end in range(place + 1, min(start + MAX_TYPO_SPAN, n_words) + 1)
     }
     return sorted(spans)
 

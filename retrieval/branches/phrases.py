@@ -35,7 +35,7 @@ MIN_JOINED_LETTERS = 7
 """Words may be joined or split otherwise ("spiderman") in phrases of so many letters."""
 MIN_TYPO_LETTERS = 5
 MIN_LETTERS_FOR_TWO_SLIPS = 9
-MAX_SPELLINGS = 4
+MAX_SPELLINGS = 8
 
 _YEAR_AT_END = re.compile(r"\s*[(\[]((?:18|19|20)\d\d)[)\]]\s*$")
 _SUBTITLE = re.compile(r"\s*(?::|\s[-–—]\s)")

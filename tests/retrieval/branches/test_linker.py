@@ -45,6 +45,8 @@ def values(*turns: str) -> list[str]:
         ("hear me out", []),  # no slip for "heat": an everyday word
         ("spiderman homecoming", ["Spider-Man: Homecoming/2017"]),
         ("Spider-man", ["Spider-Man: Homecoming/2017"]),  # without its subtitle
+        ("Spider-Man: Homecomming", ["Spider-Man: Homecoming/2017"]),  # not the shorter name that is spelt right
+        ("blade runer 2049", ["Blade Runner 2049/2017"]),
         ("the godfather", ["The Godfather/1972"]),
         ("godfather", ["The Godfather/1972"]),
         ("AMELIE", ["Amélie/2001"]),

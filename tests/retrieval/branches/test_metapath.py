@@ -26,6 +26,12 @@ def test_items_that_share_a_value() -> None:
     assert set(best(TABLE, recent)) == {"Collateral/2004", "Amélie/2001"}  # the same decade
 
 
+def test_titles_that_share_a_word() -> None:
+    found = MetapathBranch.fit(TABLE).scores(cues(TABLE, seeds={"Blade Runner/1982": 1.0}))
+    assert best(TABLE, found["metapath.title"]) == ["Blade Runner 2049/2017"]
+    assert "metapath.title" not in MetapathBranch.fit(TABLE).scores(cues(TABLE, seeds={"Alien/1979": 1.0}))
+
+
 def test_a_rare_value_says_more() -> None:
     found = MetapathBranch.fit(TABLE).scores(cues(TABLE, seeds={"Inception/2010": 1.0}))["metapath.genre"]
     science, crime = value_of(TABLE, found, "Alien/1979"), value_of(TABLE, found, "Heat/1995")
