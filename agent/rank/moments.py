@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 SAME = frozenset({DEMAND, WORDS, LAST_WORDS, NEW})
 """Signals that are the same for the last turn, or are told of it already."""
+EMBEDDED_CHARS = 320
+"""What is embedded of a talk, its end: the encoder would read the beginning and leave the latest words out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Reader:
         whole = read_cues(query, self._linker, self._table)
         last = read_cues(replace(query, turns=query.turns[-1:], seeds=()), self._linker, self._table)
         if vectors is None:
-            vectors = self._vectors(whole.text, last.text)
+            vectors = self._vectors(_end(whole.text), _end(last.text))
         if vectors is not None:
             whole, last = replace(whole, vector=vectors[0]), replace(last, vector=vectors[1])
         return Views(whole, replace(last, seeds=_latest(last.links, whole.seeds)))
@@ -72,8 +74,12 @@ def _differs(name: str) -> bool:
 
 
 def texts_of(query: Query) -> tuple[str, str]:
-    """What is embedded of a query with turns: the last turns together, and the last one."""
-    return context_of(query.turns), context_of(query.turns[-1:])
+    """What is embedded of a query with turns: the end of the last turns together, and of the last one."""
+    return _end(context_of(query.turns)), _end(context_of(query.turns[-1:]))
+
+
+def _end(text: str) -> str:
+    return text[-EMBEDDED_CHARS:]
 
 
 def _latest(links: Links, seeds: Mapping[int, float]) -> Mapping[int, float]:

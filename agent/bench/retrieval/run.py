@@ -31,7 +31,7 @@ from retrieval.items import Item
 
 T = TypeVar("T")
 
-CEILING_ROWS = 1_000
+CEILING_ROWS = 600
 """Rows, taken evenly, on which ceilings are measured: a second pass over every row would double the time of a run."""
 KNOBS = (0.1, 0.3, 0.5)
 """Values of the diversity knob whose price is shown."""
