@@ -10,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -17,6 +18,11 @@ from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixture
 
 TOGETHER = ("tests/agent/llm", "tests/browser", "tests/deploy", "tests/faults")
 """Folders whose tests share servers that take long to start; elsewhere it is the tests of a file that stay together."""
+
+# Where nothing may be skipped a run is a verdict: equal code, equal examples. Elsewhere new ones are looked for.
+settings.register_profile("verdict", derandomize=True)
+if os.environ.get("REQUIRE_PARTS"):
+    settings.load_profile("verdict")
 
 _seconds: defaultdict[str, float] = defaultdict(float)
 
