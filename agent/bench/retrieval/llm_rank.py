@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,18 +115,8 @@ async def compare_ways(
     ranker = _ranked(own)
     reports = []
     for way in ways:
-        skill = RankSkill(engine, way=way, seconds=None)
-        numbers: dict[str, Floats] = {}
-        ms = []
-        for done, row in enumerate(scored, 1):
-            shortlist = [items[one] for one in own[row.id][:n]]
-            started = time.perf_counter()
-            answer = await skill.score([turn.text for turn in row.turns], shortlist)
-            ms.append((time.perf_counter() - started) * 1_000)
-            if answer is not None:
-                numbers[row.id] = np.array(answer)
-            told(way, done, len(scored))
-        reports.append(_report(way, scored, own, _Asked(numbers, tuple(ms))))
+        asked = await _ask(RankSkill(engine, way=way, seconds=None), scored, items, own, n, partial(told, way))
+        reports.append(_report(way, scored, own, asked))
     return LlmRankReport(
         model=status.model,
         adapter=status.adapter,
@@ -136,6 +127,28 @@ async def compare_ways(
         ceiling=score(scored, _ranked(_best(scored, own, n))),
         ways=tuple(reports),
     )
+
+
+async def _ask(
+    skill: RankSkill,
+    rows: Sequence[Row],
+    items: Mapping[str, Item],
+    own: Mapping[str, Sequence[str]],
+    n: int,
+    told: Callable[[int, int], None],
+) -> _Asked:
+    """What the model says of the first `n` of each row's own list."""
+    numbers: dict[str, Floats] = {}
+    ms = []
+    for done, row in enumerate(rows, 1):
+        shortlist = [items[one] for one in own[row.id][:n]]
+        started = time.perf_counter()
+        answer = await skill.score([turn.text for turn in row.turns], shortlist)
+        ms.append((time.perf_counter() - started) * 1_000)
+        if answer is not None:
+            numbers[row.id] = np.array(answer)
+        told(done, len(rows))
+    return _Asked(numbers, tuple(ms))
 
 
 def _report(way: Way, rows: Sequence[Row], own: Mapping[str, Sequence[str]], asked: _Asked) -> WayReport:
