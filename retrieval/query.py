@@ -51,10 +51,16 @@ class Query:
     No texts, turns and seeds means "anything that passes the filters", by popularity. `turns` is what was said, oldest
     first, for the branches that learned from what was said; `texts` what is searched for by words and vectors.
     `exclude` holds item ids that must not come back (already shown, rejected).
+
+    Names are read from `own`, what of the turns the customer said and meant as a wish; where nobody knows (None), from
+    all turns. `unwanted` are the words for what was spoken against or taken back: what they name does not count,
+    wherever it is said.
     """
 
     texts: tuple[WeightedText, ...] = ()
     turns: tuple[str, ...] = ()
+    own: tuple[str, ...] | None = None
+    unwanted: tuple[str, ...] = ()
     seeds: tuple[SeedItem, ...] = ()
     filters: tuple[Filter, ...] = ()
     exclude: frozenset[str] = frozenset()

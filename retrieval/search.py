@@ -54,19 +54,25 @@ def _unread(query: Query) -> Cues:
     return Cues(query, "\n".join(query.turns or texts), Links({}, {}), {}, None)
 
 
+def _nothing(query: Query) -> BoolArray | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Further:
     """What is fused beside words, vectors and seeds.
 
     `read` reads a query, once for all branches. `weights` scale a signal's list in the fusion, by the
     signal's name ("names.title") or the part before its dot ("names"): 1 where neither is given, 0 leaves it out.
-    `with_vector`: a branch goes by `Cues.vector`, so the text of the cues is embedded, too.
+    `with_vector`: a branch goes by `Cues.vector`, so the text of the cues is embedded, too. `against` tells which rows
+    are known not to be meant, None where nothing is: they come last.
     """
 
     branches: tuple[Branch, ...] = ()
     read: ReadCues = _unread
     weights: Mapping[str, float] = field(default_factory=dict)
     with_vector: bool = True
+    against: Callable[[Query], BoolArray | None] = _nothing
 
     def weight_of(self, signal: str) -> float:
         """How much a signal counts."""
@@ -119,12 +125,10 @@ class Retriever:
         allowed[self.table.rows_of(seed.item_id for seed in query.seeds)] = False
         texts = [WeightedText(text, one.weight) for one in query.texts if (text := _readable(one.text))]
         lists, degraded = self._lists(query, texts, allowed)
-        if not any(one.hits for one in lists):  # nothing to go by, or what had to be used failed
-            lists = [self._popular(allowed, query.k)]
         if branches:
             found, failed = self._joining(branches, query, allowed)
             lists, degraded = lists + found, degraded or failed
-        return SearchResult(fuse(lists, k=query.k), degraded)
+        return SearchResult(fuse(lists, k=query.k, behind=self._behind(query)), degraded)
 
     def similar(self, item_id: str, k: int = 10) -> tuple[Candidate, ...]:
         """The `k` items nearest to an item by description, itself left out.
@@ -160,11 +164,18 @@ class Retriever:
             hits, failed = self._near(vector, query.k, allowed)
             degraded |= failed
             lists.append(self._named(branch, hits, weight))
+        if not any(one.hits for one in lists):  # nothing to go by, or what had to be used failed
+            # Beside the further branches, too: of the items that have what is named none is the first.
+            lists = [self._popular(allowed, query.k)]
         if cues is not None:
             found, failed = self._signals(further, replace(cues, vector=vectors.get(said)), allowed)
             degraded |= failed
             lists += found
         return lists, degraded
+
+    def _behind(self, query: Query) -> Callable[[str], bool] | None:
+        against = self.further.against(query)
+        return None if against is None else lambda item_id: bool(against[self.table.row_of(item_id)])
 
     def _joining(self, branches: Sequence[Branch], query: Query, allowed: BoolArray) -> tuple[list[RankedList], bool]:
         further = replace(self.further, branches=tuple(branches))
@@ -205,7 +216,7 @@ class Retriever:
                 continue
             for name, scores in signals.items():
                 if (weight := further.weight_of(name)) > 0:
-                    lists.append(self._ranked(name, scores, cues.query.k, allowed, weight))
+                    lists.append(self._ranked(name, scores, cues.query.k, allowed, weight * scores.strength))
         return lists, failed
 
     def _ranked(self, name: str, scores: Scores, k: int, allowed: BoolArray, weight: float) -> RankedList:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import BadRequest
+from retrieval.items import Item
 from retrieval.loading import check_catalogue
 from retrieval.ratings.base import History, Rater, Ratings
 from retrieval.ratings.baselines import BiasedFactors, CentredEase, GlobalMean, ItemMean, UserAndItemBias
@@ -119,8 +120,8 @@ class RatingReport(BaseModel):
     seconds: float
 
 
-def measure_ratings(folder: Path, items_file: Path | None, encoder: Encoder, say: Say) -> RatingReport:
-    """Measure on a MovieLens folder; minutes.
+def read_films(folder: Path, items_file: Path | None, encoder: Encoder, say: Say) -> Films:
+    """Read films and ratings and embed the films' texts.
 
     Args:
         folder: has movies.csv and ratings.csv, see `read_movielens`.
@@ -132,17 +133,21 @@ def measure_ratings(folder: Path, items_file: Path | None, encoder: Encoder, say
         CatalogueError: a file cannot be used.
         BadRequest: there are too few ratings to measure anything.
     """
-    started = time.perf_counter()
     movies = read_movielens(folder)
-    ratings = movies.ratings
-    new = _new_users(ratings)
-    if not len(new.asked):
+    if not len(_new_users(movies.ratings).asked):
         raise BadRequest(
-            f"{str(folder)!r} has {len(ratings)} ratings by {ratings.n_users} users: give at least {FOLDS} users with "
-            f"more than {max(KNOWN)} ratings each."
+            f"{str(folder)!r} has {len(movies.ratings)} ratings by {movies.ratings.n_users} users: give at least "
+            f"{FOLDS} users with more than {max(KNOWN)} ratings each."
         )
     texts = _texts(movies, items_file)
-    vectors = _encoded(texts.texts, encoder, say)
+    return Films(movies, _encoded(texts.texts, encoder, say), texts.found, texts.items)
+
+
+def measure_films(films: Films, say: Say) -> RatingReport:
+    """Measure how well ratings are predicted; minutes."""
+    started = time.perf_counter()
+    ratings, vectors = films.movies.ratings, films.vectors
+    new = _new_users(ratings)
     makers = {**BASELINES, MODEL: _trained(vectors, say)}
     folds = _folds(len(ratings))
     errors, seconds = _cross_validated(ratings, folds, makers, say)
@@ -151,8 +156,8 @@ def measure_ratings(folder: Path, items_file: Path | None, encoder: Encoder, say
         n_ratings=len(ratings),
         n_users=ratings.n_users,
         n_items=ratings.n_items,
-        share_with_text=round(float(texts.found.mean()), 3),
-        ratings_with_text=round(float(texts.found[ratings.item].mean()), 3),
+        share_with_text=round(float(films.with_text.mean()), 3),
+        ratings_with_text=round(float(films.with_text[ratings.item].mean()), 3),
         methods=tuple(
             MethodResult(name=name, rmse=_interval(one), fit_s=seconds[name].fit_s, predict_ms=seconds[name].predict_ms)
             for name, one in errors.items()
@@ -165,22 +170,39 @@ def measure_ratings(folder: Path, items_file: Path | None, encoder: Encoder, say
 
 
 @dataclass(frozen=True, slots=True)
+class Films:
+    """Films, who rated them, their `vectors`, float32 (films, dim), and which have more text than title and genres.
+
+    `items`: one for each film, with the attributes that the catalogue has of it and MovieLens' genres.
+    """
+
+    movies: MovieLens
+    vectors: FloatArray
+    with_text: NDArray[np.bool_]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Texts:
-    """A text for each film, and bool (n,): whether the catalogue gave it."""
+    """A text and an item for each film, and bool (n,): whether the catalogue gave the text."""
 
     texts: tuple[str, ...]
     found: NDArray[np.bool_]
+    items: tuple[Item, ...]
 
 
 def _texts(movies: MovieLens, items_file: Path | None) -> _Texts:
     table = ItemTable([] if items_file is None else list(check_catalogue(items_file, keep_first=True)))
     partners = join(table, movies)
     texts: list[str] = []
+    items: list[Item] = []
     for position, film in enumerate(movies.films):
-        text = table.get(partners[position]).text[:TEXT_CHARS] if position in partners else ""
+        partner = table.get(partners[position]) if position in partners else Item(film.id, film.titles[0])
+        items.append(replace(partner, id=film.id, attributes={**partner.attributes, "genres": film.genres}))
+        text = partner.text[:TEXT_CHARS]
         year = "" if film.year is None else f" ({film.year})"
         texts.append(f"{film.titles[0]}{year}. {', '.join(film.genres)}. {text}".strip())
-    return _Texts(tuple(texts), np.isin(np.arange(len(texts)), list(partners)))
+    return _Texts(tuple(texts), np.isin(np.arange(len(texts)), list(partners)), tuple(items))
 
 
 def _encoded(texts: Sequence[str], encoder: Encoder, say: Say) -> FloatArray:

@@ -51,11 +51,14 @@ class Cues:
 class Scores:
     """The rows that a branch has something to say of: `rows` int32 (n,), unique; `values` float32 (n,), > 0.
 
-    Not cut and not filtered: values compare only inside one branch, and a row that is missing has none.
+    Not cut and not filtered: values compare only inside one branch, and a row that is missing has none. `strength`,
+    0 < strength <= 1, is what the signal counts in a fusion by rank, which sees nothing of the values: less where all
+    of it rests on what was named long ago or perhaps not meant.
     """
 
     rows: RowArray
     values: NDArray[np.float32]
+    strength: float = 1.0
 
     @classmethod
     def of(cls, dense: NDArray[np.float32]) -> Scores:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array  # type: ignore[import-untyped]
 
 from retrieval.branches.base import Cues, Scores
-from retrieval.branches.corpus import Corpus
+from retrieval.branches.corpus import MAX_ATTITUDE, MENTION, Corpus
 from retrieval.branches.values import ValueLists, read_values, title_words
 from retrieval.encoder import FloatArray
 from retrieval.errors import IndexUnavailable
@@ -28,6 +28,8 @@ MAX_SEEDS = 32
 """Items spoken of that are walked from, those of the largest weight."""
 PRIOR_STEPS = 20.0
 """So many steps through a value must be seen before its own share counts as much as that of its attribute."""
+NAMED = MENTION / MAX_ATTITUDE
+"""The weight of an item that was just named; where no seed has it, the walk counts the less."""
 TITLE = "title"
 """The attribute of the paths over words of titles."""
 FILE = "metapath.json"
@@ -95,11 +97,11 @@ class MetapathBranch:
         """Every value that `row` shares with a seed, the one that says most first."""
         paths: list[Path] = []
         for name, lists in self._lists.items():
-            own = lists.of(row)
+            own = set(lists.of(row).tolist())
             for seed in seed_rows:
                 if seed == row:
                     continue
-                for number in np.intersect1d(own, lists.of(seed)).tolist():
+                for number in own.intersection(lists.of(seed).tolist()):
                     weight = float(self._worth[name][number])
                     if weight > 0:
                         paths.append(Path(name, lists.values[number], self._table.ids[seed], weight))
@@ -153,7 +155,8 @@ class MetapathBranch:
             return Scores(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
         scores = Scores.summed(np.concatenate(rows), np.concatenate(values), len(self._table))
         others = ~np.isin(scores.rows, [seed for seed, _ in seeds])
-        return Scores(scores.rows[others], scores.values[others])
+        strongest = max(weight for _, weight in seeds)
+        return Scores(scores.rows[others], scores.values[others], min(strongest / NAMED, 1.0))
 
 
 def _with_titles(table: ItemTable, lists: Mapping[str, ValueLists] | None) -> Mapping[str, ValueLists]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class NamesBranch:
         if cues.links.items:
             rows = np.array(sorted(cues.links.items), dtype=np.int32)
             weights = np.array([cues.links.items[row] for row in rows.tolist()], dtype=np.float32)
-            found[TITLE] = Scores(rows, weights)
+            found[TITLE] = Scores(rows, weights, min(float(weights.max()), 1.0))
         return found
 
     def _having(self, attribute: str, said: list[tuple[str, float]]) -> Scores:
@@ -43,4 +44,5 @@ class NamesBranch:
         rows = [lists.having(lists.number_of[value]) for value, _ in said]
         worth = [weight * np.log1p(self._n_items / len(having)) for having, (_, weight) in zip(rows, said, strict=True)]
         repeated = np.repeat(np.array(worth, dtype=np.float32), [len(having) for having in rows])
-        return Scores.summed(np.concatenate(rows), repeated, self._n_items)
+        strength = min(max(weight for _, weight in said), 1.0)
+        return replace(Scores.summed(np.concatenate(rows), repeated, self._n_items), strength=strength)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from retrieval_doubles import SHARED_MOVIES, made_up_films, read_films
 
+from retrieval import encoder
 from retrieval.encoder import SentenceEncoder, same_space
 from retrieval.errors import ModelUnavailable
 from retrieval.index import build_index, open_index
@@ -59,6 +60,21 @@ def test_vectors_are_unit_float32_in_the_order_of_the_texts(minilm: SentenceEnco
     for row, text in enumerate(texts[:6]):
         assert float(vectors[row] @ minilm.encode([text])[0]) > 0.999
     assert minilm.encode([]).shape == (0, minilm.dim)
+
+
+def test_a_short_text_is_not_padded_to_a_long_one(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[list[str]] = []
+    forward = encoder._Loaded.forward
+
+    def recorded(loaded: encoder._Loaded, texts: list[str]) -> encoder.FloatArray:
+        passes.append(texts)
+        return forward(loaded, texts)
+
+    monkeypatch.setattr(encoder._Loaded, "forward", recorded)
+    talk = "a quiet film about a lighthouse keeper and his dog, " * 12
+    vectors = minilm.encode([talk, "heist", "a western"])
+    assert passes == [["heist", "a western"], [talk]]
+    assert np.allclose(vectors[0], minilm.encode([talk])[0], atol=1e-2)
 
 
 def test_meaning_is_near(minilm: SentenceEncoder) -> None:

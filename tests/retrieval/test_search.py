@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,26 @@ def test_a_further_branch_is_fused_under_its_signals_names(opened: Opener) -> No
     alone = share(toy=0.0)
     assert share(toy=1.0) == pytest.approx(alone + 2 / 61)
     assert share(toy=1.0, toy__two=3.0) == pytest.approx(alone + 4 / 61)
+
+
+def test_a_weak_signal_counts_less(opened: Opener) -> None:
+    retriever = opened(shop_items())
+
+    def share(strength: float) -> float:
+        retriever.further = Further((_Said(toy=replace(scored(retriever, d=1.0), strength=strength)),))
+        return {one.item_id: one.score for one in retriever.search(text("whales")).candidates}["d"]
+
+    assert share(1.0) - share(0.5) == pytest.approx(0.5 / 61)
+
+
+def test_where_only_a_further_branch_has_something_popularity_orders_what_it_leaves_alike(opened: Opener) -> None:
+    retriever = opened(shop_items())
+    open_query = Query(filters=(Filter("id", "ne", ("f",)),), k=50)
+    popular = ids(retriever.search(open_query).candidates)
+    retriever.further = Further((_Said(toy=scored(retriever, **dict.fromkeys(popular, 1.0))),))
+    assert ids(retriever.search(open_query).candidates) == popular
+    retriever.further = Further((_Said(toy=scored(retriever, **{popular[-1]: 1.0})),))
+    assert ids(retriever.search(open_query).candidates)[0] == popular[-1]
 
 
 def test_cues_are_read_once_and_the_encoder_runs_once(opened: Opener) -> None:

@@ -1,5 +1,6 @@
 """Paths over shared values: which items they find, how they are learned, how they are explained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,16 @@ def test_explained_in_values() -> None:
     assert [(path.attribute, path.value) for path in paths[1:]] == [("genre", "crime")] * 2
     assert all(path.weight > 0 for path in paths)
     assert branch.explain([TABLE.row_of("Amélie/2001")], TABLE.row_of("Alien/1979")) == ()
+
+
+def test_a_doubtful_seed_counts_less_in_a_fusion() -> None:
+    branch = MetapathBranch.fit(TABLE)
+
+    def strength(weight: float) -> float:
+        found = branch.scores(replace(cues(TABLE), seeds={TABLE.row_of("Alien/1979"): weight}))
+        return found["metapath.genre"].strength
+
+    assert [strength(weight) for weight in (1.0, 0.5, 0.25)] == [1.0, 1.0, 0.5]
 
 
 def test_saved_and_opened(tmp_path: Path) -> None:

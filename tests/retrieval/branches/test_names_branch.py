@@ -1,5 +1,7 @@
 """Items that are named, items that have what is named; and how a query is read for all branches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from branch_doubles import best, check_contract, cues, films, value_of
@@ -60,6 +62,42 @@ def test_text_of_a_query() -> None:
     assert read_cues(Query(), linker, TABLE, encoder).vector is None
     assert read_cues(Query(turns=("x",)), linker, TABLE, ConstantEncoder(fails=True)).vector is None
     assert read_cues(Query(turns=("x",)), linker, TABLE).vector is None
+
+
+def links(query: Query) -> tuple[set[str], set[str]]:
+    """Titles and values."""
+    found = read_cues(query, EntityLinker(TABLE), TABLE)
+    titles = {TABLE.items[row].title for row in found.links.items}
+    assert {TABLE.items[row].title for row in found.seeds} == titles
+    return titles, {value for _, value in found.links.values}
+
+
+def test_names_are_read_from_the_customers_own_words() -> None:
+    turns = ("a comedy", "Do you like Blade Runner by Ridley Scott?")
+    assert links(Query(turns=turns)) == ({"Blade Runner"}, {"comedy", "ridley scott"})
+    assert links(Query(turns=turns, own=turns[:1])) == (set(), {"comedy"})
+    assert links(Query(turns=turns, own=())) == (set(), set())
+    assert links(Query(texts=(WeightedText("comedy"),), unwanted=("crime",))) == (set(), {"comedy"})
+
+
+def test_unwanted_names_do_not_count() -> None:
+    own = ("a crime film like Inception", "or a comedy by Ridley Scott")
+    everything = ({"Inception"}, {"crime", "comedy", "ridley scott"})
+    assert links(Query(own=own, unwanted=("horror",))) == everything
+    assert links(Query(own=own, unwanted=("Inception", "no crime", "by Scott"))) == (set(), {"comedy", "ridley scott"})
+    assert links(Query(own=own, unwanted=("Ridley Scott", "comedy"))) == ({"Inception"}, {"crime"})
+    up = Query(own=('I liked "Up" (2009)',), unwanted=("up",))
+    assert links(replace(up, unwanted=())) == ({"Up"}, set())
+    assert links(up) == (set(), set()), "a name is one also without a capital"
+
+
+def test_what_was_named_long_ago_or_in_doubt_counts_less_in_a_fusion() -> None:
+    def strengths(*turns: str) -> dict[str, float]:
+        return {name: one.strength for name, one in NamesBranch(TABLE).scores(cues(TABLE, *turns)).items()}
+
+    assert strengths("a comedy like Inception") == {"names.genre": 1.0, "names.title": 1.0}
+    assert strengths("a comedy", "like Inception") == {"names.genre": pytest.approx(0.6), "names.title": 1.0}
+    assert strengths("heat")["names.title"] < 0.5  # two films, and perhaps none
 
 
 def test_seeds_of_a_query() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from retrieval_doubles import HashingEncoder
 
-from retrieval.bench.ratings import BIAS, KNOWN, MODEL, RatingReport, measure_ratings
+from retrieval.bench.ratings import BIAS, KNOWN, MODEL, RatingReport, measure_films, read_films
 from retrieval.errors import BadRequest, CatalogueError
 from retrieval.ratings import training
 
@@ -40,9 +40,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> RatingReport:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "STEPS_OF_AN_EPOCH", 6)
-        found = measure_ratings(
-            folder_of(root / "ml", 30, 30), root / "items.jsonl", HashingEncoder(), lambda words: said.append(words)
-        )
+        films = read_films(folder_of(root / "ml", 30, 30), root / "items.jsonl", HashingEncoder(), said.append)
+        found = measure_films(films, said.append)
     assert any(words.startswith("fold 5 of 5: ") for words in said)
     assert any(words.startswith("30 of 30 texts") for words in said)
     return found
@@ -83,6 +82,6 @@ def test_parts_are_measured_against_the_whole_model(report: RatingReport) -> Non
 
 def test_too_few_ratings_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="more than 20 ratings each"):
-        measure_ratings(folder_of(tmp_path / "few", 10, 10), None, HashingEncoder(), lambda words: None)
+        read_films(folder_of(tmp_path / "few", 10, 10), None, HashingEncoder(), lambda words: None)
     with pytest.raises(CatalogueError, match="MovieLens"):
-        measure_ratings(tmp_path / "nothing", None, HashingEncoder(), lambda words: None)
+        read_films(tmp_path / "nothing", None, HashingEncoder(), lambda words: None)
