@@ -96,6 +96,14 @@ def fold(facts: Iterable[Fact]) -> tuple[Preference, ...]:
     return tuple(state.values())
 
 
+def taken_back(facts: Iterable[Fact]) -> tuple[Preference, ...]:
+    """The wishes that were stated in `facts` and are no longer in force, oldest first."""
+    facts = tuple(facts)
+    in_force = {wish.id for wish in fold(facts)}
+    stated = (fact.preference for fact in facts if isinstance(fact, Added))
+    return tuple(wish for wish in stated if wish.id not in in_force)
+
+
 def _drops(fact: Dropped, wish: Preference) -> bool:
     return fact.everything or wish.id in fact.preference_ids or (wish.attribute or wish.op) in fact.attributes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent.learning.attitudes import attitudes
@@ -11,6 +12,13 @@ from retrieval.query import Filter, Query, SeedItem, WeightedText
 
 ATTRIBUTE_WORDS_WEIGHT = 0.5
 """Values of soft attribute wishes also search the texts, at half the weight of the customer's own words."""
+TALK_WEIGHT = 0.5
+"""What the whole talk counts beside the words that were understood as wishes, which then count the rest.
+
+Half and half finds more than the wishes alone on two sets of dialogues: the rules miss words, and what is wanted is
+said again and again."""
+MAX_TALK_CHARS = 600
+"""The newest words of the talk: half the encoder's window, and half the time of all of it."""
 
 
 def disliked(wishes: Iterable[Preference], ids_by_title: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
@@ -38,11 +46,18 @@ def build_query(
     rejected: frozenset[str] = frozenset(),
     extra_text: str = "",
     said: tuple[str, ...] = (),
+    own: tuple[str, ...] | None = None,
+    unwanted: tuple[str, ...] = (),
 ) -> Query:
-    """Everything that retrieval may know of `wishes`, reactions and what was `said`, oldest first."""
+    """Everything that retrieval may know of `wishes`, reactions and what was `said`, oldest first.
+
+    `own` and `unwanted` as in `Situation`.
+    """
     return Query(
-        texts=_texts(wishes, extra_text),
+        texts=_texts(wishes, extra_text, _talk(own or (), unwanted)),
         turns=said,
+        own=own,
+        unwanted=unwanted,
         seeds=_seeds(wishes, accepted, rejected),
         filters=filters_of(wishes),
         exclude=exclude | rejected,
@@ -50,14 +65,25 @@ def build_query(
     )
 
 
-def _texts(wishes: Sequence[Preference], extra_text: str) -> tuple[WeightedText, ...]:
+def _texts(wishes: Sequence[Preference], extra_text: str, talk: str) -> tuple[WeightedText, ...]:
     positive = [wish for wish in wishes if wish.polarity == "positive"]
     own_words = " ".join(str(value) for wish in positive if wish.op == "about" for value in wish.values)
     values = [str(v) for w in positive if w.kind == "soft" and w.op == "eq" and w.attribute for v in w.values]
-    texts = [WeightedText(text) for text in (own_words, extra_text) if text.strip()]
+    talk_weight = TALK_WEIGHT if own_words.strip() and talk not in ("", own_words) else 0.0
+    parts = ((own_words, 1 - talk_weight), (talk, talk_weight), (extra_text, 1.0))
+    texts = [WeightedText(text, weight) for text, weight in parts if weight and text.strip()]
     if values:
         texts.append(WeightedText(" ".join(values), ATTRIBUTE_WORDS_WEIGHT))
     return tuple(texts)
+
+
+def _talk(own: Sequence[str], unwanted: Sequence[str]) -> str:
+    """The newest of the customer's own words, without those for what is not wanted."""
+    talk = " ".join(own)
+    if unwanted:
+        phrases = "|".join(re.escape(words) for words in sorted(unwanted, key=len, reverse=True))
+        talk = re.sub(rf"(?<!\w)(?:{phrases})(?!\w)", " ", talk, flags=re.IGNORECASE)
+    return talk[-MAX_TALK_CHARS:].strip()
 
 
 def _seeds(wishes: Sequence[Preference], accepted: Sequence[str], rejected: frozenset[str]) -> tuple[SeedItem, ...]:

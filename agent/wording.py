@@ -13,7 +13,7 @@ from agent.messages import Messages
 from agent.preferences import OPPOSITE, Preference, PreferenceOperator
 from agent.rank.axes import Axis, values_of
 from agent.rank.session import PREFIX
-from agent.ranking import Matched, Ranked, value_of
+from agent.ranking import Matched, Ranked, Shared, value_of
 from retrieval.items import AttributeValue, Item
 
 MAX_WISHES_SAID = 6
@@ -104,18 +104,32 @@ class Wording:
         return plain_number(value) if isinstance(value, float | int) else str(value)
 
     def why(self, entry: Ranked, wishes: Sequence[Preference]) -> str:
-        """One sentence that names the wish this item meets."""
+        """A sentence that names the wish this item meets, and one for what it shares with an item spoken of."""
         said = list(dict.fromkeys(self._matched(entry.item, match) for match in entry.matched))
+        denied = [str(value) for wish in wishes if wish.polarity == "negative" for value in wish.values]
+        also = self._also(entry.shared) if entry.shared and entry.shared.value not in (*said, *denied) else ""
         if said:
-            return self.words.text("why.matches", wishes=self.join(said[:MAX_WISHES_SAID]))
+            matches = self.words.text("why.matches", wishes=self.join(said[:MAX_WISHES_SAID]))
+            return self.words.text("why.two", first=matches, second=also) if also else matches
         liked = [wish for wish in wishes if wish.op == "like" and wish.polarity == "positive"]
+        if liked and also:
+            return also
         if liked and entry.features.get("likeness", 0.0) >= ALIKE:
             return self.words.text("why.like", title=self.title_of(str(liked[-1].values[0])))
         if learned := self._learned(entry):
             return self.words.text("why.session", value=learned)
+        if also:
+            return also
         if any(wish.op == "about" for wish in wishes):
             return self.words.text("why.words")
         return self.words.text("why.popular") if entry.features.get("popularity", 0) > POPULAR else ""
+
+    def _also(self, shared: Shared) -> str:
+        """What an item has like one that was spoken of: "Also directed by Ridley Scott, like Alien."."""
+        key = f"also.{shared.attribute}"
+        key = key if self.words.has(key) else "also.other"
+        label, title = self.words.label(shared.attribute), self.title_of(shared.like_id)
+        return self.words.text(key, label=label, value=shared.value, title=title)
 
     def _learned(self, entry: Ranked) -> str:
         """The value of the item that the customer's reactions speak for most, where they say much; else ""."""

@@ -31,7 +31,8 @@ _WITH = re.compile(
 )
 _NAME_CUE = re.compile(
     r"(?:\bby|\bwith|\bwithout|\bstarring|\bfeaturing|\bdirector|\bdirected|\blike|\blove|\band|\bor"
-    r"|\bnot|\bno|\bany|\bsome|\bmore|\bfrom|,|\bactors?|\bactress)\s*$"
+    r"|\bnot|\bno|\bany|\bsome|\bmore|\bfrom|,|\bactors?|\bactress"
+    r"|\b(?:any|every)thing but|\bexcept|\bexcept for|\bother than|\bapart from)\s*$"
 )
 _WORK_AFTER = re.compile(
     r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b"
