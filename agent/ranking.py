@@ -1,4 +1,4 @@
-"""Candidates to a slate: a ranker's scores, what the conversation taught, then Plackett-Luce where exploration is on.
+"""Candidates to a slate: a ranker's scores, what the conversation taught, then the places, varied and explored.
 
 The ranker is a fixed linear model over features in [0, 1] unless another one is given: the deterministic stand-in of
 the learned one. Knows nothing of words, prompts or how the slate is shown.
@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.preferences import Preference
+from agent.rank.drawing import draw
 from agent.rank.session import SessionWeights
+from retrieval.diversity import Likeness
+from retrieval.encoder import FloatArray
 from retrieval.items import AttributeValue, Item
 from retrieval.query import Candidate
 from retrieval.table import ItemTable
@@ -35,10 +38,13 @@ WEIGHTS: Mapping[str, float] = {
     "out_of_stock": -100.0,  # larger than every other difference: out of stock comes last
 }
 OUT_OF_STOCK = "out_of_stock"
+DIVERSITY = "diversity"
+"""What an item lost for being like those above it, in the contributions; 0 or less."""
 BASE = "base"
 """What a ranker gives to every candidate, in the contributions."""
 POOL = 50
-"""Candidates that may enter the slate; positions below are never sampled. Only these have their contributions."""
+"""Candidates that may enter the slate where it is not the ranker's order: positions below are never sampled. Only these
+have their contributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,22 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A `value` of `attribute` that an item has like the item `like_id`, which the customer liked or spoke of."""
+
+    attribute: str
+    value: str
+    like_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """One ranked item.
 
-    `contributions` sum to `score`: the ranker's by feature, the session's by `session.` and what it learned of; {}
-    beyond the first `POOL`. `features` are the ranker's. `log_propensity` is the natural log of the probability of
-    this item at this position given the ones above it (Plackett-Luce); None where the order was not explored.
+    `contributions` sum to `score`: the ranker's by feature, the session's by `session.` and what it learned of, and
+    `DIVERSITY` where the slate was varied; {} beyond the first `POOL`. `features` are the ranker's. `log_propensity` is
+    the natural log of the probability of this item at this position given the ones above it; None where the order was
+    not explored.
     """
 
     item: Item
@@ -64,16 +80,21 @@ class Ranked:
     contributions: Mapping[str, float]
     matched: tuple[Matched, ...] = ()
     log_propensity: float | None = None
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slate:
-    """What is offered, in order; `considered` is the whole ranking, kept for "why not X?"."""
+    """What is offered, in order; `considered` is the whole ranking before any was varied, kept for "why not X?".
+
+    `ranker` is the id of the one that ranked, "" where nothing was ranked.
+    """
 
     entries: tuple[Ranked, ...] = ()
     considered: tuple[Ranked, ...] = ()
     seed: int = 0
     temperature: float = 0.0
+    ranker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +204,29 @@ LINEAR = LinearRanker.of(WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
-class RankingOptions:
-    """`temperature` 0 keeps the ranker's order; `stock_last` moves what cannot be bought to the end.
+class Diversity:
+    """Maximal marginal relevance: an item loses `knob` (0 .. 1) of the ranker's spread for each 1 of likeness.
 
-    `session` is what this conversation taught, None for nothing. `taste`: see `Pool`.
+    That is at most what lies between a good and a poor candidate, so what cannot be bought stays last. `vectors` are
+    the unit vectors of the table's rows: float32, (len(table), dim).
+
+    Why the default is .2, and why not calibrated lists (Steck 2018), on opendialkg's valid part: the five shown find as
+    much as without (R@5 +.002 [-.005, +.010] with the learned ranker, n = 609; -.007 [-.016, .000] with the linear one,
+    n = 306) and are 2 % further apart; at .5 -.003 [-.016, +.010] and 5 %, at 1 -.025 [-.041, -.008] and 9 %. Lists
+    calibrated to the genres of what was spoken of cost the first place at once (R@1 .478, then .440 at .25), are no
+    more varied, and a talk's first list has nothing to be calibrated to.
+    """
+
+    knob: float
+    vectors: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class RankingOptions:
+    """`temperature` 0 leaves nothing to chance; `stock_last` moves what cannot be bought to the end.
+
+    `session` is what this conversation taught, None for nothing. `taste`: see `Pool`. `diversity` None keeps the
+    ranker's order.
     """
 
     size: int = 5
@@ -196,6 +236,7 @@ class RankingOptions:
     ranker: Ranker = LINEAR
     session: SessionWeights | None = None
     taste: Taste | None = None
+    diversity: Diversity | None = None
 
 
 def rank(
@@ -203,10 +244,36 @@ def rank(
 ) -> Slate:
     """Order `candidates` for `wishes` and take the first `options.size`."""
     scored = _scored(Pool.of(candidates, wishes, table, options.taste), options)
-    if options.temperature <= 0 or len(scored) < 2:
+    explored = options.temperature > 0 and len(scored) > 1
+    if not explored and options.diversity is None:
         return Slate(tuple(scored[: options.size]), tuple(scored), options.seed)
-    explored = plackett_luce(scored[:POOL], options.size, options.temperature, options.seed)
-    return Slate(explored, tuple(scored), options.seed, options.temperature)
+    temperature = options.temperature if explored else 0.0
+    return Slate(_placed(scored[:POOL], table, options, temperature), tuple(scored), options.seed, temperature)
+
+
+def _placed(
+    pool: Sequence[Ranked], table: ItemTable, options: RankingOptions, temperature: float
+) -> tuple[Ranked, ...]:
+    """Those of the pool that get a place, with what variety took from their scores."""
+    varied = options.diversity
+    variety, weight = None, 0.0
+    if varied is not None:
+        rows = table.rows_of(entry.item.id for entry in pool)
+        variety, weight = Likeness(varied.vectors[rows]), varied.knob * options.ranker.spread
+    scores = np.array([entry.score for entry in pool])
+    chance = temperature * options.ranker.spread  # as much of it whatever the units of the scores
+    places = draw(scores, options.size, temperature=chance, seed=options.seed, variety=variety, weight=weight)
+    shown = [replace(pool[place.position], log_propensity=place.log_propensity) for place in places]
+    if varied is None:
+        return tuple(shown)
+    return tuple(
+        replace(
+            entry,
+            score=entry.score - place.penalty,
+            contributions={**entry.contributions, DIVERSITY: 0.0 - place.penalty},
+        )
+        for entry, place in zip(shown, places, strict=True)
+    )
 
 
 def _scored(pool: Pool, options: RankingOptions) -> list[Ranked]:
@@ -258,25 +325,6 @@ def matched_slate(items: Sequence[Item], wishes: Sequence[Preference], table: It
     met = WishMasks.of(wishes, table)
     entries = (Ranked(item, 0.0, {}, {}, met.matched(item, table.row_of(item.id))) for item in items)
     return Slate(tuple(entries))
-
-
-def plackett_luce(ranked: Sequence[Ranked], size: int, temperature: float, seed: int) -> tuple[Ranked, ...]:
-    """Sample `size` of `ranked` without replacement, each position with its exact log-propensity.
-
-    P(item at a position) = exp(score / T) / sum over the items not yet placed. Plackett (1975),
-    "The analysis of permutations"; sampled with the Gumbel trick of Kool et al. (2019),
-    "Stochastic beams and where to find them".
-    """
-    logits = np.array([entry.score for entry in ranked]) / temperature
-    noise = np.random.default_rng(seed).gumbel(size=len(ranked))
-    order = np.argsort(-(logits + noise), kind="stable")[:size]
-    left = np.ones(len(ranked), dtype=bool)
-    placed = []
-    for index in order:
-        log_total = np.logaddexp.reduce(logits[left])
-        placed.append(replace(ranked[index], log_propensity=float(logits[index] - log_total)))
-        left[index] = False
-    return tuple(placed)
 
 
 @dataclass(frozen=True, slots=True)

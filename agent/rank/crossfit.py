@@ -1,27 +1,21 @@
 """Learning without looking at oneself: folds by dialogue, features of each moment made without its own dialogue.
 
 What a branch learned from a dialogue finds that dialogue's answers at once, which it never does for a new one. So each
-moment's features come from branches that did not see its group. Knows nothing of what the branches are.
+moment's features come from branches that did not see its group. A ranker must not be judged on moments made like this
+for all folds at once: what the branches of a fold lack of an item tells what was taken in it, so the judge cross-fits
+twice (`agent.learning.ranker_job.cross_judged`). Knows nothing of what the branches are.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.rank.examples import Example
-from agent.rank.lambdamart import LambdaMART, Options
-
 FOLDS = 5
-CUTOFFS = (1, 10, 50)
-STUDENT_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""The 97.5 % point of Student's t for so many folds (one degree of freedom less)."""
 
 
 class Grouped(Protocol):
@@ -36,28 +30,6 @@ class Grouped(Protocol):
 One = TypeVar("One", bound=Grouped)
 Fitted = TypeVar("Fitted")
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean over the folds with its 95 % interval (Student's t)."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What cross-validation measured: the recall by cutoff, for each number of trees.
-
-    Labels not among the candidates count as missed. `best` is the number of trees with the best sum of recalls.
-    """
-
-    folds: int
-    labels: int
-    recall: Mapping[int, Mapping[int, Mean]]
-    best: int
 
 
 def folds_of(groups: Sequence[str], n_folds: int = FOLDS, seed: int = 0) -> NDArray[np.int64]:
@@ -97,51 +69,3 @@ def cross_fitted(
             made[place] = make(fitted, entries[place])
             progress(len(made), len(entries))
     return [made[place] for place in range(len(entries))]
-
-
-def cross_validate(
-    examples: Sequence[Example], options: Options, *, trees: Sequence[int] = (), n_folds: int = FOLDS, seed: int = 0
-) -> Report:
-    """Train on all folds but one, rank the moments of that one, for each fold and each of the numbers of `trees`.
-
-    Raises:
-        BadRequest: as `LambdaMART.train`.
-    """
-    counts = sorted({*(trees or (options.trees,))})
-    fold = folds_of([one.group for one in examples], n_folds, seed)
-    found: dict[int, list[dict[int, float]]] = {count: [] for count in counts}
-    for number in range(n_folds):
-        held = [one for one, at in zip(examples, fold.tolist(), strict=True) if at == number]
-        rest = [one for one, at in zip(examples, fold.tolist(), strict=True) if at != number]
-        model = LambdaMART.train(rest, options)
-        for count in counts:
-            found[count].append(recall(model, held, count))
-    recalls = {
-        count: {cutoff: _mean([one[cutoff] for one in by_fold]) for cutoff in CUTOFFS}
-        for count, by_fold in found.items()
-    }
-    best = max(counts, key=lambda count: sum(mean.value for mean in recalls[count].values()))
-    labels = sum(int(one.labels.sum()) + one.missed for one in examples)
-    return Report(n_folds, labels, recalls, best)
-
-
-def recall(model: LambdaMART, examples: Sequence[Example], trees: int | None = None) -> dict[int, float]:
-    """Share of what was accepted in the first k candidates, by cutoff; what is no candidate counts as missed."""
-    hits = dict.fromkeys(CUTOFFS, 0)
-    total = 0
-    for one in examples:
-        order = np.argsort(-model.scores(one.features, trees=trees), kind="stable")
-        ranked = one.labels[order]
-        total += int(ranked.sum()) + one.missed
-        for cutoff in CUTOFFS:
-            hits[cutoff] += int(ranked[:cutoff].sum())
-    return {cutoff: count / max(total, 1) for cutoff, count in hits.items()}
-
-
-def _mean(values: Sequence[float]) -> Mean:
-    mean = sum(values) / len(values)
-    if len(values) < 2:
-        return Mean(mean, mean, mean)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = STUDENT_95.get(len(values), 2.2) * deviation / math.sqrt(len(values))
-    return Mean(mean, mean - half, mean + half)

@@ -27,7 +27,7 @@ Scores = NDArray[np.float64]
 
 SCHEMA = 1
 """Raised when the files of a saved ranker change their meaning."""
-MANIFEST = "manifest.json"
+MANIFEST = "trees.json"
 TRAIN_AGAIN = "train the ranker again"
 BINS = 63
 """Steps in which trees see a feature, instead of LightGBM's 255: time. Recall was not compared with all else equal."""

@@ -2,17 +2,19 @@
 
 Three ways to ask, to be compared; `RankSkill` asks in one of them, within a budget of seconds, and says nothing
 rather than keep a turn waiting. What a candidate's own text says can move that candidate's number and no other one.
-Knows nothing of how the feature is weighed.
+Knows nothing of how the number is weighed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.llm.protocol import Engine
 from agent.rank.prompts import (
@@ -45,6 +47,8 @@ SHUFFLES = 4
 MAX_KEPT = 20_000
 """Titles whose likelihood without a talk is remembered."""
 
+Floats: TypeAlias = NDArray[np.float64]
+
 
 def rank_skill(engine: Engine, settings: LLMSettings) -> RankSkill | None:
     """The skill for conversations; None where it is off (the setting, else the verdict in agent/skills.toml)."""
@@ -58,12 +62,21 @@ class RankSkill:
         engine: of the conversation.
         way: how the model is asked; an adapter is tuned for one of them.
         seconds: budget of one shortlist; None for measurements.
+        read: told of each reading of a labelled list, for a measurement of the liking for labels.
     """
 
-    def __init__(self, engine: Engine, *, way: Way = "verdicts", seconds: float | None = SECONDS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        way: Way = "verdicts",
+        seconds: float | None = SECONDS,
+        read: Callable[[LabelReading], None] = lambda reading: None,
+    ) -> None:
         self._engine = engine
         self._way = way
         self._seconds = seconds
+        self._read = read
         self._usual: dict[tuple[str | None, str], float] = {}
 
     async def score(self, turns: Sequence[str], candidates: Sequence[Item]) -> tuple[float, ...] | None:
@@ -90,7 +103,9 @@ class RankSkill:
         if not candidates:
             return ()
         if self._way == "labels":
-            return await by_labels(self._engine, turns, candidates)
+            reading = await read_labels(self._engine, turns, candidates)
+            self._read(reading)
+            return reading.scores()
         if self._way == "titles":
             return await self._by_titles(turns, candidates)
         return await by_verdicts(self._engine, turns, candidates)
@@ -120,10 +135,34 @@ async def by_verdicts(engine: Engine, turns: Sequence[str], items: Sequence[Item
     return tuple(yes - no for yes, no in judged)
 
 
-async def by_labels(
+@dataclass(frozen=True, slots=True)
+class LabelReading:
+    """A list read in several orders. Both are (orders, candidates).
+
+    `orders`: which candidate stood behind each label; the first order is the list's own. `logs`: log-probability of
+    each label.
+    """
+
+    orders: NDArray[np.int64]
+    logs: Floats
+
+    def corrected(self) -> Floats:
+        """`logs` less what the label gets in the other orders, where it stands before other candidates."""
+        n = len(self.logs)
+        return self.logs - (self.logs.sum(axis=0) - self.logs) / (n - 1) if n > 1 else self.logs
+
+    def scores(self) -> tuple[float, ...]:
+        """The mean over the orders for each candidate."""
+        scores = np.zeros(self.logs.shape[1])
+        for row, order in zip(self.corrected(), self.orders, strict=True):
+            scores[order] += row / len(self.orders)
+        return tuple(scores.tolist())
+
+
+async def read_labels(
     engine: Engine, turns: Sequence[str], items: Sequence[Item], shuffles: int = SHUFFLES
-) -> tuple[float, ...]:
-    """Log-probability of each item's label, over several orders of the list, less what the label gets anyway.
+) -> LabelReading:
+    """Log-probability of each item's label, over several orders of the list.
 
     Models like some labels better whatever stands behind them (Zheng et al. 2024, "Large language models are not
     robust multiple choice selectors"). What a label gets anyway is told by the other orders, in which it stands before
@@ -134,18 +173,12 @@ async def by_labels(
     """
     labels = [f" {label}" for label in LABELS[: len(items)]]
     random = np.random.default_rng(0)
-    orders = [np.arange(len(items)), *(random.permutation(len(items)) for _ in range(shuffles - 1))]
+    orders = np.stack([np.arange(len(items)), *(random.permutation(len(items)) for _ in range(shuffles - 1))])
     told = []
     for order in orders:
         (row,) = await engine.judge(label_prompt(turns, [items[n] for n in order]), ("",), labels)
         told.append(row)
-    logs = np.array(told)  # (orders, labels)
-    if len(orders) > 1:
-        logs = logs - (logs.sum(axis=0) - logs) / (len(orders) - 1)
-    scores = np.zeros(len(items))
-    for row, order in zip(logs, orders, strict=True):
-        scores[order] += row / len(orders)
-    return tuple(float(score) for score in scores)
+    return LabelReading(orders, np.array(told))
 
 
 WAYS: tuple[Way, ...] = ("labels", "titles", "verdicts")

@@ -50,7 +50,9 @@ class Reader:
     def read(self, query: Query, vectors: tuple[FloatArray, FloatArray] | None = None) -> Views:
         """The two views; `vectors` of `texts_of(query)` where they are known, else they are computed."""
         whole = read_cues(query, self._linker, self._table)
-        last = read_cues(replace(query, turns=query.turns[-1:], seeds=()), self._linker, self._table)
+        own = query.own if query.own is None else query.own[-1:]
+        latest = replace(query, turns=query.turns[-1:], own=own, seeds=())
+        last = read_cues(latest, self._linker, self._table)
         if vectors is None:
             vectors = self._vectors(_end(whole.text), _end(last.text))
         if vectors is not None:

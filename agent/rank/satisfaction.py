@@ -178,10 +178,13 @@ def _fitted(numbers: Array, labels: NDArray[np.bool_], groups: NDArray[np.int64]
 
 
 def _logistic(numbers: Array, labels: NDArray[np.bool_]) -> LogisticRegression:
-    """Hardly regularised: a handful of numbers and hundreds of labels."""
+    """Hardly regularised: a handful of numbers and hundreds of labels.
+
+    Newton steps do not converge where nothing was done but label: a shop of nothing but ratings.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=100.0, solver="newton-cholesky").fit(numbers, labels)
+    return LogisticRegression(C=100.0, solver="lbfgs", max_iter=1_000).fit(numbers, labels)
 
 
 def _folds(groups: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

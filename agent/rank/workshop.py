@@ -38,6 +38,9 @@ from retrieval.table import BoolArray, ItemTable, RowArray
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told (stage, done, of)."""
 
+Further: TypeAlias = Callable[[ItemTable, Mapping[str, Interactions]], Branch]
+"""Makes a branch that is not ours from the catalogue and the interactions by their source."""
+
 TALKS = "talks"
 """The source of interactions that the experiences themselves are."""
 DENSE = "dense"
@@ -87,17 +90,25 @@ class Workshop:
         *,
         how: Shortlisting | None = None,
         without: frozenset[str] = frozenset(),
+        further: Sequence[Further] = (),
+        vectors: FloatArray | None = None,
         progress: Progress = lambda stage, done, of: None,
     ) -> None:
-        """Read everything; `without` names branches that are left out: "names", "metapath", "dense" ..."""
+        """Read everything; `without` names branches that are left out: "names", "metapath", "dense" ...
+
+        `vectors`: unit vectors of the items, float32, (items, dim), where there are some already.
+        """
         self.table = table
         self.how = how or Shortlisting()
         self._without = without
+        self._further = further
         self._sources = sources or Sources()
         self._progress = progress
         self._encoder = None if DENSE in without else encoder
-        chars = EMBEDDED_CHARS if experiences else MAX_DOCUMENT_CHARS
-        self.vectors = self._embedded("items", [item.document()[:chars] for item in table.items])
+        self.vectors = vectors
+        if vectors is None:
+            chars = EMBEDDED_CHARS if experiences else MAX_DOCUMENT_CHARS
+            self.vectors = self._embedded("items", [item.document()[:chars] for item in table.items])
         self.reader = Reader(table, EntityLinker(table), self._encoder)
         self._lists = read_values(table)
         self.pasts, vectors = self._read(experiences)
@@ -186,6 +197,8 @@ class Workshop:
             yield HabitsBranch(self.table, lessons, self._lists)
         if "collaborative" not in self._without and len(pasts):
             yield CollaborativeBranch.fit(self.table, self._interactions(pasts), self.vectors)
+        for make in self._further:
+            yield make(self.table, {**self._sources.fixed, **self._interactions(pasts)})
 
     def _interactions(self, pasts: Sequence[Past]) -> Mapping[str, Interactions]:
         groups = {past.group for past in pasts}

@@ -1,22 +1,24 @@
-"""Ranking: contributions add up, propensities are exact, stock comes last, seeds repeat."""
+"""Ranking: contributions add up, stock comes last, seeds repeat, a varied list says what variety took."""
 
-import itertools
 import math
-from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_shop import ranked, wish
+from small_shop import wish
 
 from agent.preferences import Preference
 from agent.ranking import (
+    DIVERSITY,
+    LINEAR,
     POOL,
     WEIGHTS,
+    Diversity,
     Matched,
     RankingOptions,
+    Slate,
     WishMasks,
     matched_slate,
-    plackett_luce,
     rank,
     value_of,
 )
@@ -47,8 +49,6 @@ WISHES = [
 
 @pytest.mark.parametrize("one", WISHES, ids=lambda w: w.id)
 def test_wish_masks_agree_with_the_exact_filters(one: Preference, film_table: ItemTable) -> None:
-    from dataclasses import replace
-
     condition = replace(one, kind="hard").as_filter()
     assert condition is not None
     masks = WishMasks.of([one], film_table)
@@ -137,58 +137,6 @@ def test_nothing_to_rank() -> None:
     assert rank([], [], ItemTable([Item("a", "A")]), RankingOptions(temperature=1.0)).entries == ()
 
 
-FOUR = tuple(ranked(Item(name, name), score) for name, score in zip("abcd", (1.2, 0.9, 0.3, -0.4), strict=True))
-
-
-def log_probability(order: tuple[int, ...], temperature: float) -> float:
-    """Plackett-Luce by its definition, one position after the other."""
-    weights = [math.exp(entry.score / temperature) for entry in FOUR]
-    left, total = set(range(4)), 0.0
-    for index in order:
-        total += math.log(weights[index] / sum(weights[i] for i in left))
-        left.remove(index)
-    return total
-
-
-@pytest.mark.parametrize("temperature", [0.3, 1.0])
-def test_sampled_orders_have_the_probabilities_that_are_stored(temperature: float) -> None:
-    orders = list(itertools.permutations(range(4)))
-    exact = {order: math.exp(log_probability(order, temperature)) for order in orders}
-    assert math.fsum(exact.values()) == pytest.approx(1.0)
-    draws = 20_000
-    seen: Counter[tuple[int, ...]] = Counter()
-    for seed in range(draws):
-        placed = plackett_luce(FOUR, 4, temperature, seed)
-        order = tuple("abcd".index(entry.item.id) for entry in placed)
-        seen[order] += 1
-        if seed < 200:
-            stored = sum(entry.log_propensity or 0.0 for entry in placed)
-            assert stored == pytest.approx(log_probability(order, temperature))
-    # Pearson's chi-square with 23 degrees of freedom: 49.7 is its 99.9 % point; seeds are fixed, so this is no gamble.
-    chi = sum((seen[order] - draws * exact[order]) ** 2 / (draws * exact[order]) for order in orders)
-    assert chi < 49.7
-
-
-def test_propensities_of_a_short_slate_are_by_position() -> None:
-    first, second = plackett_luce(FOUR, 2, 1.0, seed=3)
-    weights = {entry.item.id: math.exp(entry.score) for entry in FOUR}
-    total = sum(weights.values())
-    assert first.log_propensity == pytest.approx(math.log(weights[first.item.id] / total))
-    rest = total - weights[first.item.id]
-    assert second.log_propensity == pytest.approx(math.log(weights[second.item.id] / rest))
-
-
-def test_the_last_of_all_is_certain() -> None:
-    assert plackett_luce(FOUR, 4, 0.5, seed=1)[-1].log_propensity == pytest.approx(0.0, abs=1e-12)
-
-
-def test_far_apart_scores_do_not_overflow() -> None:
-    far = (ranked(Item("a", "A"), 1.0), ranked(Item("b", "B"), -100.0))
-    placed = plackett_luce(far, 2, 0.01, seed=0)
-    assert [entry.item.id for entry in placed] == ["a", "b"]
-    assert all(np.isfinite(entry.log_propensity or 0.0) for entry in placed)
-
-
 def test_a_seed_repeats_and_another_differs(films: tuple[Item, ...], film_table: ItemTable) -> None:
     def ids(seed: int) -> list[str]:
         options = RankingOptions(temperature=1.0, seed=seed)
@@ -207,3 +155,65 @@ def test_exploration_stays_within_the_pool() -> None:
     for seed in range(10):
         slate = rank(flat, [], ItemTable(items), RankingOptions(temperature=5.0, seed=seed))
         assert all(int(entry.item.id) < POOL for entry in slate.entries)
+
+
+ALIKE = tuple(Item(name, name.upper()) for name in "abcdef")
+GROUPS = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
+"""a and b are twins, and so are c and d, e and f."""
+
+
+def varied(knob: float, **options: object) -> Slate:
+    scores = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85)
+    pool = [Candidate(item.id, score) for item, score in zip(ALIKE, scores, strict=True)]
+    return rank(pool, [], ItemTable(ALIKE), RankingOptions(diversity=Diversity(knob, GROUPS), **options))  # type: ignore[arg-type]
+
+
+def ids(slate: Slate) -> list[str]:
+    return [entry.item.id for entry in slate.entries]
+
+
+def test_a_varied_list_begins_with_the_best_of_each_kind() -> None:
+    assert ids(varied(0.0)) == list("abcde")
+    assert ids(varied(0.01)) == list("abcde"), "a hundredth of the spread is less than what lies between"
+    assert ids(varied(0.5)) == list("acebd")
+    assert ids(varied(1.0, size=2)) == list("ac")
+    assert [entry.item.id for entry in varied(0.5).considered] == list("abcdef"), "the ranker's order, for why not"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.3])
+@pytest.mark.parametrize("spread", [1.0, 4.0])
+def test_what_variety_took_is_one_contribution(temperature: float, spread: float) -> None:
+    slate = varied(0.5, temperature=temperature, seed=4, ranker=replace(LINEAR, spread=spread), size=6)
+    before = {entry.item.id: entry for entry in slate.considered}
+    seen: set[str] = set()
+    for entry in slate.entries:
+        twin = {"a": "b", "b": "a", "c": "d", "d": "c", "e": "f", "f": "e"}[entry.item.id]
+        took = 0.5 * spread if twin in seen else 0.0
+        assert entry.contributions[DIVERSITY] == pytest.approx(-took)
+        assert entry.score == pytest.approx(math.fsum(entry.contributions.values()))
+        assert entry.score == pytest.approx(before[entry.item.id].score - took)
+        assert DIVERSITY not in before[entry.item.id].contributions
+        assert (entry.log_propensity is None) == (temperature == 0)
+        seen.add(entry.item.id)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.15])
+def test_a_varied_list_has_what_cannot_be_bought_last(
+    films: tuple[Item, ...], film_table: ItemTable, temperature: float
+) -> None:
+    gone = [film for film in films if film.in_stock is False]
+    same = np.ones((len(film_table), 1), dtype=np.float32)
+    best_first = [Candidate(film.id, 5.0) for film in gone] + candidates(films[:5])
+    for seed in range(10):
+        options = RankingOptions(size=7, temperature=temperature, seed=seed, diversity=Diversity(1.0, same))
+        slate = rank(best_first, [], film_table, options)
+        assert {entry.item.id for entry in slate.entries[-2:]} == {film.id for film in gone}
+    assert rank([], [], film_table, RankingOptions(diversity=Diversity(1.0, same))).entries == ()
+
+
+def test_only_the_pool_is_varied() -> None:
+    items = tuple(Item(f"{n:03}", "X") for n in range(POOL + 30))
+    far_stranger = np.array([[1, 0]] * POOL + [[0, 1]] * 30, dtype=np.float32)
+    options = RankingOptions(diversity=Diversity(1.0, far_stranger))
+    slate = rank([Candidate(item.id, 1.0) for item in items], [], ItemTable(items), options)
+    assert ids(slate) == [f"{n:03}" for n in range(5)]

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
-from agent.rank.crossfit import cross_fitted, cross_validate, folds_of
-from agent.rank.examples import Example, FeatureMatrix
-from agent.rank.lambdamart import Options
+from agent.rank.crossfit import cross_fitted, folds_of
 
 
 @dataclass(frozen=True)
@@ -50,22 +47,3 @@ def test_nothing_is_made_by_what_saw_its_group() -> None:
 def test_fewer_groups_than_folds() -> None:
     made = cross_fitted(ENTRIES[:2], lambda entries: len(entries), lambda fitted, entry: fitted, n_folds=5)
     assert made == [1, 1]
-
-
-def test_cross_validation_counts_what_is_no_candidate_and_picks_the_trees() -> None:
-    random = np.random.default_rng(0)
-    examples = []
-    for number in range(60):
-        values = random.normal(size=(20, 2)).astype(np.float32)
-        labels = np.zeros(20, dtype=np.int8)
-        labels[np.argmax(values[:, 0])] = 1
-        missed = int(number % 4 == 0)
-        examples.append(Example(FeatureMatrix(("a", "b"), values), labels, f"d{number // 2}", missed))
-    report = cross_validate(examples, Options(trees=30, leaves=4, min_leaf=3, threads=1), trees=(1, 30), n_folds=3)
-    assert report.labels == 75
-    assert set(report.recall) == {1, 30}
-    best = report.recall[30]
-    assert best[50].value == pytest.approx(60 / 75, abs=0.02), "missed labels are not found"
-    assert best[1].value > 0.4
-    assert best[1].low <= best[1].value <= best[1].high
-    assert report.best == 30
