@@ -3,9 +3,11 @@
 <data_dir>/log.sqlite3                   the event log (unless a database URL is set)
           /index/<tenant>/000012/        immutable search indexes
           /articles/<tenant>/000007/     help articles; the manifest's `source` names the index they belong to
+          /rankers/<tenant>/rnk-000003/  learned rankers
           /models/                       weights as the engines read them
           /server.lock                   held by the one server of this directory
           /index/<tenant>/publish.lock   held while a catalogue and its articles are made and go live
+          /rankers/<tenant>/learn.lock   held while a ranker is learned
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ class DataDirectory:
     def articles(self, tenant: str) -> Path:
         """The folder of a tenant's indexes of help articles."""
         return self.root / "articles" / tenant
+
+    def rankers(self, tenant: str) -> Path:
+        """The folder of a tenant's learned rankers."""
+        return self.root / "rankers" / tenant
 
     @property
     def models(self) -> Path:
@@ -95,18 +101,34 @@ class DataDirectory:
             DataDirectoryError: another process does that, or the directory cannot be written.
         """
         folder = self.index(tenant)
+        busy = f"Another process is indexing a catalogue in {str(folder)!r}; wait until it has ended."
+        with self._held(folder / "publish.lock", busy):
+            yield
+
+    @contextmanager
+    def learn_lock(self, tenant: str) -> Iterator[None]:
+        """Hold a tenant's rankers while one is learned, goes live and replaces older ones.
+
+        Raises:
+            DataDirectoryError: another process does that, or the directory cannot be written.
+        """
+        folder = self.rankers(tenant)
+        busy = f"Another process is learning a ranker in {str(folder)!r}; wait until it has ended."
+        with self._held(folder / "learn.lock", busy):
+            yield
+
+    @contextmanager
+    def _held(self, path: Path, busy: str) -> Iterator[None]:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / "publish.lock").open("a", encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise DataDirectoryError(_reason(self.root, error)) from None
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise DataDirectoryError(
-                    f"Another process is indexing a catalogue in {str(folder)!r}; wait until it has ended."
-                ) from None
+                raise DataDirectoryError(busy) from None
             yield
 
     @property

@@ -14,6 +14,7 @@ import structlog
 from agent.datadir import DataDirectory
 from agent.learning.live import LiveLessons
 from agent.learning.profile import Profiles
+from agent.learning.ranker_live import LiveRankers
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
 from agent.support.articles import HelpArticles, articles_of
@@ -35,7 +36,8 @@ class ShopKeeper:
     """The open shops of one process.
 
     Chroma's embedded stores of live indexes belong to the server's process; any other one has `stores` None and scans.
-    `lessons` are learned for each catalogue as it is opened; `profiles` are made when they are asked for.
+    `lessons` are learned for each catalogue as it is opened; `profiles` are made when they are asked for; `rankers`
+    follow the live ranker and the live catalogue.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class ShopKeeper:
         stores: VectorStores | None = EMBEDDED,
         lessons: LiveLessons | None = None,
         profiles: Profiles | None = None,
+        rankers: LiveRankers | None = None,
     ) -> None:
         self.lessons = lessons or LiveLessons(events)
         self.profiles = profiles or Profiles(events)
+        self.rankers = rankers or LiveRankers(data, events)
         self._data = data
         self._events = events
         self._encoder = encoder
@@ -73,8 +77,13 @@ class ShopKeeper:
     def refresh(self, tenant: str) -> None:
         """Open the live index if it is not open yet; blocks for as long as that takes.
 
-        A live index that cannot be opened leaves the old one in use.
+        A live index that cannot be opened leaves the old one in use. The live ranker is made ready in the background.
         """
+        self._refresh_index(tenant)
+        if tenant in self._shops:
+            self.rankers.follow(tenant, self._shops[tenant])
+
+    def _refresh_index(self, tenant: str) -> None:
         name = self._events.live_index(tenant)
         if name is None:
             self._problems[tenant] = "There is no catalogue yet; run `chatalogue index FILE` to add one."

@@ -16,7 +16,9 @@ from agent.learning.attitudes import OF_REACTION, attitudes, opinions
 from agent.learning.masking import mask
 from agent.log.records import Consent, ConversationState, FeedbackKind, TurnState
 from agent.log.store import EventLog
-from agent.preferences import fold
+from agent.meant import own_words
+from agent.preferences import Fact, Preference, fold, taken_back
+from agent.understand.types import Understanding
 from retrieval.experience import Experience
 from retrieval.query import SeedItem
 
@@ -37,7 +39,7 @@ class Lesson:
 
     `owner` is who it belongs to: the person, or the conversation of somebody without a name. `customer` is whom it
     counts for among distinct customers: all those without a name who come through one API key count as one, for
-    nobody can tell them apart. `order` sorts lessons by age.
+    nobody can tell them apart. `order` sorts lessons by age: when the conversation began, and the turn's number.
     """
 
     owner: str
@@ -46,6 +48,22 @@ class Lesson:
     item_id: str
     order: tuple[datetime, int]
     experience: Experience
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was known besides the words when an item was shown that was taken: what its search was made of.
+
+    `wishes` were in force, `gone` taken back; `own` is what the customer asked for.
+    `accepted` and `rejected` are the items that they had said so of. `hidden` had been shown and were not to come back.
+    """
+
+    wishes: tuple[Preference, ...] = ()
+    gone: tuple[Preference, ...] = ()
+    own: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    rejected: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
 
 
 def experiences(log: EventLog, tenant: str, consent: Consent = "opt_out") -> Iterator[Experience]:
@@ -80,6 +98,23 @@ def lessons(state: ConversationState) -> tuple[Lesson, ...]:
     return tuple(found.values())
 
 
+def asked_in(state: ConversationState, lesson: Lesson) -> Asked:
+    """What was known when the lesson of this conversation was made, words unmasked: not to be kept."""
+    until = [turn for turn in state.turns if not turn.undone and turn.number <= lesson.order[1]]
+    *before, now = until
+    facts = _facts(state, until)
+    reacted = [(one.item_id, one.kind) for turn in before for one in turn.reactions if one.item_id != lesson.item_id]
+    shown = {each for turn in before for each in turn.shown if each != lesson.item_id}
+    return Asked(
+        wishes=fold(facts),
+        gone=taken_back(facts),
+        own=own_words(until, (), "", Understanding("empty")),
+        accepted=tuple(item_id for item_id, kind in reacted if kind == "accept" and item_id),
+        rejected=frozenset(item_id for item_id, kind in reacted if kind == "reject" and item_id),
+        hidden=frozenset(shown if now.intent == "more" else ()),
+    )
+
+
 def said(turns: Iterable[TurnState]) -> tuple[str, ...]:
     """What both sides said, oldest first, without the numbered lists: those are what we showed, not what was said."""
     both = (text for turn in turns if not turn.undone for text in (turn.message, _LISTED.sub("", turn.reply)))
@@ -98,8 +133,7 @@ def _taken(turn: TurnState) -> dict[str, float]:
 def _experience(state: ConversationState, until: Sequence[TurnState], item_id: str, weight: float) -> Experience:
     """`until` ends with the turn that showed the item: its message counts, its reply names the item already."""
     *before, now = until
-    past = replace(state, turns=tuple(until), edits=tuple(edit for edit in state.edits if edit.after_turn < now.number))
-    spoken = attitudes(fold(facts_in_force(past)), opinions(before))
+    spoken = attitudes(fold(_facts(state, until)), opinions(before))
     return Experience(
         turns=tuple(mask(text) for text in (*said(before), now.message)),
         spoken=tuple(SeedItem(spoken_id, value) for spoken_id, value in spoken.items() if spoken_id != item_id),
@@ -107,3 +141,9 @@ def _experience(state: ConversationState, until: Sequence[TurnState], item_id: s
         group=state.conversation.id,
         weight=weight,
     )
+
+
+def _facts(state: ConversationState, until: Sequence[TurnState]) -> tuple[Fact, ...]:
+    """Those that the last turn of `until` was answered with."""
+    edits = tuple(edit for edit in state.edits if edit.after_turn < until[-1].number)
+    return facts_in_force(replace(state, turns=tuple(until), edits=edits))

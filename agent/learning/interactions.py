@@ -42,10 +42,11 @@ def attitudes_of(deeds: Iterable[Deed], ratings: Range | None) -> dict[str, floa
 
 
 def _note(known: dict[str, float], deed: Deed, ratings: Range | None) -> None:
-    known[deed.item_id] = stronger(known.get(deed.item_id, NO_OPINION), _attitude(deed, ratings))
+    known[deed.item_id] = stronger(known.get(deed.item_id, NO_OPINION), attitude(deed, ratings))
 
 
-def _attitude(deed: Deed, ratings: Range | None) -> float:
+def attitude(deed: Deed, ratings: Range | None) -> float:
+    """Towards the deed's item, -2 .. 2, by this deed alone."""
     if deed.reason == KNOWN_REASON:
         return NO_OPINION
     if deed.kind == "rating":

@@ -304,6 +304,19 @@ class _OwnLane:
         return {OWN: Scores.of(values)}
 
 
+def shared_lane(table: ItemTable, lessons_: Sequence[Lesson]) -> Branch | None:
+    """The lane of lessons that may be shared, for those who ask what it would have found; None without any."""
+    wanted: dict[str, tuple[Lesson, ...]] = {}
+    for one in lessons_:
+        wanted[one.item_id] = (*wanted.get(one.item_id, ()), one)
+    return _SharedLane.of(table, wanted, 0, None)
+
+
+def own_lane(table: ItemTable, lessons_: Sequence[Lesson]) -> Branch | None:
+    """The lane of one customer's lessons; None without any."""
+    return _OwnLane(table, tuple(lessons_)) if lessons_ else None
+
+
 def _both(held: Mapping[str, tuple[Lesson, ...]], items: Container[str]) -> dict[str, tuple[Lesson, ...]]:
     return {item_id: each for item_id, each in held.items() if item_id in items}
 

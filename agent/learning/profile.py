@@ -5,7 +5,8 @@ is older counts less. Knows nothing of how a list is ranked.
 
 Measured on MovieLens (528 users, the last fifth of each one's ratings held out): the cosine of MiniLM's descriptions
 with such a taste puts a liked film before one that was not rated in .527 of the cases, popularity in .750. So the
-taste is a feature for learned rankers and stands in where nothing was said; it moves no other list.
+taste is a feature for learned rankers and stands in where nothing was said; it moves no other list. The values that
+liked items share do order them, if a ranker learned how far to go by them (`agent.bench.rated`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from agent.history import facts_in_force
 from agent.learning.attitudes import attitudes
 from agent.learning.interactions import Range, attitudes_of
+from agent.learning.standing import standing
 from agent.log.records import Consent, ConversationState, Deed, StatedWishes
 from agent.log.store import EventLog
-from agent.preferences import fold
+from agent.preferences import Added, fold
 from retrieval.encoder import FloatArray
 from retrieval.items import Item
 from retrieval.query import SeedItem
+from retrieval.shape import CatalogueShape
 from retrieval.table import ItemTable, RowArray
 
 HALF_LIFE_DAYS = 180.0
@@ -89,6 +93,14 @@ class Profiles:
         stated = self._events.stated(talk.tenant, talk.person_id, TALKS, self._consent)
         return profile_of(deeds, stated, self._range(talk.tenant), table, vectors)
 
+    def standing(self, shape: CatalogueShape, state: ConversationState) -> tuple[Added, ...]:
+        """What a named customer wishes again and again and this conversation does not speak of yet."""
+        talk = state.conversation
+        if talk.person_id is None:
+            return ()
+        stated = self._events.stated(talk.tenant, talk.person_id, TALKS, self._consent)
+        return standing(stated, shape, fold(facts_in_force(state)))
+
     def _range(self, tenant: str) -> Range | None:
         with self._lock:
             until, found = self._ranges.get(tenant, (0.0, None))
@@ -134,7 +146,7 @@ def profile_of(
         vector=(mean / length).astype(np.float32),
         vectors=vectors,
         seeds=tuple(SeedItem(item_id, float(np.clip(weights[item_id], -2, 2))) for item_id in strongest),
-        tastes=_tastes(known, table),
+        tastes=tastes_of(known, table),
     )
 
 
@@ -143,8 +155,11 @@ def _freshness(at: datetime, now: datetime) -> float:
     return float(0.5 ** (days / HALF_LIFE_DAYS))
 
 
-def _tastes(values: Mapping[str, float], table: ItemTable) -> tuple[Taste, ...]:
-    """Values that at least `MIN_EVIDENCE` items of one side have, `MIN_LIFT` times as often as the catalogue."""
+def tastes_of(values: Mapping[str, float], table: ItemTable) -> tuple[Taste, ...]:
+    """Values that at least `MIN_EVIDENCE` items of one side have, `MIN_LIFT` times as often as the catalogue.
+
+    `values` are attitudes by id towards items of the table. The tastes with most items come first.
+    """
     liked = [table.get(item_id) for item_id, value in values.items() if value > 0]
     disliked = [table.get(item_id) for item_id, value in values.items() if value < 0]
     yes, no = _counted(liked), _counted(disliked)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import ColumnElement, Executable, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Executable, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
-from agent.log import conversations, reactions
+from agent.log import conversations, people, reactions
 from agent.log.models import ConversationRow, Event, EventPayload, Person, Turn
 from agent.log.records import (
     Change,
@@ -87,7 +87,14 @@ def talks(session: Session, tenant: str, session_ids: Sequence[str], consent: Co
 
 
 def stated(session: Session, tenant: str, person_id: str, limit: int, consent: Consent) -> tuple[StatedWishes, ...]:
-    """What the person wished for in their `limit` newest conversations, oldest first."""
+    """What the person wished for in their `limit` newest conversations, oldest first.
+
+    Of those alone that were begun since they had their wishes forgotten.
+    """
+    forgot = select(func.max(Event.at)).where(
+        Event.tenant == tenant, Event.person_id == person_id, Event.kind == people.FORGOTTEN
+    )
+    since = session.scalar(forgot)
     wanted = (
         select(ConversationRow.id, ConversationRow.created_at)
         .join(Person, Person.id == ConversationRow.person_id)
@@ -95,6 +102,7 @@ def stated(session: Session, tenant: str, person_id: str, limit: int, consent: C
             ConversationRow.tenant == tenant,
             ConversationRow.person_id == person_id,
             ConversationRow.erased_at.is_(None),
+            true() if since is None else ConversationRow.created_at > since,
             _may_learn(consent),
         )
         .order_by(ConversationRow.created_at.desc(), ConversationRow.id)
@@ -109,14 +117,15 @@ def deeds(session: Session, tenant: str, consent: Consent, person_id: str | None
     """In the order they were written down; of one person where `person_id` is given. All of it is held in memory."""
     standing: dict[tuple[str | None, ...], Deed] = {}
     for row in session.execute(_deeds(tenant, consent, person_id)):
-        seq, turn_id, customer, item_id, kind, of, value, at, reason = row
+        seq, turn_id, customer, item_id, kind, of, value, at, session_id, person, key_id, reason = row
         # A reaction has a life that a withdrawal ends; each other event is a deed of its own.
         if kind == reactions.WITHDRAW:
             standing.pop((turn_id, item_id, of), None)
             continue
         key = (turn_id, item_id, kind) if turn_id is not None else (str(seq),)
         kind_of = cast("FeedbackKind | OutsideKind | PastKind", of if kind == IMPORTED else kind)
-        standing.setdefault(key, Deed(customer, item_id, kind_of, value, at, reason))
+        nameless = key_id if person is None else None
+        standing.setdefault(key, Deed(customer, item_id, kind_of, value, at, reason, session_id, nameless))
     return tuple(standing.values())
 
 
@@ -132,8 +141,9 @@ def rating_range(session: Session, tenant: str) -> tuple[float, float] | None:
 def _deeds(tenant: str, consent: Consent, person_id: str | None) -> Executable:
     customer = func.coalesce(Event.person_id, Event.conversation_id)
     skeleton = (Event.seq, Event.turn_id, customer, Event.item_id, Event.kind, Event.of, Event.value, Event.at)
+    whose = (Event.conversation_id, Event.person_id, ConversationRow.key_id)
     wanted = (
-        select(*skeleton, EventPayload.reason)
+        select(*skeleton, *whose, EventPayload.reason)
         .outerjoin(EventPayload, EventPayload.event_id == Event.id)
         .outerjoin(ConversationRow, ConversationRow.id == Event.conversation_id)
         .outerjoin(Turn, Turn.id == Event.turn_id)

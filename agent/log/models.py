@@ -241,6 +241,18 @@ class LiveIndex(Base):
     at: Mapped[datetime]
 
 
+class LiveRanker(Base):
+    """Which learned ranker was made live when; the newest row counts, null is the linear one."""
+
+    __tablename__ = "live_ranker"
+    __table_args__ = (Index(None, "tenant", "seq"),)
+
+    seq: Mapped[int] = mapped_column(_BigKey, primary_key=True, autoincrement=True)
+    tenant: Mapped[str]
+    ranker: Mapped[str | None]
+    at: Mapped[datetime]
+
+
 class Secret(Base):
     """Keys that every process of a tenant must share."""
 

@@ -11,10 +11,13 @@ from sqlalchemy.orm import Session
 
 from agent.log import events
 from agent.log.codec import clean_text, facts_from_json, facts_to_json
-from agent.log.events import NewEvent
+from agent.log.events import NewEvent, OwnKind
 from agent.log.ids import keyed_hash, new_person_id
 from agent.log.models import Event, EventPayload, Person, PersonPayload
 from agent.preferences import Fact
+
+FORGOTTEN: OwnKind = "user_forget"
+"""What is noted where somebody had their wishes forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +111,4 @@ def forget_facts(session: Session, tenant: str, who: PersonKey) -> None:
     session.execute(
         delete(EventPayload).where(EventPayload.event_id.in_(theirs)).execution_options(synchronize_session=False)
     )
-    events.add(session, NewEvent(tenant, "user_forget", person_id=person_id))
+    events.add(session, NewEvent(tenant, FORGOTTEN, person_id=person_id))

@@ -266,7 +266,8 @@ class PastDeed:
 class Deed:
     """What one customer did with one item, in a chat, on the shop's pages or before there was a chat.
 
-    `customer` is the person's id, or the conversation's for somebody without a name.
+    `customer` is the person's id, or the conversation's for somebody without a name; of such a one `key_id` names the
+    API key (or the page). `session_id` is None for what happened outside of conversations.
     """
 
     customer: str
@@ -275,6 +276,8 @@ class Deed:
     value: float | None
     at: datetime
     reason: str | None = None
+    session_id: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,14 @@ class EventLog:
         """Make `folder` the live index; earlier rows stay as history."""
         self._database.write(lambda session: system.activate_index(session, tenant, folder))
 
+    def live_ranker(self, tenant: str) -> str | None:
+        """The id of the ranker activated last; None: the linear one ranks."""
+        return self._database.read(lambda session: system.live_ranker(session, tenant))
+
+    def activate_ranker(self, tenant: str, ranker: str | None) -> None:
+        """Make `ranker` the live one, None the linear one; earlier rows stay as history."""
+        self._database.write(lambda session: system.activate_ranker(session, tenant, ranker))
+
     def ping(self) -> None:
         """Prove that the database takes writes: one that is rolled back."""
         self._database.ping()

@@ -1,4 +1,4 @@
-"""What the server keeps in the database for itself: keys and the name of the live index."""
+"""What the server keeps in the database for itself: keys and the names of the live index and ranker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from agent.log import events
-from agent.log.codec import clean_text
+from agent.log.codec import clean_or_none, clean_text
 from agent.log.ids import SECRET_BYTES
-from agent.log.models import LiveIndex, Secret
+from agent.log.models import LiveIndex, LiveRanker, Secret
 
 
 def secret(session: Session, tenant: str, name: str) -> bytes:
@@ -39,3 +39,15 @@ def live_index(session: Session, tenant: str) -> str | None:
 def activate_index(session: Session, tenant: str, folder: str) -> None:
     """Add a row that is newer than the others."""
     session.execute(insert(LiveIndex).values(tenant=tenant, folder=clean_text(folder), at=events.now()))
+
+
+def live_ranker(session: Session, tenant: str) -> str | None:
+    """The newest row's ranker."""
+    return session.scalar(
+        select(LiveRanker.ranker).where(LiveRanker.tenant == tenant).order_by(LiveRanker.seq.desc()).limit(1)
+    )
+
+
+def activate_ranker(session: Session, tenant: str, ranker: str | None) -> None:
+    """Add a row that is newer than the others."""
+    session.execute(insert(LiveRanker).values(tenant=tenant, ranker=clean_or_none(ranker), at=events.now()))

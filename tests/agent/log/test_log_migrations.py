@@ -25,6 +25,7 @@ DROPPED: dict[str, set[str]] = {
     "0001": {"*"},
     "0002": {"turn.events_before"},  # worked out again by the clock when it goes up
     "0003": {"turn_lease"},  # who answers at this moment
+    "0004": {"live_ranker"},  # the linear ranker takes over
 }
 """What the way down from a revision takes away, and nothing else: a table, or a column of one."""
 
@@ -81,6 +82,8 @@ def full(log: EventLog, make_turn: MakeTurn) -> EventLog:
     log.record_turn(make_turn(gone, 1))
     log.delete_session("other", gone.id)
     log.activate_index("default", "000012")
+    log.activate_ranker("default", "rnk-000001")
+    log.activate_ranker("default", None)
     assert log.take_lease("default", conversation.id, "me")
     return log
 

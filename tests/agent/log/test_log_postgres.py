@@ -266,6 +266,8 @@ class TestCutOff:
             proxy.cut = cut
             log.activate_index("default", "000001")
             proxy.cut = cut
+            log.activate_ranker("default", "rnk-000001")
+            proxy.cut = cut
             assert log.take_lease("default", conversation.id, "me")
             assert proxy.cut is None
             rows = counted(log)

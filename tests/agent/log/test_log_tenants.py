@@ -34,6 +34,7 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
     "turns_since": lambda log: log.turns_since("b", LONG_AGO),
     "user_facts": lambda log: log.user_facts("b", "key", "ann"),
     "live_index": lambda log: log.live_index("b"),
+    "live_ranker": lambda log: log.live_ranker("b"),
     "changes": lambda log: log.changes("b", -1).found,
     "fruitful": lambda log: log.fruitful("b", 9),
     "stated": lambda log: log.stated("b", "ann", 9, "opt_out"),
@@ -41,7 +42,8 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
     "rating_range": lambda log: log.rating_range("b"),
 }
 ELSEWHERE = {
-    "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",  # in the test's body
+    "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",
+    "activate_ranker",  # in the test's body
     "talks", "record_past",  # there as well
     "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup", "watch",
     "drop_lease",  # who knows the secret name of the owner is the owner
@@ -56,6 +58,7 @@ def test_every_method_is_covered() -> None:
 def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
     log.record_user_edit("a", "key", "ann", (wish(),))
     log.activate_index("a", "index/000001")
+    log.activate_ranker("a", "rnk-000001")
     conversation = log.start_conversation("a", "key", "ann")
     record = make_turn(conversation, 1, prefix_hash="h")
     log.record_turn(record)

@@ -1,0 +1,183 @@
+"""The live ranker of each tenant over the catalogue that is open, made ready beside the searches.
+
+The trees come from their folder. The branches are made from the log and never stored: words of customers lie in one
+place only, and what was erased or taken back there is gone from here with the next look, seconds later, before anything
+new is made of the rest. It takes seconds to minutes; until then, and when anything fails, the linear ranker serves.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from agent.datadir import DataDirectory
+from agent.learning.experiences import Lesson, lessons, read_talks
+from agent.learning.live import CUSTOMERS, LOOK_BACK, NEVER
+from agent.learning.ranker import STAND_IN, LearnedRanking, Sight, workshop_of
+from agent.learning.ranker_lessons import read_lessons, shareable
+from agent.learning.ranking_store import read_ranker
+from agent.learning.signals import LogSignals
+from agent.log.records import Consent
+from agent.log.store import EventLog
+from agent.shop import Shop
+from retrieval.errors import ChatalogueError, IndexUnavailable
+from retrieval.table import ItemTable
+
+RETRY_SECONDS = 60.0
+"""Between two tries to make a ranker ready that could not be."""
+RENEW_SECONDS = 24 * 3600.0
+"""What the log says of items is counted anew so often; what a search learns at once is the live lane's."""
+
+log = structlog.get_logger(__name__)
+
+
+class LiveRankers:
+    """The rankers of one process, by tenant. Thread-safe: a search never waits."""
+
+    def __init__(
+        self, data: DataDirectory, events: EventLog, *, customers: int = CUSTOMERS, consent: Consent = "opt_out"
+    ) -> None:
+        self._data = data
+        self._events = events
+        self._customers = customers
+        self._consent = consent
+        self._places: dict[str, _Place] = {}
+        self._lock = threading.Lock()
+
+    def follow(self, tenant: str, shop: Shop) -> None:
+        """Look which ranker is live and whether the log still says what it stands on; blocks for two short queries.
+
+        Raises:
+            DataDirectoryError: the log cannot be read; what is there goes on.
+        """
+        place = self._place(tenant)
+        name = self._events.live_ranker(tenant)
+        with place.lock:
+            wanted = None if name is None else (name, shop.index_name)
+            if wanted != place.wanted:
+                place.change(wanted)
+            elif place.ready is not None and self._is_gone(tenant, place.ready):
+                log.info("ranker_made_anew", tenant=tenant, reason="something that it stands on is gone")
+                place.change(wanted)
+            if name is not None and place.is_due and place.worker is None:
+                worker = threading.Thread(
+                    target=self._make, args=(tenant, shop, name, place), name="live ranker", daemon=True
+                )
+                worker.start()  # before it can be seen: others join it
+                place.worker = worker
+
+    def ranking(self, tenant: str, table: ItemTable) -> LearnedRanking | None:
+        """The live one for this catalogue; None: the linear ranker ranks."""
+        ready = self._place(tenant).ready
+        return ready.ranking if ready is not None and ready.ranking.table is table else None
+
+    def problem(self, tenant: str) -> str:
+        """Why the live ranker is not in use, one sentence for the operator; empty where it is or will be."""
+        return self._place(tenant).problem
+
+    def settle(self, tenant: str) -> None:
+        """Wait until what is being made is ready."""
+        worker = self._place(tenant).worker
+        if worker is not None:
+            worker.join()
+
+    def _make(self, tenant: str, shop: Shop, name: str, place: _Place) -> None:
+        problem, ready = "", None
+        try:
+            ready = self._made(tenant, shop, name)
+        except ChatalogueError as error:
+            problem = str(error)
+        except Exception as error:  # whatever it was: the linear ranker serves, and the operator is told
+            log.exception("ranker_not_made", tenant=tenant, ranker=name)
+            problem = f"The ranker {name!r} could not be made ready ({type(error).__name__}); the linear one ranks."
+        with place.lock:
+            place.worker = None
+            if place.wanted == (name, shop.index_name):
+                place.finish(ready, problem)
+        if problem:
+            log.error("ranker_not_live", tenant=tenant, ranker=name, reason=problem)
+        else:
+            log.info("ranker_live", tenant=tenant, ranker=name)
+
+    def _made(self, tenant: str, shop: Shop, name: str) -> _Ready:
+        model = read_ranker(self._data.rankers(tenant) / name)
+        if STAND_IN not in model.names:
+            raise IndexUnavailable(f"The ranker {name!r} was learned from other features; run `chatalogue learn`.")
+        newest = self._events.changes(tenant, NEVER).newest  # before the rest: what comes meanwhile is looked at later
+        told = shareable(read_lessons(self._events, tenant, self._consent, shop.table), self._customers)
+        workshop = workshop_of(shop, [one.experience for one in told])
+        vectors = shop.retriever.dense.vectors
+        signals = LogSignals.fit(self._events, tenant, shop.table, vectors, self._consent)
+        ranking = LearnedRanking(Sight.of(workshop), model, signals)
+        held: dict[str, dict[str, Lesson]] = {}
+        for one in told:
+            held.setdefault(one.session_id, {})[one.item_id] = one
+        return _Ready(ranking, held, newest)
+
+    def _is_gone(self, tenant: str, ready: _Ready) -> bool:
+        """Whether something that the branches stand on was erased, undone, withdrawn or may not be learned from."""
+        changes = self._events.changes(tenant, ready.newest - LOOK_BACK)
+        if changes.newest < ready.newest:  # another database stands in its place: a copy was restored
+            return True
+        touched = {one.session_id for one in changes.found if one.seq not in ready.looked_at} & ready.held.keys()
+        ready.looked_at = {one.seq for one in changes.found}
+        ready.newest = changes.newest
+        now: dict[str, tuple[Lesson, ...]] = {}
+        for _, states in read_talks(self._events, tenant, sorted(touched), self._consent):
+            now |= {state.conversation.id: lessons(state) for state in states}
+        return any(_lost(ready.held[session_id], now.get(session_id, ())) for session_id in touched)
+
+    def _place(self, tenant: str) -> _Place:
+        with self._lock:
+            return self._places.setdefault(tenant, _Place())
+
+
+@dataclass(slots=True)
+class _Ready:
+    """`held`: the lessons in the branches, by conversation and item. `newest`, `looked_at`: how far it is read."""
+
+    ranking: LearnedRanking
+    held: Mapping[str, Mapping[str, Lesson]]
+    newest: int
+    looked_at: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Place:
+    """What one tenant has; changed under `lock`. `wanted`: the ranker and the index, None for the linear one."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    wanted: tuple[str, str] | None = None
+    ready: _Ready | None = None
+    problem: str = ""
+    due: float = 0.0
+    worker: threading.Thread | None = None
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self.due
+
+    def change(self, wanted: tuple[str, str] | None) -> None:
+        """The linear ranker serves from now on, and something is to be made at once."""
+        self.wanted, self.ready, self.problem, self.due = wanted, None, "", 0.0
+
+    def finish(self, ready: _Ready | None, problem: str) -> None:
+        """What was made is in use; where nothing was, what was there goes on."""
+        self.ready, self.problem = ready or self.ready, problem
+        self.due = time.monotonic() + (RENEW_SECONDS if ready else RETRY_SECONDS)
+
+
+def _lost(held: Mapping[str, Lesson], now: Iterable[Lesson]) -> bool:
+    """Whether a lesson, a word or an item spoken of is not there any more."""
+    by_item = {one.item_id: one.experience for one in now}
+    for item_id, one in held.items():
+        left = by_item.get(item_id)
+        if left is None or not set(one.experience.turns) <= set(left.turns):
+            return True
+        if not {seed.item_id for seed in one.experience.spoken} <= {seed.item_id for seed in left.spoken}:
+            return True
+    return False
