@@ -34,14 +34,18 @@ from agent.history import (
     turn_that_showed,
 )
 from agent.learning.experiences import said
+from agent.learning.standing import overruled
 from agent.llm.protocol import Engine, Limits
 from agent.log.records import ConversationState, Feedback, TurnConflict, TurnInput, TurnState
 from agent.log.store import EventLog
+from agent.meant import own_words, unwanted_words
 from agent.messages import messages
 from agent.observe.observer import identify, step, without
-from agent.preferences import Added, Fact, Preference, fold
+from agent.preferences import Added, Fact, Preference, fold, taken_back
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.querying import disliked
+from agent.rank.judged import asking
+from agent.rank.llm import rank_skill
 from agent.replying import Replier, ReplyState
 from agent.services import PastMessage, TurnRequest
 from agent.settings import Settings
@@ -113,6 +117,7 @@ class Conversations:
         self._shops = shops
         self._engine = engine
         self._locks = TurnLocks(log)
+        self._rank = rank_skill(engine, settings.llm)
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """See `agent.services.Chat.turn`."""
@@ -155,7 +160,15 @@ class Conversations:
                     return _Place(match.session_id, match.turn_number, repeated)
                 carried = carried_over(state, match.turn_number)
         started = await asyncio.to_thread(self._log.start_conversation, tenant, key, user)
+        if started.person_id is not None and carried is None:
+            await asyncio.to_thread(self._recall, tenant, started.id)
         return _Place(started.id, carried=carried)
+
+    def _recall(self, tenant: str, session_id: str) -> None:
+        """A named customer's lasting wishes are the first of a new conversation."""
+        state = self._log.state(tenant, session_id)
+        if facts := self._shops.profiles.standing(self._shops.current(tenant).table.shape, state):
+            self._log.record_edit(tenant, session_id, facts)
 
     async def _serialised(
         self, request: TurnRequest, shop: Shop, place: _Place, arrived: float
@@ -285,28 +298,37 @@ class Conversations:
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
         before = (*turn.imported, *facts_in_force(turn.state))
         table, chat = turn.shop.table, self._settings.chat
-        wishes = _carried(fold((*before, *understanding.facts)), table)
+        wishes = overruled(_carried(fold((*before, *understanding.facts)), table))
         rejected = {*reactions_of(turn.state, "reject"), *disliked(wishes, turn.shop.ids_by_title)}
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
+        talk = (*(said(turn.state.turns) or _said_before(turn.request)), turn.request.text)
+        read = understanding.language == "en"  # the language model reads no other
+        gone = _carried(taken_back((*before, *understanding.facts)), table)
         return Situation(
             text=turn.request.text,
             shop=turn.shop,
             context=turn.context,
             understanding=understanding,
             wishes=wishes,
-            lasting=_carried(fold((*before, *lasting_facts(understanding))), table),
+            lasting=overruled(_carried(fold((*before, *lasting_facts(understanding))), table)),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
-            said=(*(said(turn.state.turns) or _said_before(turn.request)), turn.request.text),
+            said=talk,
+            own=own_words(turn.state.turns, turn.request.history, turn.request.text, understanding),
+            unwanted=unwanted_words(wishes, gone, [i for i in rejected if i in table], lambda i: table.get(i).title),
             rejected=frozenset(i for i in rejected if i in table),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),
             evidence=evidence_of(turn.state, understanding, turn.request.text, wishes, table.shape),
             lanes=partial(self._shops.lessons.branches, table, turn.state),
             profile=cache(partial(self._shops.profiles.of, table, turn.shop.retriever.dense.vectors, turn.state)),
+            learned=partial(self._shops.rankers.ranking, turn.request.tenant, table),
+            customer=turn.state.conversation.person_id,
+            judge=asking(self._rank, talk) if self._rank is not None and read else None,
             size=chat.items,
             candidates=self._settings.retrieval.candidates,
             temperature=chat.exploration if turn.temperature is None else turn.temperature,
+            diversity=chat.diversity,
             seed=turn.seed,
             shop_name=chat.shop_name or turn.shop.name,
             undone_something=undone,

@@ -137,7 +137,7 @@ class PartsHealth:
 
     def _index(self) -> PartHealth:
         try:
-            problem = self.shops.current(self.tenant).problem
+            problem = self.shops.current(self.tenant).problem or self.shops.rankers.problem(self.tenant)
         except ChatalogueError as error:
             return PartHealth("index", "failed", str(error))
         return PartHealth("index", "degraded" if problem else "ok", problem)

@@ -19,6 +19,9 @@ from agent.understand.types import AskedQuestion
 
 TRACED = 50
 """Ranked candidates kept in the trace of a turn."""
+TRACED_PARTS = 12
+"""Contributions that each of them keeps: a learned ranker has two hundred."""
+OTHER = "other"
 
 
 def answer_of(
@@ -121,6 +124,7 @@ def trace_of(view: Situation, outcome: Outcome, reply: ReplyState) -> dict[str, 
         "attribute": understanding.attribute,
         "said": understanding.said,
         "support_text": understanding.support_text,
+        "ranker": outcome.slate.ranker or None,
         "wishes": [PreferenceView.of(wish).model_dump() for wish in view.wishes],
         "considered": [
             {"item_id": entry.item.id, "score": round(entry.score, 4), "contributions": _condensed(entry.contributions)}
@@ -131,7 +135,16 @@ def trace_of(view: Situation, outcome: Outcome, reply: ReplyState) -> dict[str, 
 
 
 def _condensed(contributions: Mapping[str, float]) -> dict[str, float]:
-    """Rounded, and what the session learned as one: its parts stand with the items that were shown."""
-    short = {name: round(value, 4) for name, value in contributions.items() if not name.startswith(PREFIX)}
+    """Rounded; what the session learned as one, and of a ranker with many features all but the largest as one.
+
+    All parts stand with the items that were shown.
+    """
+    of_ranker = {name: value for name, value in contributions.items() if not name.startswith(PREFIX)}
+    largest = set(sorted(of_ranker, key=lambda name: (-abs(of_ranker[name]), name))[:TRACED_PARTS])
+    short = {name: value for name, value in of_ranker.items() if name in largest}
+    if len(short) < len(of_ranker):
+        short[OTHER] = sum(value for name, value in of_ranker.items() if name not in largest)
     learned = [value for name, value in contributions.items() if name.startswith(PREFIX)]
-    return short | {SESSION: round(sum(learned), 4)} if learned else short
+    if learned:
+        short[SESSION] = sum(learned)
+    return {name: round(value, 4) for name, value in short.items()}

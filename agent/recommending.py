@@ -9,21 +9,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import structlog
 from rapidfuzz.fuzz import token_set_ratio
 
 from agent.answer import Blocking, NoMatch
+from agent.connecting import connected
 from agent.learning.profile import Profile
+from agent.learning.ranker import LINEAR_ID
 from agent.observe.names import CANDIDATES
 from agent.observe.observer import step, without
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
 from agent.questions import question_for, way_out
+from agent.rank.judged import JudgedRanker
 from agent.rank.session import SessionWeights
-from agent.ranking import RankingOptions, Slate, WishMasks, rank
+from agent.ranking import LINEAR, Diversity, Ranker, RankingOptions, Slate, Taste, WishMasks, rank
 from agent.turn import NearMiss, Outcome, Situation
-from retrieval.query import Query
+from retrieval.query import Candidate, Query
 from retrieval.search import SearchResult
 from retrieval.text import tokens
+
+log = structlog.get_logger(__name__)
 
 NEAR_TITLE = 75
 """Token set ratio (0 to 100) from which a title is near enough to a name that we do not carry to be offered.
@@ -58,7 +64,11 @@ def search_and_rank(
     extra_text: str = "",
     explore: bool = True,
 ) -> Searched:
-    """Candidates for `wishes`, ranked; everything that the customer rejected is left out."""
+    """Candidates for `wishes`, ranked; everything that the customer rejected is left out.
+
+    `explore` False is the ranker's own order: nothing is left to chance and nothing gives way for variety, nor is
+    the language model asked about it.
+    """
     started = time.perf_counter()
     query = build_query(
         wishes,
@@ -68,11 +78,15 @@ def search_and_rank(
         rejected=view.rejected,
         extra_text=extra_text,
         said=view.said,
+        own=view.own,
+        unwanted=view.unwanted,
     )
     with step("retrieve") as span:
         profile = view.profile()
         found = _found(view, query, profile)
-        span.set(CANDIDATES, len(found.candidates))
+        taste = None if profile is None else profile.similarity
+        candidates, ranker, ranked_by = _to_rank(view, query, wishes, found, taste)
+        span.set(CANDIDATES, len(candidates))
     if found.degraded:
         without("retrieval")
     retrieved = time.perf_counter()
@@ -82,12 +96,30 @@ def search_and_rank(
         seed=view.seed,
         stock_last=not any(wish.attribute == "in_stock" for wish in wishes),
         session=SessionWeights.of(view.evidence, view.shop.axes, adjustments=view.adjustments),
-        taste=None if profile is None else profile.similarity,
+        taste=taste,
+        diversity=Diversity(view.diversity, view.shop.axes.vectors) if explore and view.diversity else None,
+        ranker=JudgedRanker(ranker, view.judge) if explore and view.judge is not None else ranker,
     )
     with step("rank"):
-        slate = rank(found.candidates, wishes, view.shop.table, options)
+        slate = replace(rank(candidates, wishes, view.shop.table, options), ranker=ranked_by)
+        slate = connected(slate, candidates, query, view.shop.retriever)
     ranked = time.perf_counter()
     return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
+
+
+def _to_rank(
+    view: Situation, query: Query, wishes: Sequence[Preference], found: SearchResult, taste: Taste | None
+) -> tuple[Sequence[Candidate], Ranker, str]:
+    """The candidates, who ranks them, and what that ranker is called: the learned one where it is live and works."""
+    learned = view.learned()
+    if learned is not None:
+        try:
+            seen = learned.look(query, wishes, found.candidates, taste=taste, customer=view.customer)
+            return seen.candidates, learned.ranker(seen), learned.id
+        except Exception:  # whatever it was: a list by the stand-in is better than none
+            log.exception("ranker_failed", ranker=learned.id)
+            without("ranker")
+    return found.candidates, LINEAR, LINEAR_ID
 
 
 def _found(view: Situation, query: Query, profile: Profile | None) -> SearchResult:
@@ -209,7 +241,8 @@ def _most_first(entry: Blocking) -> tuple[int, str]:
 def _not_carried(view: Situation) -> Outcome:
     """A name or value that the catalogue lacks: said plainly, with titles near it offered as different ones."""
     words, said = view.wording.words, view.understanding.said
-    searched = search_and_rank(view, (), extra_text=said, explore=False)
+    # Names of earlier wishes are no names of what is missing.
+    searched = search_and_rank(replace(view, own=()), (), extra_text=said, explore=False)
     masks = WishMasks.of([wish for wish in view.lasting if wish.as_filter() is not None], view.shop.table)
     near = tuple(
         NearMiss(entry, masks.broken(view.shop.table.row_of(entry.item.id)))

@@ -18,6 +18,7 @@ from retrieval.index import open_index
 from retrieval.search import Retriever
 from retrieval.table import ItemTable
 from retrieval.text import fold
+from retrieval.unlearned import unlearned
 from retrieval.vectors import EMBEDDED, VectorStores
 
 
@@ -68,6 +69,7 @@ def open_shop(
         IndexUnavailable: the folder has no complete index, or one made with another encoder.
     """
     retriever = open_index(folder, encoder, stores=stores)
+    retriever.further = unlearned(retriever.table)
     lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
     rules = Rules(lexicon, retriever.table.get)
     axes = Axes.of(retriever.table, retriever.dense.vectors)

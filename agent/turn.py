@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from agent.answer import Action, Citation, NoMatch, Question
 from agent.learning.profile import Profile
+from agent.learning.ranker import LearnedRanking
 from agent.preferences import Fact, Preference
 from agent.rank.axes import Axis
+from agent.rank.judged import Ask
 from agent.rank.session import Evidence
 from agent.ranking import Ranked, Slate
 from agent.shop import Shop
@@ -24,12 +26,15 @@ from retrieval.branches.base import Branch
 class Situation:
     """Everything that the decision of one turn may look at.
 
-    `wishes` are those that this message is answered with, `lasting` those that stay: what a mere question
-    names ("how many westerns do you have?") is not wished for afterwards. `last_ranking` is the trace of the
-    list shown last: item ids with their contributions, best first. `said` is the talk with this message, without
-    lists. `evidence` is what the reactions so far say of taste, `adjustments` what is believed of it before them;
-    `lanes` gives what a search learns live from other talks, `profile` the lasting taste of a named customer (both
-    read the log: call them in a thread).
+    `wishes` are those that this message is answered with, `lasting` those that stay: what a mere question names ("how
+    many westerns do you have?") is not wished for afterwards. `last_ranking` is the trace of the list shown last:
+    item ids with their contributions, best first. `said` is the talk with this message, without lists; `own` is what
+    of it the customer said and asked for, `unwanted` the words for what they do not want, see `agent.meant`.
+    `evidence` is what the reactions so far say of taste, `adjustments` what is believed of it before them; `lanes`
+    gives what a search learns live from other talks, `profile` the lasting taste of a named customer (both read the
+    log: call them in a thread). `judge` asks the language model about a shortlist (it blocks: likewise); None where
+    that skill is off. `learned` gives the ranker that is live, None where it is the linear one; `customer` is the
+    person's id, None for somebody without a name.
     """
 
     text: str
@@ -40,15 +45,21 @@ class Situation:
     lasting: tuple[Preference, ...]
     wording: Wording
     said: tuple[str, ...] = ()
+    own: tuple[str, ...] | None = None
+    unwanted: tuple[str, ...] = ()
     rejected: frozenset[str] = frozenset()
     accepted: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     adjustments: Mapping[Axis, float] = field(default_factory=dict)
     lanes: Callable[[], tuple[Branch, ...]] = tuple
     profile: Callable[[], Profile | None] = lambda: None
+    judge: Ask | None = None
+    learned: Callable[[], LearnedRanking | None] = lambda: None
+    customer: str | None = None
     size: int = 5
     candidates: int = 200
     temperature: float = 0.0
+    diversity: float = 0.0
     seed: int = 0
     shop_name: str = ""
     undone_something: bool = False

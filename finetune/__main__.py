@@ -1,12 +1,19 @@
 """`python -m finetune`: trains an adapter for the rank skill; goes on where it was stopped.
 
-Example:
+Examples:
     python -m finetune --items items.jsonl.gz --rows train.jsonl.gz --lists train.lists.jsonl --out var/rank
+    python -m finetune ... the same ... --export      the adapter of the best checkpoint so far, also while it trains
+
+Ctrl-C or SIGTERM ends a training after the step under way, with the adapter of the best checkpoint so far; a second
+one ends it at once, without. What the adapter is worth: `chatalogue bench rank-skill --adapter var/rank`.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +48,7 @@ def train(
     watch: Annotated[int, typer.Option(help="Held-out examples that are scored at each checkpoint.", min=0)] = 60,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all cores.", min=0)] = 0,
     seed: Annotated[int, typer.Option()] = 0,
+    export: Annotated[bool, typer.Option(help="Write the adapter of the best checkpoint so far; no training.")] = False,
 ) -> None:
     """Train the rank skill on cross-fitted lists; the same command again goes on from the last checkpoint."""
     import torch
@@ -60,11 +68,38 @@ def train(
         learned = learned[:limit] if limit else learned
         log.info("%d examples to learn from, %d of other dialogues held out", len(learned), len(held_out))
         network = RankModel(resolve_model(model, models_dir), config.lora, seed, best_dtype())
-        adapter = RankTrainer(network, model, learned, held_out, config, out).run(_tell)
+        trainer = RankTrainer(network, model, learned, held_out, config, out)
+        if export:
+            adapter = trainer.export()
+        else:
+            with _asked_to_stop() as stopped:
+                adapter = trainer.run(_tell, stopped)
     except ChatalogueError as error:
         log.error("%s", error)
         raise typer.Exit(1) from None
     log.info("the adapter is in %s, how it was made in %s", adapter, out / "recipe.json")
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether somebody pressed Ctrl-C or sent SIGTERM; the second time does what it always does."""
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        log.info("stopping after this step, with the adapter of the best checkpoint so far; again to stop at once")
+        for one in numbers:
+            signal.signal(one, before[one])
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
 
 
 def _examples(items: list[Path], rows: list[Path], lists: list[Path], seed: int) -> list[Example]:

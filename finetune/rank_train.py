@@ -88,6 +88,15 @@ class Progress:
     watched: Watched | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """What the best checkpoint so far had learned."""
+
+    watched: Watched
+    weights: Mapping[str, torch.Tensor]
+    prior: torch.Tensor
+
+
 class RankTrainer:
     """One run in one folder.
 
@@ -132,7 +141,7 @@ class RankTrainer:
             "learned": len(learned),
             "data": data_hash([*learned, *self._watched]),
         }
-        self._best: tuple[Watched, dict[str, torch.Tensor]] | None = None
+        self._best: _Best | None = None
         self._history: list[Watched] = []
         self._step = 0
 
@@ -141,8 +150,13 @@ class RankTrainer:
         """Of the whole run; an epoch's last step may have fewer examples."""
         return self._config.epochs * math.ceil(len(self._learned) / self._config.batch)
 
-    def run(self, told: Callable[[Progress], None]) -> Path:
+    def run(self, told: Callable[[Progress], None], stopped: Callable[[], bool] = lambda: False) -> Path:
         """Train to the end, from the checkpoint where there is one; the adapter's folder.
+
+        Args:
+            told: after each step.
+            stopped: asked after each step; True ends the run with a checkpoint and the adapter of the best one so far.
+                The same run can go on from there.
 
         Raises:
             BadRequest: the folder holds the checkpoint of another recipe.
@@ -152,10 +166,27 @@ class RankTrainer:
         self._resume()
         while self._step < self.steps:
             loss, seconds = self._one_step()
-            if self._step % self._config.every == 0 or self._step == self.steps:
+            ends = stopped()
+            if self._step % self._config.every == 0 or self._step == self.steps or ends:
                 self._checkpoint()
             left = (self.steps - self._step) * self._config.batch * seconds
             told(Progress(self._step, self.steps, loss, self._prior.item(), seconds, left, self._last_watched()))
+            if ends:
+                break
+        return self._finish()
+
+    def export(self) -> Path:
+        """Write the adapter of the best checkpoint so far and train nothing; the adapter's folder.
+
+        Another process may go on training in the same folder meanwhile: checkpoints are whole files.
+
+        Raises:
+            BadRequest: there is no checkpoint yet, or it is of another recipe.
+            EngineError: the engines would refuse the adapter.
+        """
+        self._resume()
+        if not self._step:
+            raise BadRequest(f"{str(self._folder)!r} has no checkpoint yet; the first comes after a while of training.")
         return self._finish()
 
     def _one_step(self) -> tuple[float, float]:
@@ -217,8 +248,8 @@ class RankTrainer:
         if self._watched:
             watched = self._watch()
             self._history.append(watched)
-            if self._best is None or watched.loss < self._best[0].loss:
-                self._best = (watched, state)
+            if self._best is None or watched.loss < self._best.watched.loss:
+                self._best = _Best(watched, state, self._prior.detach().clone())
         written = {
             "recipe": json.dumps(self._recipe, sort_keys=True),
             "step": self._step,
@@ -226,7 +257,7 @@ class RankTrainer:
             "prior": self._prior.detach().clone(),
             "optimizer": self._optimizer.state_dict(),
             "history": [asdict(one) for one in self._history],
-            "best": self._best and {"watched": asdict(self._best[0]), "weights": self._best[1]},
+            "best": self._best and asdict(self._best),
         }
         part = self._folder / f".{CHECKPOINT}.{os.getpid()}"
         torch.save(written, part)
@@ -247,7 +278,8 @@ class RankTrainer:
         self._optimizer.load_state_dict(kept["optimizer"])
         self._history = [Watched(**one) for one in kept["history"]]
         if kept["best"]:
-            self._best = (Watched(**kept["best"]["watched"]), kept["best"]["weights"])
+            best = {"prior": kept["prior"], **kept["best"]}  # earlier versions kept the last prior alone
+            self._best = _Best(Watched(**best["watched"]), best["weights"], best["prior"])
         self._step = kept["step"]
 
     def _restore(self, weights: Mapping[str, torch.Tensor]) -> None:
@@ -258,13 +290,15 @@ class RankTrainer:
     def _finish(self) -> Path:
         """Write the adapter of the best checkpoint, the last one's where nothing was watched; the recipe last."""
         if self._best is not None:
-            self._restore(self._best[1])
+            self._restore(self._best.weights)
+            with torch.no_grad():
+                self._prior.copy_(self._best.prior)
         adapter = self._folder / ADAPTER
         self._model.save(adapter, self._base)
         told = self._recipe | {
             "steps": self._step,
             "prior": self._prior.item(),
-            "taken_from_step": self._best[0].step if self._best else self._step,
+            "taken_from_step": self._best.watched.step if self._best else self._step,
             "watched": [asdict(one) for one in self._history],
         }
         # Last on purpose: a folder without it is a run that was stopped.

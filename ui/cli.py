@@ -34,6 +34,8 @@ models_app = typer.Typer(help="The language model's weights.", no_args_is_help=T
 app.add_typer(models_app, name="models")
 import_app = typer.Typer(help="What was there before the chat.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+rankers_app = typer.Typer(help="Learned rankers.", no_args_is_help=True)
+app.add_typer(rankers_app, name="rankers")
 
 
 def main() -> NoReturn:
@@ -123,6 +125,18 @@ def recommend(
 
 
 @app.command()
+def learn(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge only; change nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Learn a ranker from the event log; it goes live only where it beats the one built in."""
+    from ui.commands.learn import run
+
+    run(dry_run, as_json, config)
+
+
+@app.command()
 def replay(
     turn: Annotated[str | None, typer.Argument(help="Turn id.")] = None,
     since: Annotated[str | None, typer.Option(help="All turns of the last 7d, 12h or 30m.")] = None,
@@ -174,6 +188,22 @@ def models_fetch(
     from ui.commands.models import run_fetch
 
     run_fetch(link, config)
+
+
+@rankers_app.command("list")
+def rankers_list(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Print the rankers on disk and which one is live."""
+    from ui.commands.learn import run_list
+
+    run_list(as_json, config)
+
+
+@rankers_app.command("rollback")
+def rankers_rollback(config: ConfigOption = None) -> None:
+    """Go back to the ranker before the live one; the one built in comes before the first."""
+    from ui.commands.learn import run_rollback
+
+    run_rollback(config)
 
 
 @import_app.command("interactions")

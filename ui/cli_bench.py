@@ -29,6 +29,7 @@ TrainOption = Annotated[Path | None, typer.Option(help="Rows to learn from; with
 ValidOption = Annotated[Path | None, typer.Option(help="Rows to choose by.")]
 LikesOption = Annotated[Path | None, typer.Option(help="Likes of the train dialogues' speakers.")]
 RatingsOption = Annotated[Path | None, typer.Option(help="A MovieLens folder, joined by title and year.")]
+AdapterOption = Annotated[Path | None, typer.Option(help="Folder of `python -m finetune`; default: untuned.")]
 NameOption = Annotated[str | None, typer.Option(help="The set's name in the benchmark file; default: its folder's.")]
 
 
@@ -42,6 +43,7 @@ def bench_retrieval(
     likes: LikesOption = None,
     ratings: RatingsOption = None,
     llm: Annotated[Literal["off", "on"], typer.Option(help="Whether the language model ranks, too.")] = "off",
+    llm_adapter: AdapterOption = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave a part out; may be given again.")] = None,
     provider: Annotated[str | None, typer.Option(help="Attribute by which exposure is counted: director.")] = None,
     report: Annotated[Path | None, typer.Option(help="Benchmark file that takes the figures, too.")] = None,
@@ -55,7 +57,7 @@ def bench_retrieval(
 
     files = Files(items, test, train, valid, likes, ratings)
     parts = frozenset(without or ())
-    run_retrieval(RetrievalCall(files, out, llm, parts, provider, report, name, as_json, config))
+    run_retrieval(RetrievalCall(files, out, llm == "on", llm_adapter, parts, provider, report, name, as_json, config))
 
 
 @bench_app.command("compare")
@@ -84,15 +86,45 @@ def bench_ablation(
     also: Annotated[
         list[str] | None, typer.Option(help="NAME=FILE: lists of a system with one part more; may be given again.")
     ] = None,
+    lists: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each system's lists: what is in it is not made again.")
+    ] = None,
     name: NameOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """What each part of the ranking is worth: the full system against one without it."""
+    """What each part of the ranking is worth: the full system against one without it.
+
+    Each row stands in the benchmark file as soon as it is known. A run that was stopped goes on where it was when it
+    is given the same folder by --lists. Rows of --part join those of the same full system.
+    """
     from agent.bench.retrieval.run import Files
     from ui.commands.bench_retrieval import AblationCall, run_ablation
 
     files = Files(items, test, train, valid, likes, ratings)
-    run_ablation(AblationCall(files, out, tuple(part or ()), tuple(also or ()), name, config))
+    run_ablation(AblationCall(files, out, tuple(part or ()), tuple(also or ()), lists, name, config))
+
+
+@bench_app.command("rank-skill")
+def bench_rank_skill(
+    items: ItemsOption,
+    rows: Annotated[Path, typer.Option(help="Rows with targets that nothing was learned from: a valid file.")],
+    lists: Annotated[Path, typer.Option(help="Their lists, by `bench retrieval`.")],
+    adapter: AdapterOption = None,
+    way: Annotated[
+        list[str] | None, typer.Option(help="Only this way to ask: labels, titles, verdicts; may be given again.")
+    ] = None,
+    n: Annotated[int, typer.Option(min=2, max=50, help="Items of a list that the model is asked about.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many rows, evenly taken; 0: all.")] = 0,
+    out: BenchOutOption = Path("bench.json"),
+    name: NameOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What the language model adds to a ranker's lists: three ways to ask, with time and verdict."""
+    from ui.commands.bench_rank import RankCall, known_ways, run_rank_skill
+
+    ways = known_ways(way or ())
+    run_rank_skill(RankCall(items, rows, lists, out, adapter, ways, n, limit, name, as_json, config))
 
 
 @bench_app.command("ratings")

@@ -16,6 +16,7 @@ from agent.datadir import DataDirectory
 from agent.health import PartsHealth
 from agent.learning.live import LiveLessons
 from agent.learning.profile import Profiles
+from agent.learning.ranker_live import LiveRankers
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
@@ -90,8 +91,16 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     consent = settings.learning.consent
     lessons = LiveLessons(log, customers=settings.retrieval.live_customers, consent=consent)
     profiles = Profiles(log, consent=consent)
+    rankers = LiveRankers(data, log, customers=settings.retrieval.live_customers, consent=consent)
     shops = ShopKeeper(
-        data, log, encoder, SHOP_NAME, stores=None if exact_only else stores, lessons=lessons, profiles=profiles
+        data,
+        log,
+        encoder,
+        SHOP_NAME,
+        stores=None if exact_only else stores,
+        lessons=lessons,
+        profiles=profiles,
+        rankers=rankers,
     )
     engine = make_engine(settings)
     url = settings.database.url.get_secret_value()

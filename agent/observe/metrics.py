@@ -29,7 +29,7 @@ from agent.log.records import Feedback, FeedbackKind
 
 Step: TypeAlias = Literal["understand", "retrieve", "rank", "reply", "log.record"]
 """The timed parts of a turn."""
-Part: TypeAlias = Literal["engine", "retrieval"]
+Part: TypeAlias = Literal["engine", "retrieval", "ranker"]
 """What a turn may have to do without."""
 Skill: TypeAlias = Literal["understand", "rank", "reply", "other"]
 """What the engine was asked for."""

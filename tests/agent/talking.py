@@ -26,8 +26,8 @@ from agent.shopkeeper import ShopKeeper
 from retrieval.errors import EngineError
 from retrieval.items import Item
 
-PLAIN = {"chat": {"exploration": 0.0}}
-"""Settings without exploration, so that lists are the ranker's."""
+PLAIN = {"chat": {"exploration": 0.0, "diversity": 0.0}}
+"""Settings without exploration and variety, so that lists are the ranker's."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from agent.log.store import EventLog
 from agent.preferences import Added, Preference
 from agent.settings import Settings
 from agent.shop import Shop
+from retrieval.diversity import mean_distance
 from retrieval.items import Item
 
 COMBINATIONS = 200
-EXPLORING = Settings(chat={"exploration": 0.5})  # type: ignore[arg-type]  # pydantic makes the section
+EXPLORING = Settings(chat={"exploration": 0.5, "diversity": 0.0})  # type: ignore[arg-type]  # pydantic makes the section
+VARIED = Settings(chat={"exploration": 0.5, "diversity": 0.8})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +104,50 @@ async def test_no_more_items_than_set(film_shop: Shop, log: EventLog, tmp_path: 
 # --- exploration ---
 
 
-async def test_explored_lists_carry_exact_odds(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:
-    talk = talk_over(film_shop, log, tmp_path, settings=EXPLORING)
+@pytest.mark.parametrize("settings", [EXPLORING, VARIED], ids=["plain", "varied"])
+async def test_explored_lists_carry_exact_odds(
+    film_shop: Shop, log: EventLog, tmp_path: Path, settings: Settings
+) -> None:
+    talk = talk_over(film_shop, log, tmp_path, settings=settings)
     turn = await talk.say("a thriller")
     record = talk.logged(turn).record
     assert record.exploration == 0.5
-    weights = {c["item_id"]: math.exp(c["score"] / 0.5) for c in record.trace["considered"]}
+    table, vectors = film_shop.table, film_shop.axes.vectors
+    scores = {c["item_id"]: c["score"] for c in record.trace["considered"]}
+    above: list[int] = []
     for row in record.shown:
         assert row.log_propensity is not None
+        likeness = {i: max([0.0, *(float(vectors[table.row_of(i)] @ vectors[r]) for r in above)]) for i in scores}
+        now = {i: score - settings.chat.diversity * likeness[i] for i, score in scores.items()}
+        weights = {i: math.exp(score / 0.5) for i, score in now.items()}
         # What is left sums to one: the odds of this item are its share of all that were not yet placed.
         assert math.exp(row.log_propensity) == pytest.approx(weights[row.item_id] / sum(weights.values()), rel=2e-3)
-        del weights[row.item_id]
+        assert row.score == pytest.approx(now[row.item_id], abs=2e-4)
+        assert row.score == pytest.approx(math.fsum(part or 0.0 for part in row.contributions.values()))
+        assert ("diversity" in row.contributions) == (settings is VARIED)
+        del scores[row.item_id]
+        above.append(table.row_of(row.item_id))
+
+
+async def test_the_order_by_a_number_is_never_varied(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:
+    for text in ("the longest thriller", "what is your cheapest film?", "how many thrillers do you have?"):
+        found = []
+        for diversity in (0.0, 1.0):
+            settings = Settings(chat={"exploration": 0.0, "diversity": diversity})  # type: ignore[arg-type]
+            talk = talk_over(film_shop, log, tmp_path, settings=settings)
+            found.append((await talk.say(text)).ids)
+        assert found[0], text
+        assert found[0] == found[1], text
+
+
+async def test_a_varied_list_is_less_alike(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:
+    distances = []
+    for diversity in (0.0, 1.0):
+        settings = Settings(chat={"exploration": 0.0, "diversity": diversity})  # type: ignore[arg-type]
+        turn = await talk_over(film_shop, log, tmp_path, settings=settings).say("a thriller")
+        distances.append(mean_distance(film_shop.axes.vectors[film_shop.table.rows_of(turn.ids)]))
+        assert len(turn.ids) == 5
+    assert distances[1] > distances[0]
 
 
 async def test_explored_lists_differ_and_plain_ones_do_not(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from agent.ranking import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 LITERAL = re.compile(r'"((?:reply|question|fact|wish|unit|why|trade_off|label|superlative|feature|pitch)\.[a-z_]+)"')
-COMPUTED = {"label", "superlative", "feature"}
+COMPUTED = {"label", "superlative", "feature", "also"}
 """Sections whose keys are made from attribute and feature names at run time."""
 
 
@@ -61,7 +61,7 @@ def test_chinese_is_chinese() -> None:
     plain = {key: re.sub(r"\{\w+\}", "", text) for key, text in table("zh").items()}
     bare = {key for key, text in plain.items() if not re.search("[\u4e00-\u9fff]", text)}
     assert bare == {"reply.article", "reply.article_source", "reply.compare_row", "fact.about", "wish.about",
-                    "wish.join", "wish.last"}  # fmt: skip
+                    "wish.join", "wish.last", "why.two"}  # fmt: skip
     assert not [key for key, text in plain.items() if re.search("[\u4e00-\u9fff] ?[,;!?]", text)]
 
 

@@ -2,7 +2,7 @@
 
 from small_shop import wish
 
-from agent.querying import ATTRIBUTE_WORDS_WEIGHT, build_query, disliked, filters_of
+from agent.querying import ATTRIBUTE_WORDS_WEIGHT, TALK_WEIGHT, build_query, disliked, filters_of
 from retrieval.query import Filter, SeedItem, WeightedText
 
 
@@ -34,6 +34,18 @@ def test_own_words_weigh_more_than_values_of_soft_wishes() -> None:
         WeightedText("Jaws 9"),
         WeightedText("dark tense", ATTRIBUTE_WORDS_WEIGHT),
     )
+
+
+def test_the_talk_shares_the_weight_of_what_was_understood_of_it() -> None:
+    wishes = [wish(None, "about", "quiet heist", kind="soft"), wish("genre", "eq", "comedy")]
+    own = ("a comedy with a quiet heist", "the Clown Prince would love it", "a heist with a bank robbery")
+    assert build_query(wishes, k=5, own=own, unwanted=("a bank robbery", "clown prince")).texts == (
+        WeightedText("quiet heist", 1 - TALK_WEIGHT),
+        WeightedText("a comedy with a quiet heist the   would love it a heist with", TALK_WEIGHT),
+    )
+    assert build_query(wishes, k=5, own=("quiet heist",)).texts == (WeightedText("quiet heist"),)
+    assert build_query(wishes[1:], k=5, own=own).texts == ()  # a filter alone is answered by popularity
+    assert build_query(wishes, k=5, own=("x" * 9_000, "newest")).texts[1].text.endswith("newest")
 
 
 def test_what_is_not_wanted_is_never_searched_for() -> None:

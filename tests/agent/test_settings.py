@@ -140,4 +140,4 @@ def test_every_setting_is_shown_once() -> None:
     rows = show_settings(load_settings())
     keys = [key for key, _, _ in rows]
     assert len(keys) == len(set(keys))
-    assert {"data_dir", "server.port", "llm.engine", "chat.exploration", "support.articles"} <= set(keys)
+    assert {"data_dir", "server.port", "chat.exploration", "chat.diversity", "support.articles"} <= set(keys)

@@ -7,7 +7,7 @@ import pytest
 from small_shop import ranked, wish, wording
 
 from agent.preferences import Preference
-from agent.ranking import Matched, WishMasks
+from agent.ranking import Matched, Shared, WishMasks
 from agent.wording import plain_number
 from retrieval.items import AttributeValue, Item
 from retrieval.table import ItemTable
@@ -118,6 +118,22 @@ def test_why_without_a_match(film_table: ItemTable, by_title: dict[str, Item]) -
     popular = replace(entry, features={"popularity": 0.9})
     assert words.why(popular, []) == "One of the most popular in the catalogue."
     assert words.why(replace(entry, features={"popularity": 0.5}), []) == ""
+
+
+def test_why_says_what_is_shared(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    words, dark = wording(film_table), wish("mood", "eq", "dark", kind="soft", polarity="negative")
+    entry = replace(ranked(by_title["Inception"]), shared=Shared("director", "Christopher Nolan", "film-alien-1979"))
+    by_cast = replace(entry, shared=Shared("cast", "Ken Watanabe", "film-alien-1979"))
+    by_mood = replace(entry, shared=Shared("mood", "dark", "film-alien-1979"))
+    assert words.why(entry, []) == "Also directed by Christopher Nolan, like Alien."
+    assert words.why(by_cast, []) == "Also with Ken Watanabe, like Alien."
+    assert words.why(by_mood, []) == "Same mood as Alien: dark."
+    assert words.why(by_mood, [dark]) == "", "what is not wanted is no reason"
+    assert "“Alien”" in wording(film_table, "zh").why(entry, [])
+    matched = replace(entry, matched=(Matched("genre", "Sci-Fi"),))
+    assert words.why(matched, []) == "Fits your wish: Sci-Fi. Also directed by Christopher Nolan, like Alien."
+    same = replace(entry, matched=(Matched("director", "Christopher Nolan"),))
+    assert words.why(same, []) == "Fits your wish: Christopher Nolan."
 
 
 def test_trade_offs_are_honest(film_table: ItemTable, by_title: dict[str, Item]) -> None:

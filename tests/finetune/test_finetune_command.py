@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from agent.llm.adapter_check import base_shapes, check_adapter
+from finetune import __main__ as command
 from finetune.__main__ import train
+from finetune.rank_train import Progress
 
 
 @pytest.fixture
@@ -54,6 +57,31 @@ def test_from_files_to_an_adapter_and_again(
     check_adapter("made", out / "adapter", base_shapes(tiny_base))
     recipe = (out / "recipe.json").read_bytes()
     assert run(options).exit_code == 0
+    assert (out / "recipe.json").read_bytes() == recipe
+
+
+def test_a_signal_ends_it_with_an_adapter(
+    files: list[str], tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it trains, as `kill` would; `--export` then writes the same from the checkpoint."""
+    out = tmp_path / "run"
+    options = [*files, "--out", str(out), "--model", str(tiny_base), "--epochs", "500", "--folds", "3", "--watch", "2"]
+    before = signal.getsignal(signal.SIGTERM)
+
+    def once(progress: Progress) -> None:
+        if progress.step == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(command, "_tell", once)
+    with caplog.at_level(logging.INFO):
+        assert run(options).exit_code == 0
+    assert "stopping after this step" in caplog.text
+    assert signal.getsignal(signal.SIGTERM) is before
+    check_adapter("made", out / "adapter", base_shapes(tiny_base))
+    recipe = (out / "recipe.json").read_bytes()
+    assert json.loads(recipe)["steps"] == 2
+    (out / "recipe.json").unlink()
+    assert run([*options, "--export"]).exit_code == 0
     assert (out / "recipe.json").read_bytes() == recipe
 
 

@@ -76,6 +76,56 @@ def test_a_run_that_was_stopped_gives_the_same_weights(
     assert (tmp_path / "whole" / RECIPE).read_text() == (tmp_path / "parts" / RECIPE).read_text()
 
 
+def test_a_run_that_is_asked_to_stop_leaves_an_adapter_and_can_go_on(
+    tiny_base: Path, examples: tuple[Example, ...], tmp_path: Path
+) -> None:
+    config = replace(QUICK, epochs=2, every=4)
+
+    def trainer() -> RankTrainer:
+        model = RankModel(tiny_base, config.lora, config.seed, torch.float32)
+        return RankTrainer(model, "tiny", examples[6:], examples[:6], config, tmp_path)
+
+    told: list[Progress] = []
+    adapter = trainer().run(told.append, lambda: len(told) == 5)
+    assert weights(adapter)
+    recipe = json.loads((tmp_path / RECIPE).read_text())
+    assert (recipe["steps"], told[-1].steps) == (6, 10)
+    assert recipe["taken_from_step"] in (4, 6), "the best of the checkpoints, the last of which is that of the stop"
+    told.clear()
+    trainer().run(told.append)
+    assert (told[0].step, told[-1].step) == (7, 10)
+    recipe = json.loads((tmp_path / RECIPE).read_text())
+    assert (recipe["steps"], [one["step"] for one in recipe["watched"]]) == (10, [4, 6, 8, 10])
+
+
+def test_the_best_checkpoint_so_far_is_an_adapter_on_request(
+    train: Callable[..., tuple[list[Progress], Path]], tiny_base: Path, tmp_path: Path, examples: tuple[Example, ...]
+) -> None:
+    """The prior is that of the same checkpoint: it was learned with those weights."""
+    config = replace(QUICK, epochs=4, every=2)
+
+    def trainer() -> RankTrainer:
+        model = RankModel(tiny_base, config.lora, config.seed, torch.float32)
+        return RankTrainer(model, "tiny", examples[6:], examples[:6], config, tmp_path)
+
+    with pytest.raises(BadRequest, match="no checkpoint yet"):
+        trainer().export()
+    with pytest.raises(Stopped):
+        train(tmp_path, config, stop_after=9)
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    adapter = trainer().export()
+    assert (tmp_path / CHECKPOINT).read_bytes() == kept
+    recipe = json.loads((tmp_path / RECIPE).read_text())
+    best = min(recipe["watched"], key=lambda one: one["loss"])
+    assert (recipe["steps"], recipe["taken_from_step"]) == (8, best["step"])
+    checkpoint = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert recipe["prior"] == checkpoint["best"]["prior"].item()
+    of_best = checkpoint["best"]["weights"]
+    for name, written in weights(adapter).items():
+        found = next(weight for own, weight in of_best.items() if own.replace(".default", "") == name)
+        assert torch.equal(written, found.to(torch.bfloat16))
+
+
 def test_the_engine_answers_as_the_trainer_does(
     train: Callable[..., tuple[list[Progress], Path]], tiny_base: Path, tmp_path: Path, examples: tuple[Example, ...]
 ) -> None:

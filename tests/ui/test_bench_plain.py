@@ -68,7 +68,12 @@ def figures() -> RetrievalFigures:
                 largest=(ProviderShare(name="A*B", exposure=0.5, items=0.25),),
             ),
         ),
-        diversity=(Diversified(knob=0.3, distance=0.6, coverage=0.3, gini=0.4, novel=scores(0.25)),),
+        diversity=(
+            Diversified(
+                way="calibration", knob=0.3, distance=0.6, miscalibration=0.7, coverage=0.3, gini=0.4,
+                in_slate=Interval(value=0.2, low=0.1, high=0.3), novel=scores(0.25),
+            ),
+        ),
         ms=None, fit_s=12.4, importance={"names.title": 0.5},
         leaks=(Finding(kind="near_duplicate", where="test and train", count=2, examples=("a", "b")),),
     )  # fmt: skip
@@ -85,7 +90,7 @@ def test_the_page_of_a_run() -> None:
         "| share of the places | 50.0% | 10.0% |",
         "By maker: 3 providers, Gini 0.100, 5.0% of the places have none; the largest",
         r"(of the places, of the catalogue): A\*B 50.0%, 25.0%.",
-        "| 0.3 | 0.600 | 30.0% | 0.400 | 0.250 [0.150 – 0.350] |",
+        "| calibration | 0.3 | 0.600 | 0.700 | 30.0% | 0.400 | 0.200 [0.100 – 0.300] | 0.250 [0.150 – 0.350] |",
         "names.title 0.500",
         "- leak check: 2 dialogues of test and train share most of their words (a, b).",
     ):

@@ -11,7 +11,7 @@ import pytest
 from agent.settings import Settings
 from retrieval.errors import ChatalogueError
 from ui.bench import startup
-from ui.bench.index import measure_index, query_times
+from ui.bench.index import Quantiles, measure_index, query_times
 from ui.bench.processes import CommandFailed, bench_settings, environment, run_measured
 
 SERVER = """
@@ -107,9 +107,12 @@ def test_the_figures_of_retrieval_are_taken_over() -> None:
     pair = {"p50": 1.0, "p95": 2.0}
     said = {
         "machine": {}, "n_queries": 200, "encode_ms": pair, "unfiltered_ms": pair, "filtered_50.00%_ms": pair,
-        "hnsw_recall_at_200": 0.99, "serving_peak_rss_gib": 1.5,
+        "hnsw_recall_at_200": 0.99, "serving_peak_rss_gib": 1.5, "first_day_ms": {"p50": 3.0, "p95": 4.0},
+        "first_day_named_ms": {"p50": 5.0, "p95": 6.0},
     }  # fmt: skip
-    assert list(query_times(said).filtered_ms) == ["50.00%"]
+    times = query_times(said)
+    assert list(times.filtered_ms) == ["50.00%"]
+    assert (times.first_day_ms, times.first_day_named_ms) == (Quantiles(p50=3.0, p95=4.0), Quantiles(p50=5.0, p95=6.0))
     with pytest.raises(KeyError):
         query_times({"n_queries": 200})
 

@@ -16,7 +16,7 @@ import structlog
 from bench_bundle import N_ITEMS, Made, film, make_bundle, turn, write_rows
 from rich.console import Console
 
-from agent.bench.retrieval import pipeline
+from agent.bench.retrieval import ablation, pipeline
 from agent.settings import Settings
 from retrieval.errors import BadRequest
 from tests.retrieval.retrieval_doubles import HashingEncoder
@@ -177,7 +177,7 @@ def test_the_table_has_recall_ceilings_exposure_diversity_and_times(run: Run, ma
     assert "| union | " in said
     assert "Exposure in the first 10 places of 12 lists" in said
     assert "By director: 7 providers, Gini 0." in said
-    assert "| knob | distance |" in said
+    assert "| way | knob | distance |" in said
     assert "ms at the 95th percentile (n = 12)" in said
     assert "leak check: nothing found" in result.err
     assert "bench retrieval: ranking" in result.err
@@ -203,8 +203,21 @@ def test_diversity_has_a_price_list_that_begins_with_the_lists_themselves(run: R
     off, *turned = figures["diversity"]
     assert off["knob"] == 0
     assert off["novel"] == figures["novel"]
-    assert turned[-1]["distance"] > off["distance"]
-    assert turned[-1]["novel"]["recall"]["50"] == off["novel"]["recall"]["50"], "a reordering of the same fifty"
+    assert [(one["way"], one["knob"]) for one in turned] == [
+        (way, knob) for way in ("likeness", "calibration") for knob in (0.25, 0.5, 0.75, 1.0)
+    ]
+    likeness, calibration = turned[3], turned[7]
+    assert likeness["distance"] > off["distance"]
+    assert calibration["miscalibration"] < off["miscalibration"]
+    for one in turned:
+        assert one["novel"]["recall"]["50"] == off["novel"]["recall"]["50"], "a reordering of the same fifty"
+
+
+def test_a_provider_is_any_attribute_that_an_item_has(run: Run, made: Made, out: Path) -> None:
+    result = run("retrieval", *made.quick, "--out", out, "--provider", "year", "--json")
+    assert json.loads(result.out)["exposure"]["provider"]["n"] == N_ITEMS
+    said = sentence(run("retrieval", *made.quick, "--out", out, "--provider", "brand"))
+    assert said == "No item has the attribute 'brand'; --provider is one of director, genre, year."
 
 
 def test_figures_go_into_the_benchmark_file_and_onto_the_page(run: Run, made: Made, out: Path, tmp_path: Path) -> None:
@@ -265,6 +278,36 @@ def test_the_ablation_stands_in_the_benchmark_file(run: Run, made: Made, tmp_pat
     assert "No test row has a novel target" in sentence(run("ablation", *options))
 
 
+def test_an_ablation_goes_on_where_it_was_stopped(
+    run: Run, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, kept = tmp_path / "bench.json", tmp_path / "kept"
+    options = [*made.options, "--out", report, "--lists", kept]
+    parts = ["--part", "ranker", "--part", "names", "--part", "user-based-cf"]
+
+    def stopped(self: object, part: str) -> None:
+        assert part == "names"
+        raise BadRequest("stopped.")
+
+    with monkeypatch.context() as patch:
+        made_by = ablation.Ablater._made
+        patch.setattr(
+            ablation.Ablater, "_made", lambda self, part: (stopped if part == "names" else made_by)(self, part)
+        )
+        assert run("ablation", *options, *parts).code == 1
+    assert [row.part for row in read_report(report).ablation["films"].result.rows] == ["ranker"]
+    before = (kept / "full.jsonl").stat().st_mtime_ns
+    assert run("ablation", *options, *parts).code == 0
+    result = read_report(report).ablation["films"].result
+    assert [(row.part, row.change) for row in result.rows] == [
+        ("ranker", "left out"), ("names", "left out"), ("user-based-cf", "added"),
+    ]  # fmt: skip
+    assert (kept / "full.jsonl").stat().st_mtime_ns == before
+    again = run("ablation", *options, "--part", "dense")
+    assert "| with user-based-cf | " in again.out, "the rows of an earlier run stay"
+    assert [row.part for row in read_report(report).ablation["films"].result.rows][-1] == "dense"
+
+
 def test_all_sets_of_a_folder_are_measured_on_valid_without_learning_from_it(
     run: Run, made: Made, tmp_path: Path
 ) -> None:
@@ -321,8 +364,7 @@ class TestBadInput:
         assert "not a benchmark file" in sentence(run("retrieval", *made.quick, *options))
         assert lists(made.test), "nothing was overwritten"
 
-    def test_the_language_model_cannot_rank_yet(self, run: Run, made: Made, out: Path) -> None:
-        assert "--llm off" in sentence(run("retrieval", *made.quick, "--llm", "on", "--out", out))
+    def test_options_that_are_none(self, run: Run, made: Made, out: Path) -> None:
         assert run("retrieval", *made.quick, "--llm", "perhaps", "--out", out).code == 2
         assert run("retrieval", "--items", made.items, "--out", out).code == 2
 

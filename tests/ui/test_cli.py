@@ -24,7 +24,7 @@ from ui.cli import main
 
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
-COMMANDS += ["models", "models fetch", "import", "import interactions"]
+COMMANDS += ["models", "models fetch", "import", "import interactions", "learn", "rankers list", "rankers rollback"]
 COMMANDS += ["bench", "bench retrieval", "bench compare", "bench ablation", "bench ratings"]
 HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
 
@@ -62,6 +62,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("CHATALOGUE_LLM__ENGINE", "off")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("os.nice", lambda by: by)  # the tests after this one are in a hurry
     monkeypatch.chdir(tmp_path)
 
 
@@ -371,3 +372,19 @@ def test_a_package_that_is_missing_is_named(run: Run, monkeypatch: pytest.Monkey
     said = run("index", FILMS)
     assert said.code == 1
     assert "pip install 'chatalogue[serve]'" in said.err
+
+
+def test_learn_says_that_there_is_too_little_and_changes_nothing(run: Run, shop: Path) -> None:
+    result = run("learn")
+    assert result.code == 0, result.err
+    assert "too little to learn from: 0 lessons of 0 customers" in result.out
+    assert "the linear ranker goes on" in result.out
+    found = json.loads(run("learn", "--json", "--dry-run").out)["ranker"]
+    assert (found["live"], found["new"], found["better"], found["metrics"]) == (None, False, False, None)
+    assert run("rankers", "list").out == "The linear ranker is in use.\n"
+    assert json.loads(run("rankers", "list", "--json").out) == {"live": None, "rankers": []}
+    assert "linear ranker is in use" in sentence(run("rankers", "rollback"))
+
+
+def test_learn_without_a_catalogue(run: Run) -> None:
+    assert "chatalogue index FILE" in sentence(run("learn"))

@@ -36,7 +36,11 @@ class Quantiles(_Frozen):
 
 
 class QueryTimes(_Frozen):
-    """Search alone: embed, retrieve 200, fuse, filter. `filtered` is by the share of items that a filter leaves."""
+    """Search alone: embed, retrieve 200, fuse, filter. `filtered` is by the share of items that a filter leaves.
+
+    `unfiltered` is by words and vectors alone, `first_day` with the branches that every shop has, `first_day_named` of
+    texts that name an item; None where they were not measured yet.
+    """
 
     n_queries: int
     encode_ms: Quantiles
@@ -44,6 +48,8 @@ class QueryTimes(_Frozen):
     filtered_ms: dict[str, Quantiles]
     hnsw_recall_at_200: float
     serving_peak_rss_gib: float
+    first_day_ms: Quantiles | None = None
+    first_day_named_ms: Quantiles | None = None
 
 
 class IndexCost(_Frozen):
@@ -125,4 +131,6 @@ def query_times(said: Mapping[str, Any]) -> QueryTimes:
         filtered_ms=filtered,
         hnsw_recall_at_200=said["hnsw_recall_at_200"],
         serving_peak_rss_gib=said["serving_peak_rss_gib"],
+        first_day_ms=Quantiles.model_validate(said["first_day_ms"]),
+        first_day_named_ms=Quantiles.model_validate(said["first_day_named_ms"]),
     )

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 _ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "chatalogue", "bm25s", "chromadb", "fastapi", "gradio", "numpy", "peft", "sentence-transformers", "sqlalchemy",
-    "torch", "transformers", "xgrammar",
+    "chatalogue", "bm25s", "chromadb", "fastapi", "gradio", "lightgbm", "numpy", "peft", "scipy",
+    "sentence-transformers", "sqlalchemy", "torch", "transformers", "xgrammar",
 )  # fmt: skip
 """Packages whose version may change a figure."""
 

@@ -15,6 +15,7 @@ from agent.bench.understanding import UnderstandingScores
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_plain import plain_lines
+from ui.bench.render_rank import rank_lines
 from ui.bench.render_retrieval import ablation_lines, retrieval_lines
 from ui.bench.render_talk import table, talk_lines
 from ui.bench.report import Report, Section
@@ -76,6 +77,10 @@ def render(report: Report, file: str) -> str:
             for name, one in report.retrieval.items()
         ),
         *(_section(f"What each part is worth: {name}", one, ablation_lines) for name, one in report.ablation.items()),
+        *(
+            _section(f"The language model over ranked lists: {name}", one, rank_lines)
+            for name, one in report.rank_skill.items()
+        ),
         *(_section(OTHERS.get(name, name), one, plain_lines) for name, one in report.others.items()),
         FAULTS,
         _section("Time of `.ci/run`", report.ci, _ci),
@@ -147,6 +152,14 @@ def _index(cost: IndexCost) -> list[str]:
         *(
             (f"filter that leaves {share}", *_quantiles(times), str(queries.n_queries))
             for share, times in queries.filtered_ms.items()
+        ),
+        *(
+            (label, *_quantiles(times), str(queries.n_queries))
+            for label, times in (
+                ("no filter, with names and shared values, as shops search", queries.first_day_ms),
+                ("the same, naming an item", queries.first_day_named_ms),
+            )
+            if times is not None
         ),
     ]
     return [
@@ -261,6 +274,7 @@ def _unmeasured(report: Report) -> Iterable[str]:
         (report.talk_films, "the conversation over the films"),
         (report.retrieval or None, "the quality of recommendations"),
         (report.ablation or None, "what each part of the ranking is worth"),
+        (report.rank_skill or None, "the language model over ranked lists"),
         *((report.others.get(name), title.lower()) for name, title in OTHERS.items()),
     )
     yield "## What was not measured"

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.bench.retrieval.exposure import Exposure
-from agent.bench.retrieval.figures import CEILING_K, Ablation, ComparedFiles, Diversified, RetrievalFigures
+from agent.bench.retrieval.figures import (
+    CEILING_K,
+    SLATE,
+    Ablation,
+    ComparedFiles,
+    Diversified,
+    ModelOrder,
+    RetrievalFigures,
+)
 from agent.bench.retrieval.recall import CUTOFFS, Comparison, Interval, Scores
 from agent.bench.spread import Spread
 from ui.bench.render_talk import escaped, table
@@ -25,6 +33,8 @@ def retrieval_lines(figures: RetrievalFigures) -> list[str]:
         f"{figures.fit_s:.0f} s{without}. Brackets are 95 % bootstrap intervals over dialogues.",
     ]
     scored = [one for one in (figures.novel, figures.everything) if one is not None]
+    if figures.llm is not None:
+        lines += ["", _by_model(figures.llm, figures.n_rows)]
     if scored:
         lines += ["", *table(("labels", "n", "dialogues", *_RECALL, "MRR"), map(_scores_row, scored))]
         lines += ["", _of_all(figures)]
@@ -68,6 +78,15 @@ def ablation_lines(ablation: Ablation) -> list[str]:
         "",
         *table(("", *_RECALL, "MRR"), rows),
     ]
+
+
+def _by_model(order: ModelOrder, n_rows: int) -> str:
+    tuned = f"with the adapter {order.adapter}" if order.adapter else "untuned"
+    weighed = f"as it was trained to be (prior {order.prior:.2f})" if order.prior is not None else "by a small weight"
+    return (
+        f"The first {order.n} of each list are ordered by {escaped(order.model)}, {tuned}, too, weighed {weighed}; "
+        f"{order.unanswered:,} of {n_rows:,} lists it did not answer."
+    )
 
 
 def _of_all(figures: RetrievalFigures) -> str:
@@ -116,15 +135,28 @@ def _exposure(exposure: Exposure) -> Iterable[str]:
 
 def _diversity(rows: Iterable[Diversified]) -> Iterable[str]:
     yield (
-        "The price of diversity: the same lists of 50, reordered by maximal marginal relevance (0 is the ranker's "
-        "order); distance is the mean of 1 - cosine between two of the first ten; novel labels."
+        f"The price of variety: the first {SLATE} of each list given anew, what is like those above losing up to the "
+        f"knob times what lies between a good and a poor candidate (likeness: maximal marginal relevance, which is "
+        f"served as `chat.diversity`), or a list the more the less its genres are shared out like those of the items "
+        f"spoken of (calibration). Within these {SLATE}: distance is the mean of 1 - cosine between two items, "
+        f"apart the divergence from that taste in nats, with coverage, Gini and recall; novel labels."
     )
     yield ""
     cells = [
-        (f"{row.knob:g}", f"{row.distance:.3f}", f"{row.coverage:.1%}", f"{row.gini:.3f}", *_scores_row(row.novel)[3:])
+        (
+            row.way if row.knob else "off",
+            f"{row.knob:g}",
+            f"{row.distance:.3f}",
+            "" if row.miscalibration is None else f"{row.miscalibration:.3f}",
+            f"{row.coverage:.1%}",
+            f"{row.gini:.3f}",
+            "" if row.in_slate is None else _interval(row.in_slate),
+            *_scores_row(row.novel)[3:],
+        )
         for row in rows
     ]
-    yield from table(("knob", "distance", "coverage", "Gini", *_RECALL, "MRR"), cells)
+    header = ("way", "knob", "distance", "apart", "coverage", "Gini", f"R@{SLATE}", *_RECALL, "MRR")
+    yield from table(header, cells)
 
 
 def _times(ms: Spread | None) -> Iterable[str]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from agent.bench.engine_load import EngineLoads
 from agent.bench.retrieval.figures import Ablation, RetrievalFigures
+from agent.bench.retrieval.llm_rank import LlmRankReport
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import TurnTimes
 from agent.bench.understanding import UnderstandingScores
@@ -47,7 +48,7 @@ class Section(_Frozen, Generic[T]):
 class Report(_Frozen):
     """Everything measured on one machine; None is not measured.
 
-    `retrieval` and `ablation` are by the name of the set, `others` by that of the benchmark ("ratings").
+    `retrieval`, `ablation` and `rank_skill` are by the name of the set, `others` by that of the benchmark ("ratings").
     """
 
     v: Literal[1] = 1
@@ -62,6 +63,7 @@ class Report(_Frozen):
     talk_films: Section[Transcript] | None = None
     retrieval: dict[str, Section[RetrievalFigures]] = {}
     ablation: dict[str, Section[Ablation]] = {}
+    rank_skill: dict[str, Section[LlmRankReport]] = {}
     others: dict[str, Section[JsonValue]] = {}
 
 

@@ -22,12 +22,9 @@ from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
 from agent.settings import Settings
 from retrieval.demo import demo_articles_dir
-from retrieval.errors import EngineError
 from retrieval.loading import load_catalogue
+from ui.bench.engines import until_ready
 from ui.wiring import Parts, ensure_catalogue, index_items, make_engine, make_parts, started
-
-ENGINE_SECONDS = 300.0
-"""The model's weights may have to be converted first."""
 
 Say = Callable[[str], None]
 
@@ -105,7 +102,7 @@ def load(settings: Settings, say: Say) -> EngineLoads:
 
     async def run() -> EngineLoads:
         async with _opened(embedded, None) as ready, started(make_engine(served)) as vllm:
-            await _until_ready(vllm)
+            await until_ready(vllm)
             engines = (("embedded", ready.parts.engine), ("vLLM", vllm))
             sides = [EngineSide(name, *ready.side(engine)) for name, engine in engines]
             messages = single_messages()
@@ -124,7 +121,7 @@ async def _opened(settings: Settings, films: Path | None) -> AsyncIterator[_Open
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
             shop = parts.shops.current(settings.tenant)
             try:
-                await _until_ready(parts.engine)
+                await until_ready(parts.engine)
                 yield _Open(parts, len(shop.table))
             finally:
                 shop.retriever.close()
@@ -138,15 +135,3 @@ def _ensure(parts: Parts, films: Path | None) -> None:
     elif parts.log.live_index(parts.settings.tenant) is None:
         loaded = load_catalogue(films, keep_first=True)
         index_items(parts, loaded.items, films.name, demo_articles_dir())
-
-
-async def _until_ready(engine: Engine) -> None:
-    """An engine that is switched off is what was asked for; one that does not come up is not."""
-    for _ in range(int(ENGINE_SECONDS / 0.1)):
-        status = engine.status()
-        if status.state in ("ready", "off"):
-            return
-        if status.state == "failed":
-            raise EngineError(status.detail)
-        await asyncio.sleep(0.1)
-    raise EngineError(f"The language model was not ready within {ENGINE_SECONDS:g} s.")

@@ -15,7 +15,7 @@ from ui.commands.output import print_result
 
 
 def run(folder: Path, config: Path | None) -> None:
-    """Copy the database through its own backup, then the complete folders of indexes and models.
+    """Copy the database through its own backup, then the complete folders of indexes, models and rankers.
 
     Such a folder never changes. The database comes first: every index that it names is complete by then.
     """
@@ -31,10 +31,9 @@ def run(folder: Path, config: Path | None) -> None:
         log.backup(folder / SQLITE_FILE)
     finally:
         log.close()
-    n_folders = sum(_copy_complete(data.root, folder, kind) for kind in ("index", "articles", "models"))
-    print_result(
-        f"The event log and {n_folders} folder{'' if n_folders == 1 else 's'} of indexes and models are in {folder}."
-    )
+    n_folders = sum(_copy_complete(data.root, folder, kind) for kind in ("index", "articles", "models", "rankers"))
+    folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models and rankers"
+    print_result(f"The event log and {folders} are in {folder}.")
 
 
 def _copy_complete(source: Path, target: Path, kind: str) -> int:

@@ -33,7 +33,7 @@ class Other:
 
 
 def ratings_of(folder: Path, items: Path | None, settings: RetrievalSettings) -> Other:
-    """Rating prediction on a MovieLens folder, with texts where `items` has the films.
+    """Rating prediction on a MovieLens folder and what it is worth to a ranker, with texts where `items` has the films.
 
     Raises:
         BadRequest: there is no such folder.
@@ -44,9 +44,9 @@ def ratings_of(folder: Path, items: Path | None, settings: RetrievalSettings) ->
     named = f" --items {items.parent.name}/{items.name}" if items else ""
 
     def measure() -> BaseModel:
-        from retrieval.bench.ratings import measure_ratings
+        from agent.bench.rated import measure_rated
 
-        return measure_ratings(folder, items, encoder, _say)
+        return measure_rated(folder, items, encoder, _say)
 
     return Other("ratings", f"ratings --ratings {folder.name}{named}", measure)
 

@@ -7,16 +7,16 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NoReturn, TypeAlias
+from typing import NoReturn
 
 from rich.console import Console
 
-from agent.bench.retrieval.ablation import PARTS, ablate, known_parts
+from agent.bench.retrieval.ablation import PARTS, Ablater, KeptLists, ablate, known_parts, known_rows
 from agent.bench.retrieval.dialogues import read_ranked, write_ranked
+from agent.bench.retrieval.exposure import known_provider
 from agent.bench.retrieval.figures import RetrievalFigures
 from agent.bench.retrieval.run import Files, Inputs, RememberingEncoder, answer, compare_files, measure, read_inputs
 from agent.settings import load_settings
@@ -25,6 +25,7 @@ from retrieval.errors import BadRequest
 from ui.bench.machine import this_machine
 from ui.bench.render_retrieval import ablation_lines, comparison_lines, retrieval_lines
 from ui.bench.report import Stamp, check_folder, open_report, write_report
+from ui.commands.bench_rank import ChosenModel, ordered_by
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 from ui.progress import index_progress
@@ -32,16 +33,15 @@ from ui.progress import index_progress
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a run that was asked to end."""
 
-LLMSwitch: TypeAlias = Literal["off", "on"]
-
 
 @dataclass(frozen=True, slots=True)
 class RetrievalCall:
-    """The options of `bench retrieval`, as typed; `name` of the section in `report`."""
+    """The options of `bench retrieval`, as typed; `name` of the section in `report`; `llm_adapter` needs `llm`."""
 
     files: Files
     out: Path
-    llm: LLMSwitch = "off"
+    llm: bool = False
+    llm_adapter: Path | None = None
     without: frozenset[str] = frozenset()
     provider: str | None = None
     report: Path | None = None
@@ -52,28 +52,33 @@ class RetrievalCall:
 
 @dataclass(frozen=True, slots=True)
 class AblationCall:
-    """The options of `bench ablation`, as typed; `parts` empty: all of them; `also` are texts "name=file"."""
+    """The options of `bench ablation`, as typed; `parts` empty: all of them; `also` are texts "name=file".
+
+    `lists` is the folder where each system's lists are kept.
+    """
 
     files: Files
     out: Path
     parts: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    lists: Path | None = None
     name: str | None = None
     config: Path | None = None
 
 
 def run_retrieval(call: RetrievalCall) -> None:
     """Rank every test row and write the lists; print what can be said of them."""
-    if call.llm == "on":
-        raise BadRequest("The language model cannot rank in this version; leave out --llm, or give --llm off.")
+    if call.llm_adapter is not None and not call.llm:
+        raise BadRequest("--llm-adapter needs --llm on; give both or none.")
     known_parts(sorted(call.without))
     check_out(call.out, call.files)
     if call.report is not None:
         check_folder(call.report)
         open_report(call.report, this_machine())
+    model = ChosenModel.of(load_settings(call.config).settings, call.llm_adapter) if call.llm else None
     encoder = _encoder(call.config)
-    stamp = Stamp(retrieval_command(call.files, call.without, call.provider))
-    figures = measured_set(call.files, call.out, encoder, without=call.without, provider=call.provider)
+    stamp = Stamp(retrieval_command(call.files, call.without, call.provider, model))
+    figures = measured_set(call.files, call.out, encoder, without=call.without, provider=call.provider, model=model)
     if call.report is not None:
         report = open_report(call.report, this_machine())  # again: another run may have written into it meanwhile
         section = {_name(call.name, call.files): stamp.section(figures)}
@@ -92,8 +97,11 @@ def measured_set(
     *,
     without: frozenset[str] = frozenset(),
     provider: str | None = None,
+    model: ChosenModel | None = None,
 ) -> RetrievalFigures:
     """Train, rank, write the lists to `out`, which is complete or absent, and measure them.
+
+    With `model` the language model orders the first of each list, too.
 
     Raises:
         BadRequest: a file cannot be read or written.
@@ -101,15 +109,27 @@ def measured_set(
     remembering = RememberingEncoder(encoder)
     with _whole_or_not_at_all():
         inputs = _read(files)
+        known_provider(provider, inputs.bundle.items)
         with index_progress("bench retrieval") as progress:
             answers = answer(inputs, remembering, without=without, progress=progress)
+            turned = ordered_by(model, inputs, answers.lists, progress) if model is not None else None
+            if turned is not None:
+                answers = replace(answers, lists=turned.lists)
             write_ranked(out, answers.lists)
-            return measure(inputs, answers, remembering, without=without, provider=provider, progress=progress)
+            figures = measure(inputs, answers, without=without, provider=provider, progress=progress)
+            return figures.model_copy(update={"llm": turned.order}) if turned is not None else figures
 
 
-def retrieval_command(files: Files, without: frozenset[str] = frozenset(), provider: str | None = None) -> str:
+def retrieval_command(
+    files: Files,
+    without: frozenset[str] = frozenset(),
+    provider: str | None = None,
+    model: ChosenModel | None = None,
+) -> str:
     """How a section of the benchmark file is measured again."""
     parts = [f"--without {part}" for part in sorted(without)] + ([f"--provider {provider}"] if provider else [])
+    if model is not None:
+        parts += ["--llm on", *([f"--llm-adapter {model.tuned.folder.name}"] if model.tuned else [])]
     return _command("retrieval", files, (*parts, "--out lists.jsonl --report bench.json"))
 
 
@@ -141,23 +161,26 @@ def run_compare(test: Path, first: Path, second: Path, as_json: bool) -> None:
 
 
 def run_ablation(call: AblationCall) -> None:
-    """Train in full and without each part, and put the differences into the benchmark file."""
+    """Train in full and without each part, and put each difference into the benchmark file as soon as it is known."""
     check_folder(call.out)
-    known_parts(call.parts)
+    known_rows(call.parts)
     others = {name: read_ranked(Path(file)) for name, _, file in (one.partition("=") for one in call.also)}
-    open_report(call.out, this_machine())
-    encoder = _encoder(call.config)
+    name = _name(call.name, call.files)
+    before = open_report(call.out, this_machine()).ablation.get(name)
+    kept = None if call.lists is None else KeptLists.open(call.lists, call.files)
     console = Console(stderr=True, highlight=False)
     stamp = Stamp(_command("ablation", call.files, (f"--out {call.out.name}",)))
     with _whole_or_not_at_all():
         inputs = _read(call.files)
         with index_progress("bench ablation") as progress:
-            say = partial(console.print, markup=False)
-            found = ablate(inputs, encoder, call.parts or PARTS, others, say, progress)
-    section = {_name(call.name, call.files): stamp.section(found)}
-    report = open_report(call.out, this_machine())  # again, as above
-    write_report(call.out, report.model_copy(update={"ablation": {**report.ablation, **section}}))
-    print_result("\n".join(ablation_lines(found)))
+            ablater = Ablater(inputs, _encoder(call.config), kept, progress)
+            for table in ablate(inputs, ablater.lists, call.parts or PARTS, others):
+                for row in table.rows[-1:]:
+                    console.print(f"{row.part} {row.change}: R@10 {row.difference.recall[10].value:+.3f}", markup=False)
+                found = stamp.section(table.onto(before.result if before else None))
+                report = open_report(call.out, this_machine())  # again, as above
+                write_report(call.out, report.model_copy(update={"ablation": {**report.ablation, name: found}}))
+    print_result("\n".join(ablation_lines(found.result)))
 
 
 def check_out(out: Path, files: Files) -> None:

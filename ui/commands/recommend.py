@@ -47,6 +47,7 @@ async def _answer(settings: Settings, text: str) -> tuple[Answer, str]:
         with Console(stderr=True).status("Opening the catalogue ..."):
             ensure_catalogue(parts)
             parts.shops.refresh(quiet.tenant)
+            parts.shops.rankers.settle(quiet.tenant)
         with TemporaryDirectory(prefix="chatalogue-") as folder:
             unread = EventLog.open(None, Path(folder))
             try:

@@ -79,6 +79,7 @@ async def _replay(settings: Settings, turn: str | None, since: datetime | None) 
         ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
         async with started(parts.engine):
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
+            await asyncio.to_thread(parts.shops.rankers.settle, settings.tenant)
             while parts.engine.status().state == "starting":
                 await asyncio.sleep(0.1)
             chat = parts.conversations

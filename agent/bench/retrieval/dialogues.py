@@ -65,11 +65,15 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The answer to one row: item ids, best first, and the time that it took."""
+    """The answer to one row: item ids, best first, and the time that it took.
+
+    `scores` of the items by the learned ranker; () where it did not make the order, and in files.
+    """
 
     id: str
     ranked: tuple[str, ...]
     ms: float
+    scores: tuple[float, ...] = ()
 
 
 def read_items(file: Path) -> tuple[Item, ...]:

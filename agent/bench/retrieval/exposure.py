@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from agent.bench.retrieval.dialogues import Ranked, Row
+from agent.rank.axes import values_of
+from retrieval.errors import BadRequest
 from retrieval.items import Item
 
 LIST_LENGTH = 10
@@ -94,6 +96,17 @@ def measure_exposure(
     )
 
 
+def known_provider(attribute: str | None, items: Sequence[Item]) -> None:
+    """Refuse an attribute that no item has, before anything takes minutes.
+
+    Raises:
+        BadRequest: names those that there are.
+    """
+    known = sorted({name for item in items for name in item.attributes})
+    if attribute is not None and attribute not in known:
+        raise BadRequest(f"No item has the attribute {attribute!r}; --provider is one of {', '.join(known)}.")
+
+
 def popularity_of(train: Sequence[Row], items: Sequence[Item]) -> dict[str, float]:
     """How often each item was accepted in train; what the catalogue itself says where there is no train."""
     accepted = Counter(target for row in train for target in row.targets)
@@ -132,7 +145,7 @@ def _by_provider(attribute: str, items: Sequence[Item], places: NDArray[np.float
     stock: defaultdict[str, float] = defaultdict(float)
     nameless = 0.0
     for item, shown in zip(items, places, strict=True):
-        names = _values(item, attribute)
+        names = values_of(item, attribute)
         nameless += 0.0 if names else float(shown)
         for name in names:
             exposure[name] += float(shown) / len(names)
@@ -149,13 +162,6 @@ def _by_provider(attribute: str, items: Sequence[Item], places: NDArray[np.float
             for name in largest
         ),
     )
-
-
-def _values(item: Item, attribute: str) -> tuple[str, ...]:
-    value = item.attributes.get(attribute)
-    if value is None:
-        return ()
-    return value if isinstance(value, tuple) else (str(value),)
 
 
 def _short(value: float) -> float:

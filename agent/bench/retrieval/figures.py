@@ -14,6 +14,8 @@ from agent.bench.spread import Spread
 
 CEILING_K = 200
 """Items of each branch among which a ranker could look."""
+SLATE = 5
+"""Places of a list that a customer is shown by default."""
 
 
 class _Frozen(BaseModel):
@@ -30,13 +32,33 @@ class Ceiling(_Frozen):
 
 
 class Diversified(_Frozen):
-    """The same lists, reordered with the knob at `knob`; `distance` is the mean of 1 - cosine within the first ten."""
+    """The same lists with the first `SLATE` places given anew, the knob at `knob`.
 
+    Within these places: `distance` is the mean of 1 - cosine, `miscalibration` the mean divergence from the taste that
+    the items spoken of show (nats; None where none has the attribute), `in_slate` the recall, with coverage and Gini.
+    """
+
+    way: Literal["likeness", "calibration"] = "likeness"
     knob: float
     distance: float
+    miscalibration: float | None = None
     coverage: float
     gini: float
+    in_slate: Interval | None = None
     novel: Scores
+
+
+class ModelOrder(_Frozen):
+    """How the language model ordered the first `n` of each list, too; `unanswered` lists are the ranker's.
+
+    `adapter` None: the base model, untuned; `prior` None: it is weighed by `agent.rank.blend.UNTUNED_WEIGHT`.
+    """
+
+    model: str
+    adapter: str | None
+    prior: float | None
+    n: int
+    unanswered: int
 
 
 class RetrievalFigures(_Frozen):
@@ -44,6 +66,7 @@ class RetrievalFigures(_Frozen):
 
     `novel` and `everything` are recall of both kinds of labels. `in_catalogue` is the share of the novel labels that
     the items have at all. `ms` is for one row, from the words to the list. `importance` by feature, largest first.
+    `llm` is None where the language model was not asked.
     """
 
     n_items: int
@@ -60,6 +83,7 @@ class RetrievalFigures(_Frozen):
     fit_s: float
     importance: Mapping[str, float]
     leaks: tuple[Finding, ...]
+    llm: ModelOrder | None = None
 
 
 class ComparedFiles(_Frozen):
@@ -87,3 +111,17 @@ class Ablation(_Frozen):
     n_train: int
     full: Scores
     rows: tuple[AblationRow, ...]
+
+    def with_row(self, row: AblationRow) -> Ablation:
+        """With the row in the place of the one for the same part, else at the end."""
+        rows = {one.part: one for one in self.rows} | {row.part: row}
+        return self.model_copy(update={"rows": tuple(rows.values())})
+
+    def onto(self, earlier: Ablation | None) -> Ablation:
+        """These rows on top of an earlier run's, whose rows stay if they are differences to the same full system."""
+        if earlier is None or (earlier.n_train, earlier.full) != (self.n_train, self.full):
+            return self
+        together = earlier
+        for row in self.rows:
+            together = together.with_row(row)
+        return together

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,13 +18,14 @@ import numpy as np
 
 from agent.bench.retrieval.dialogues import Like, Ranked, Row
 from agent.bench.retrieval.untrained import Untrained
-from agent.rank.examples import FeatureMatrix
+from agent.bench.retrieval.users import UserBranch
+from agent.rank.examples import Example, FeatureMatrix
 from agent.rank.features import FeatureMaker, Moment
 from agent.rank.habits import NEW
 from agent.rank.lambdamart import LambdaMART, Options
 from agent.rank.moments import Scout
 from agent.rank.shortlist import LAST, summed
-from agent.rank.workshop import Sources, Workshop
+from agent.rank.workshop import Further, Sources, Workshop
 from retrieval.branches.base import Scores
 from retrieval.branches.conversational import DEMAND
 from retrieval.branches.corpus import MENTION
@@ -53,6 +55,8 @@ GROUPS: Mapping[str, Callable[[str], bool]] = {
 }
 """What else `without` may name: groups of the ranker's features, by their names; "ranker" leaves out all."""
 RANKER = "ranker"
+FURTHER: Mapping[str, Further] = {"user-based-cf": UserBranch}
+"""Branches that did not help and are in no system but that of their row in an ablation."""
 
 OPTIONS = Options()
 
@@ -82,7 +86,13 @@ class RetrievalSystem:
         self._scout = scout
         self._maker = FeatureMaker(workshop.table)
         self._first_day = first_day
+        self.vectors = workshop.vectors
         self.model = model
+
+    @property
+    def spread(self) -> float:
+        """How far apart the ranker puts a good and a poor candidate; 1 without one."""
+        return 1.0 if self.model is None else self.model.training.spread
 
     def rank(self, row: Row) -> Ranked:
         """The best 50 items for a row, without those in `mentioned`, only `candidates` where it has them.
@@ -90,16 +100,18 @@ class RetrievalSystem:
         `ms` is the whole way from the words to the list: nothing is kept from one row for another.
         """
         started = time.perf_counter()
+        scores: tuple[float, ...] = ()
         if self._first_day is not None:
             ids = self._filled(self._first_day.rank(row).ranked, row)
         else:
             moment = self._scout.moment(self._reader.read(query_of(row)))
             rows = self._scout.candidates(moment, self._allowed(row))
             if self.model is not None and len(rows):
-                scores = self.model.scores(self._maker.matrix(moment, rows))
-                rows = rows[np.argsort(-scores, kind="stable")]
+                values = self.model.scores(self._maker.matrix(moment, rows))
+                order = np.argsort(-values, kind="stable")
+                rows, scores = rows[order], tuple(values[order[:LISTED]].tolist())
             ids = self._ids(rows[:LISTED])
-        return Ranked(row.id, tuple(ids), (time.perf_counter() - started) * 1_000)
+        return Ranked(row.id, tuple(ids), (time.perf_counter() - started) * 1_000, scores)
 
     def branch_lists(self, row: Row, k: int) -> Mapping[str, list[str]]:
         """What each branch finds first, at most `k`, by the branch's name: its signals summed.
@@ -140,6 +152,66 @@ class RetrievalSystem:
         return [self._table.ids[number] for number in rows.tolist()]
 
 
+class Studio:
+    """Branches and examples of one bundle, made once for the systems that differ in the ranker's features alone."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        encoder: Encoder,
+        *,
+        without: frozenset[str] = frozenset(),
+        further: Sequence[str] = (),
+        progress: Progress = lambda stage, done, of: None,
+    ) -> None:
+        """Read everything.
+
+        Args:
+            bundle: what the benchmark gives. Nothing is learned from valid rows: they are for choices, and those that
+                were made by them stand in the code (`agent.rank`).
+            encoder: turns item documents and dialogues into vectors.
+            without: names of `BRANCHES` that are left out.
+            further: names of `FURTHER` that come on top.
+            progress: told of each step.
+        """
+        table = ItemTable(bundle.items)
+        self._progress = progress
+        self._encoder = encoder
+        self.workshop = Workshop(
+            table,
+            encoder,
+            [experience_of(row) for row in bundle.train],
+            _sources(bundle, table),
+            without=without,
+            further=[FURTHER[name] for name in further],
+            progress=progress,
+        )
+        self._scout = cache(self.workshop.scout)
+        self._examples = cache(self.workshop.examples)
+
+    def first_day(self) -> RetrievalSystem:
+        """As a shop ranks that has learned nothing."""
+        workshop = self.workshop
+        untrained = Untrained(workshop.table, self._encoder, workshop.vectors)
+        return RetrievalSystem(workshop, self._scout(), None, untrained)
+
+    def system(self, without: frozenset[str] = frozenset()) -> RetrievalSystem:
+        """A ranker learned without the features of some of `GROUPS`; with `RANKER` the branches' unlearned sum."""
+        model = None if RANKER in without else self._learned(without)
+        return RetrievalSystem(self.workshop, self._scout(), model)
+
+    def _learned(self, without: frozenset[str]) -> LambdaMART | None:
+        """A ranker over cross-fitted examples; None where there is nothing to learn from."""
+        examples: Sequence[Example] = self._examples()
+        if not any(one.labels.any() for one in examples):
+            return None
+        dropped = [GROUPS[name] for name in without if name in GROUPS]
+        if dropped:
+            examples = [replace(one, features=_less(one.features, dropped)) for one in examples]
+        self._progress("growing trees", 0, 1)
+        return LambdaMART.train(examples, OPTIONS)
+
+
 def fit(
     bundle: Bundle,
     encoder: Encoder,
@@ -151,26 +223,16 @@ def fit(
     """Everything that can be made before the first test row comes.
 
     Args:
-        bundle: what the benchmark gives. Nothing is learned from valid rows: they are for choices, and those that were
-            made by them stand in the code (`agent.rank`).
-        encoder: turns item documents and dialogues into vectors.
+        bundle: see `Studio`.
+        encoder: see `Studio`.
         without: names of branches (`BRANCHES`) or groups of features (`GROUPS`) that are left out, for an ablation.
         learned: False: the branches' unlearned sum, although there is training data.
         progress: told of each step.
     """
-    table = ItemTable(bundle.items)
-    workshop = Workshop(
-        table,
-        encoder,
-        [experience_of(row) for row in bundle.train],
-        _sources(bundle, table),
-        without=without,
-        progress=progress,
-    )
+    studio = Studio(bundle, encoder, without=without & frozenset(BRANCHES), progress=progress)
     if not bundle.train and not without:
-        return RetrievalSystem(workshop, workshop.scout(), None, Untrained(table, encoder, workshop.vectors))
-    model = _learned(workshop, without, progress) if learned and RANKER not in without else None
-    return RetrievalSystem(workshop, workshop.scout(), model)
+        return studio.first_day()
+    return studio.system(without if learned else without | {RANKER})
 
 
 def query_of(row: Row) -> Query:
@@ -185,18 +247,6 @@ def experience_of(row: Row) -> Experience:
     """What a row of a train file teaches."""
     query = query_of(row)
     return Experience(query.turns, query.seeds, row.targets, row.dialogue_id)
-
-
-def _learned(workshop: Workshop, without: frozenset[str], progress: Progress) -> LambdaMART | None:
-    """A ranker over cross-fitted examples; None where there is nothing to learn from."""
-    examples = workshop.examples()
-    if not any(one.labels.any() for one in examples):
-        return None
-    dropped = [GROUPS[name] for name in without if name in GROUPS]
-    if dropped:
-        examples = [replace(one, features=_less(one.features, dropped)) for one in examples]
-    progress("growing trees", 0, 1)
-    return LambdaMART.train(examples, OPTIONS)
 
 
 def _less(features: FeatureMatrix, dropped: Sequence[Callable[[str], bool]]) -> FeatureMatrix:

@@ -15,25 +15,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from agent.bench.retrieval.dialogues import Ranked, Row
+from agent.rank.intervals import Interval as Interval
+from agent.rank.intervals import intervals
 from retrieval.errors import BadRequest
 
 Labels: TypeAlias = Literal["novel", "all"]
 
 CUTOFFS = (1, 10, 50)
-RESAMPLES = 2_000
-"""Draws of the bootstrap; the seed is fixed, so equal lists give equal intervals."""
 _NO_LABEL = "No row has a label to score: give a file with `targets` that were not mentioned before."
 _MISSED = np.iinfo(np.int64).max
-
-
-class Interval(BaseModel):
-    """A mean over labels with its 95 % bootstrap interval over dialogues."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float
-    low: float
-    high: float
 
 
 class Scores(BaseModel):
@@ -75,7 +65,7 @@ def score(rows: Sequence[Row], lists: Sequence[Ranked], labels: Labels = "novel"
     """
     found = _positions(rows, lists, labels)
     columns = _columns(found.places)
-    means = _intervals(columns, found.dialogues)
+    means = intervals(columns, found.dialogues)
     return Scores(
         labels=labels,
         n=len(found.places),
@@ -94,7 +84,7 @@ def compare(
         BadRequest: no row has a label.
     """
     one, other = _positions(rows, first, labels), _positions(rows, second, labels)
-    means = _intervals(_columns(other.places) - _columns(one.places), one.dialogues)
+    means = intervals(_columns(other.places) - _columns(one.places), one.dialogues)
     return Comparison(labels=labels, n=len(one.places), recall=dict(zip(CUTOFFS, means, strict=False)), mrr=means[-1])
 
 
@@ -113,7 +103,7 @@ def share_found(rows: Sequence[Row], found: Sequence[Collection[str]], labels: L
             dialogues.append(numbers[row.dialogue_id])
     if not hits:
         raise BadRequest(_NO_LABEL)
-    return _intervals(np.array(hits)[:, None], np.array(dialogues, dtype=np.int64))[0]
+    return intervals(np.array(hits)[:, None], np.array(dialogues, dtype=np.int64))[0]
 
 
 def _numbers(rows: Sequence[Row]) -> dict[str, int]:
@@ -147,19 +137,3 @@ def _columns(places: NDArray[np.int64]) -> NDArray[np.float64]:
     hits = [(places <= cutoff).astype(np.float64) for cutoff in CUTOFFS]
     reciprocal = np.where(places == _MISSED, 0.0, 1.0 / places)
     return np.stack([*hits, reciprocal], axis=1)
-
-
-def _intervals(columns: NDArray[np.float64], dialogues: NDArray[np.int64]) -> list[Interval]:
-    """Mean of each column with the percentile interval of a bootstrap that draws whole dialogues."""
-    _, owner = np.unique(dialogues, return_inverse=True)
-    n_dialogues = int(owner.max()) + 1
-    sums = np.zeros((n_dialogues, columns.shape[1]))
-    np.add.at(sums, owner, columns)
-    counts = np.bincount(owner, minlength=n_dialogues).astype(np.float64)
-    drawn = np.random.default_rng(0).multinomial(n_dialogues, np.full(n_dialogues, 1 / n_dialogues), RESAMPLES)
-    means = (drawn @ sums) / (drawn @ counts)[:, None]
-    low, high = np.quantile(means, (0.025, 0.975), axis=0)
-    return [
-        Interval(value=round(float(value), 4), low=round(float(below), 4), high=round(float(above), 4))
-        for value, below, above in zip(columns.mean(axis=0), low, high, strict=True)
-    ]

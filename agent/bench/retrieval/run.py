@@ -10,7 +10,7 @@ Knows nothing of how items are ranked (pipeline.py) and of how figures are print
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,29 +18,24 @@ from typing import TypeVar
 import numpy as np
 
 from agent.bench.retrieval.dialogues import Ranked, Row, read_items, read_likes, read_ranked, read_rows
-from agent.bench.retrieval.exposure import LIST_LENGTH, measure_exposure, popularity_of
+from agent.bench.retrieval.exposure import measure_exposure, popularity_of
 from agent.bench.retrieval.figures import CEILING_K, Ceiling, ComparedFiles, Diversified, RetrievalFigures
 from agent.bench.retrieval.leaks import Finding, find_leaks
 from agent.bench.retrieval.pipeline import Bundle, Progress, RetrievalSystem, fit
 from agent.bench.retrieval.recall import Comparison, Labels, compare, score, share_found
+from agent.bench.retrieval.variety import Catalogue, prices
 from agent.bench.spread import Spread
-from retrieval.diversity import diversify, mean_distance
 from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import BadRequest
-from retrieval.items import Item
 
 T = TypeVar("T")
 
 CEILING_ROWS = 600
 """Rows, taken evenly, on which ceilings are measured: a second pass over every row would double the time of a run."""
-KNOBS = (0.1, 0.3, 0.5)
-"""Values of the diversity knob whose price is shown."""
 FEATURES = 15
 """Features of the ranker that are named."""
 BATCH = 8
 """From so many texts on it is no query that is embedded."""
-DENSE = "dense"
-"""The branch whose item vectors also tell how alike two items are."""
 
 
 def _silent(stage: str, done: int, of: int) -> None:
@@ -145,16 +140,19 @@ def answer(
     started = time.perf_counter()
     system = fit(inputs.bundle, encoder, without=without, progress=progress)
     fit_s = time.perf_counter() - started
-    for row in inputs.test[:1]:
+    return Answers(lists_of(system, inputs.test, progress), system, round(fit_s, 1))
+
+
+def lists_of(system: RetrievalSystem, rows: Sequence[Row], progress: Progress = _silent) -> tuple[Ranked, ...]:
+    """The lists for rows, with honest times."""
+    for row in rows[:1]:
         system.rank(row)  # what is loaded on first use is no cost of a query
-    lists = tuple(system.rank(row) for row in _each(inputs.test, "ranking", progress))
-    return Answers(lists, system, round(fit_s, 1))
+    return tuple(system.rank(row) for row in _each(rows, "ranking", progress))
 
 
 def measure(
     inputs: Inputs,
     answers: Answers,
-    encoder: Encoder,
     *,
     without: frozenset[str] = frozenset(),
     provider: str | None = None,
@@ -165,10 +163,12 @@ def measure(
     novel = any(row.novel for row in rows)
     known = {item.id for item in bundle.items}
     popularity = popularity_of(bundle.train, bundle.items)
-    vectors = None
-    if novel and DENSE not in without:
+    system = answers.system
+    diversity: tuple[Diversified, ...] = ()
+    if novel and system.vectors is not None:
         progress("measuring", 0, 1)
-        vectors = encoder.encode([item.document() for item in bundle.items])
+        catalogue = Catalogue.of(bundle.items, system.vectors)
+        diversity = prices(rows, answers.lists, catalogue, popularity, system.spread)
     return RetrievalFigures(
         n_items=len(bundle.items),
         n_train=len(bundle.train),
@@ -177,12 +177,12 @@ def measure(
         novel=score(rows, answers.lists) if novel else None,
         everything=score(rows, answers.lists, "all") if any(row.targets for row in rows) else None,
         in_catalogue=share_found(rows, [known] * len(rows)) if novel else None,
-        ceilings=_ceilings(rows, answers.system, progress) if novel else (),
+        ceilings=_ceilings(rows, system, progress) if novel else (),
         exposure=measure_exposure(answers.lists, bundle.items, popularity, provider=provider),
-        diversity=() if vectors is None else _diversified(rows, answers.lists, bundle.items, vectors, popularity),
+        diversity=diversity,
         ms=Spread.of([one.ms for one in answers.lists]),
         fit_s=answers.fit_s,
-        importance={name: round(share, 4) for name, share in list(answers.system.importance().items())[:FEATURES]},
+        importance={name: round(share, 4) for name, share in list(system.importance().items())[:FEATURES]},
         leaks=inputs.leaks,
     )
 
@@ -224,36 +224,6 @@ def _ceilings(rows: Sequence[Row], system: RetrievalSystem, progress: Progress) 
         middle = float(np.median([len(one) for one in ids]))
         ceilings.append(Ceiling(branch=branch, n=n, recall=share_found(labelled, ids), ids=middle))
     return tuple(sorted(ceilings, key=lambda one: one.ids))  # what holds more stands lower
-
-
-def _diversified(
-    rows: Sequence[Row],
-    lists: Sequence[Ranked],
-    items: Sequence[Item],
-    vectors: FloatArray,
-    popularity: Mapping[str, float],
-) -> tuple[Diversified, ...]:
-    """The lists reordered by `diversify`, relevance being 1 / log2(1 + rank): the ranker's scores are not in a list."""
-    row_of = {item.id: row for row, item in enumerate(items)}
-
-    def at(knob: float) -> Diversified:
-        turned, distances = [], []
-        for one in lists:
-            own = vectors[[row_of[item_id] for item_id in one.ranked]]
-            relevance = 1.0 / np.log2(np.arange(len(own)) + 2.0)
-            order = diversify(relevance, own, k=len(own), knob=knob)
-            turned.append(Ranked(one.id, tuple(one.ranked[position] for position in order), one.ms))
-            distances.append(mean_distance(own[order[:LIST_LENGTH]]))
-        shown = measure_exposure(turned, items, popularity)
-        return Diversified(
-            knob=knob,
-            distance=round(float(np.mean(distances)), 4),
-            coverage=shown.coverage,
-            gini=shown.gini,
-            novel=score(rows, turned),
-        )
-
-    return tuple(at(knob) for knob in (0.0, *KNOBS))
 
 
 def _each(values: Sequence[T], stage: str, progress: Progress) -> Iterator[T]:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from judging_engine import JudgingEngine
 
+from agent.bench.retrieval import llm_rank
 from agent.bench.retrieval.dialogues import Ranked, Row, Said
-from agent.bench.retrieval.llm_rank import LlmRankReport, compare_ways
+from agent.bench.retrieval.llm_rank import LlmRankReport, compare_ways, reordered
 from agent.llm.protocol import Prompt
 from agent.rank.llm import Way
 from retrieval.errors import BadRequest, EngineError
@@ -63,6 +64,57 @@ def test_a_model_that_is_wrong_is_not_weighed_in() -> None:
     assert way.alone.gain.recall[10].value == 0.0
     assert way.alone.gain.mrr.high < 0
     assert way.fused.gain.mrr.value == 0.0
+
+
+def test_the_weight_of_a_training_is_taken_as_it_is() -> None:
+    """No choice is made on the rows that are scored: a prior that trusts the ranker too much is not corrected."""
+    for prior, first in ((0.1, 1.0), (50.0, 0.0)):
+        report = asyncio.run(compare_ways(ROWS, ITEMS, LISTS, JudgingEngine(knows), ("titles", "verdicts"), 10, prior))
+        titles, verdicts = report.ways
+        assert report.prior == prior
+        assert titles.trained is None, "the training was of another way"
+        assert verdicts.trained is not None
+        assert verdicts.trained.scores.recall[1].value == first
+        assert verdicts.kept is (first == 1.0)
+        assert verdicts.fused.scores.recall[1].value == 1.0
+
+
+def test_a_way_is_kept_where_it_is_better_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(knows).ways[0].kept
+    assert not run(always_the_same).ways[0].kept
+    monkeypatch.setattr(llm_rank, "MAX_MS", 0.0)
+    assert not run(knows).ways[0].kept
+    monkeypatch.setattr(llm_rank, "MAX_MS", 1e9)
+    monkeypatch.setattr(llm_rank, "MIN_GAIN", 0.99)
+    assert not run(knows).ways[0].kept
+
+
+def test_the_share_of_each_place_is_told_of_labels_alone() -> None:
+    def likes_the_second(prompt: Prompt, text: str) -> float:
+        return 5.0 * (text == " B")
+
+    labels, verdicts = run(likes_the_second, ("labels", "verdicts")).ways
+    assert verdicts.bias is None
+    assert labels.bias is not None
+    assert labels.bias.readings == 40 * 3
+    assert labels.bias.before == (0.0, 1.0, *[0.0] * 8)
+    assert labels.bias.after[0] == 1.0, "nothing is left of it: all are equal, and the first of equals is told"
+
+
+async def test_a_run_s_lists_are_ordered_by_both() -> None:
+    lists = [Ranked(row.id, tuple(f"i{(n + step) % 50}" for step in range(-3, 37)), 7.0) for n, row in enumerate(ROWS)]
+    told: list[tuple[int, int]] = []
+    found = await reordered(ROWS, ITEMS, lists, JudgingEngine(knows), 0.1, 10, lambda *done: told.append(done))
+    assert [one.ranked[0] for one in found.lists] == [row.targets[0] for row in ROWS]
+    assert [one.ranked[10:] for one in found.lists] == [one.ranked[10:] for one in lists]
+    assert all(one.ms > 7.0 for one in found.lists)
+    assert told[-1] == (40, 40)
+    assert (found.order.unanswered, found.order.prior, found.order.n) == (0, 0.1, 10)
+    engine = JudgingEngine(knows)
+    engine.error = EngineError("gone")
+    failed = await reordered(ROWS, ITEMS, lists, engine, None)
+    assert [one.ranked for one in failed.lists] == [one.ranked for one in lists]
+    assert failed.order.unanswered == 40
 
 
 def test_only_the_shortlist_moves() -> None:

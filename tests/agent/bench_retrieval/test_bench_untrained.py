@@ -64,3 +64,26 @@ def test_the_newest_words_of_a_long_talk_are_read(system: Untrained) -> None:
     long = row(*["a boxer and his life, please"] * 200, "no, a shark on a boat")
     candidate = next(one for one in system.search(long, 5).candidates if one.item_id == "jaws")
     assert "lexical" in candidate.branches
+
+
+def test_what_the_rules_understood_is_searched_for_beside_the_whole_talk(system: Untrained) -> None:
+    asked = row("I am looking for something about a shark, please", "no, not about a detective")
+    texts = system.query(asked, 5).texts
+    assert [one.weight for one in texts] == [0.5, 0.5]
+    assert texts[0].text == "I am looking for something about a shark, please no, not about a detective"
+    assert "shark" in texts[1].text
+    assert "detective" not in texts[1].text
+    assert [one.weight for one in system.query(row("hello"), 5).texts] == [1.0]
+
+
+def test_a_value_that_the_whole_pool_has_is_not_searched_for(system: Untrained) -> None:
+    asked = "something with Al Pacino"
+    assert "Pacino" in system.query(row(asked, candidates=("heat", "jaws")), 5).texts[1].text
+    assert len(system.query(row(asked, candidates=("heat", "insider")), 5).texts) == 1
+
+
+def test_shoes_for_somebody_else_come_last() -> None:
+    titles = ("Women's Trail Shoe", "Women's Trail Shoe with grip", "Men's Socks", "Men's Hat")
+    shop = Untrained(ItemTable([Item(title, title) for title in titles]), HashingEncoder())
+    assert set(shop.rank(row("a trail shoe with grip, I am a man")).ranked[2:]) == set(titles[:2])
+    assert shop.rank(row("a trail shoe with grip")).ranked[0] == titles[1]

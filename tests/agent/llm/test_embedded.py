@@ -18,7 +18,10 @@ from llm_chat import CHAT
 
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
+from agent.rank.judged import asking
+from agent.rank.llm import WAYS, RankSkill, Way
 from retrieval.errors import EngineBusy, EngineError
+from retrieval.items import Item
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -314,3 +317,15 @@ async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path, monkeypa
         await engine.wait_ready(5)
     assert engine.status().state == "failed"
     await engine.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_shortlist_is_judged_from_a_thread(small: EmbeddedEngine, way: Way) -> None:
+    """As ranking asks for it: each film gets a number of its own, the same one each time."""
+    films = [Item(str(n), f"Film number {n}", f"A story of {n} friends.") for n in range(5)]
+    skill = RankSkill(small, way=way, seconds=60)
+    ask = asking(skill, ("Something about friends?",))
+    numbers = await asyncio.to_thread(ask, films)
+    assert numbers is not None
+    assert len(set(numbers)) == 5
+    assert numbers == pytest.approx(await skill.score(("Something about friends?",), films), abs=1e-4)
