@@ -83,9 +83,9 @@ def search_and_rank(
     )
     with step("retrieve") as span:
         profile = view.profile()
-        found = _found(view, query, profile)
+        searched, found = _found(view, query, profile)
         taste = None if profile is None else profile.similarity
-        candidates, ranker, ranked_by = _to_rank(view, query, wishes, found, taste)
+        candidates, ranker, ranked_by = _to_rank(view, searched, wishes, found, taste)
         span.set(CANDIDATES, len(candidates))
     if found.degraded:
         without("retrieval")
@@ -122,14 +122,18 @@ def _to_rank(
     return found.candidates, LINEAR, LINEAR_ID
 
 
-def _found(view: Situation, query: Query, profile: Profile | None) -> SearchResult:
-    """Candidates; where nothing says what to look for, a named customer's taste does ("something for me")."""
+def _found(view: Situation, query: Query, profile: Profile | None) -> tuple[Query, SearchResult]:
+    """What was searched for, and the candidates.
+
+    Where nothing says what to look for, a named customer's taste does ("something for me").
+    """
     search, lanes = view.shop.retriever.search, view.lanes()
     if profile is not None and not (query.texts or query.seeds or query.filters):
-        found = search(replace(query, seeds=profile.seeds), lanes)
+        by_taste = replace(query, seeds=profile.seeds)
+        found = search(by_taste, lanes)
         if len(found.candidates) >= view.size:  # else they are wanted that the taste is made of
-            return found
-    return search(query, lanes)
+            return by_taste, found
+    return query, search(query, lanes)
 
 
 def recommend(view: Situation) -> Outcome:

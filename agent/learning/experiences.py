@@ -14,6 +14,7 @@ from datetime import datetime
 from agent.history import facts_in_force
 from agent.learning.attitudes import OF_REACTION, attitudes, opinions
 from agent.learning.masking import mask
+from agent.learning.standing import overruled
 from agent.log.records import Consent, ConversationState, FeedbackKind, TurnState
 from agent.log.store import EventLog
 from agent.meant import own_words
@@ -106,7 +107,7 @@ def asked_in(state: ConversationState, lesson: Lesson) -> Asked:
     reacted = [(one.item_id, one.kind) for turn in before for one in turn.reactions if one.item_id != lesson.item_id]
     shown = {each for turn in before for each in turn.shown if each != lesson.item_id}
     return Asked(
-        wishes=fold(facts),
+        wishes=overruled(fold(facts)),
         gone=taken_back(facts),
         own=own_words(until, (), "", Understanding("empty")),
         accepted=tuple(item_id for item_id, kind in reacted if kind == "accept" and item_id),

@@ -105,13 +105,12 @@ class Then:
             rejected=known,
             said=lesson.experience.turns,
             own=asked.own,
-            unwanted=unwanted_words(wishes, asked.gone, known, lambda item_id: table.get(item_id).title),
+            unwanted=unwanted_words(wishes, _there(asked.gone, table), known, lambda item_id: table.get(item_id).title),
         )
 
     def wishes(self, lesson: Lesson) -> tuple[Preference, ...]:
         """Those in force, without likes of items that the catalogue does not have."""
-        wishes, table = self._asked[_key(lesson)].wishes, self._shop.table
-        return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
+        return _there(self._asked[_key(lesson)].wishes, self._shop.table)
 
     def own(self, lesson: Lesson) -> tuple[Lesson, ...]:
         """What the customer had taken before."""
@@ -141,6 +140,10 @@ class Then:
         for _, states in read_talks(self._log, self._tenant, list(of_session), self._consent):
             for state in states:
                 yield from ((_key(one), asked_in(state, one)) for one in of_session[state.conversation.id])
+
+
+def _there(wishes: Iterable[Preference], table: ItemTable) -> tuple[Preference, ...]:
+    return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
 
 
 def _key(one: Lesson) -> tuple[str, str]:

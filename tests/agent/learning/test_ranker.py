@@ -393,6 +393,20 @@ def test_what_always_was_wanted_gives_way_in_a_lesson_as_in_the_talk(before: Pla
     assert [one.values for one in then_of(before, customer).wishes] == [("western",)]
 
 
+async def test_something_for_me_is_nothing_that_i_have(place: Place) -> None:
+    """The taste is made of it; what the ranker's branches find joins under the same rule."""
+    mine = set([film.id for film in cinema() if film.in_stock and fits(film)][:5])
+    customer = Customer.arrives(place.log, "ann")
+    for item_id in sorted(mine):
+        customer.takes("this one", item_id, "buy")
+    talk = place.talk()
+    talk.user = "ann"
+    turn = await talk.say("recommend me something")
+    considered = talk.logged(turn).record.trace["considered"]
+    assert talk.logged(turn).record.trace["ranker"] == FIRST
+    assert not mine & {one["item_id"] for one in considered}
+
+
 def test_small_options_are_what_the_model_was_grown_with(taught: Path) -> None:
     model = LambdaMART.load(taught / "rankers" / "default" / FIRST)
     assert model.options == SMALL
