@@ -62,9 +62,9 @@ def _of_reaction(reaction: Reaction, shape: CatalogueShape) -> Iterator[Evidence
 
 def _of_wish(wish: Preference) -> Iterator[Evidence]:
     if wish.op == "like":
-        if wish.polarity == "positive":
-            yield Reacted(str(wish.values[0]), "accept")
-        elif not is_known(wish.evidence):
+        # What is liked by name is a seed of the search, which goes by what it is about. It was not chosen here, so its
+        # price and its format say nothing of this customer.
+        if wish.polarity == "negative" and not is_known(wish.evidence):
             yield Reacted(str(wish.values[0]), "reject")
     elif wish.attribute and wish.polarity == "positive" and wish.op in _BOUNDS and comparative(wish.evidence):
-        yield Critique(wish.attribute, _BOUNDS[wish.op])
+        yield Critique(wish.attribute, _BOUNDS[wish.op], is_bound=True)

@@ -131,7 +131,7 @@ class ChatSettings(_Section):
     """The conversation."""
 
     items: int = Field(5, ge=1, le=20, description="items offered by default")
-    exploration: float = Field(0.15, ge=0, description="temperature of Plackett-Luce ranking; 0: none")
+    exploration: float = Field(0.05, ge=0, description="temperature of Plackett-Luce ranking; 0: none")
     diversity: float = Field(
         0.2, ge=0, le=1, description="how much an item loses for being like those above it in a list; 0: nothing"
     )

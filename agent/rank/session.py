@@ -57,6 +57,8 @@ WORTH: Mapping[ReactionKind, Worth] = {
 FEATURES: Mapping[str, float] = {"retrieval": 1.0, "soft_wishes": 1.0, "likeness": 1.0, "popularity": 0.6}
 """Of the linear ranker; those of another ranker that have these names have to lie in [0, 1] too."""
 CRITIQUE = Worth(1.0, 0.5)
+LEANING = Worth(1.0, 2.0)
+"""Of a critique that is a filter, too: with the noise of any other one "like X but older" was about age alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,14 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """Less (-1) or more (1) of a number, whatever the item: "cheaper", "newer"."""
+    """Less (-1) or more (1) of a number, whatever the item: "cheaper", "newer".
+
+    `is_bound`: a filter keeps to it already ("older than that one"), so what is left of it is a leaning.
+    """
 
     name: str
     direction: Literal[-1, 1]
+    is_bound: bool = False
 
 
 Evidence: TypeAlias = Reacted | Critique
@@ -228,7 +234,7 @@ def _surest(evidence: Sequence[Evidence], axes: Axes) -> list[Evidence]:
                 by_item[one.item_id] = one
     # In one order whatever the order they came in, to the last bit.
     kept = list(by_item.values())[-MAX_EVIDENCE:]
-    return [*sorted(kept, key=lambda r: r.item_id), *sorted(critiques, key=lambda c: (c.name, c.direction))]
+    return [*sorted(kept, key=lambda r: r.item_id), *sorted(critiques, key=lambda c: (c.name, c.direction, c.is_bound))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +252,7 @@ class _Observed:
 
     @classmethod
     def of(cls, evidence: Sequence[Evidence], axes: Axes, prior: Prior) -> _Observed:
-        worth = [WORTH[one.kind] if isinstance(one, Reacted) else CRITIQUE for one in evidence]
+        worth = [_worth(one) for one in evidence]
         items = np.array([isinstance(one, Reacted) for one in evidence], dtype=bool)
         table_rows = [axes.table.row_of(one.item_id) for one in evidence if isinstance(one, Reacted)]
         descriptions = np.zeros((len(evidence), axes.vectors.shape[1]))
@@ -278,6 +284,12 @@ class _Observed:
         in_general = prior.bias**2 * np.outer(self.general, self.general)
         learned = np.linalg.solve(kernel + described + in_general + np.diag(self.noise), residuals)
         return learned.astype(np.float64)
+
+
+def _worth(one: Evidence) -> Worth:
+    if isinstance(one, Reacted):
+        return WORTH[one.kind]
+    return LEANING if one.is_bound else CRITIQUE
 
 
 def _position(one: Evidence, axes: Axes, prior: Prior) -> dict[Axis, float]:

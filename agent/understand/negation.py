@@ -58,6 +58,7 @@ _SCOPE_END = re.compile(
     r"|or something)\b"
     r"|\s+for (?:my|our|the|a|tonight|us)\b|,\s*(?!(?:or|nor)\b)|(?:但|而|我要|我想|最好|要(?=[^求]))"
 )
+_WORKS = re.compile(r"\s*(?:(?:any|films?|movies?|anything|something|ones?)\s+)*")
 _LIST_GOES_ON = re.compile(r",\s*(?:[\w'-]+\s){0,1}[\w'-]+\s*(?:,\s*(?:[\w'-]+\s){0,1}[\w'-]+)*,?\s+(?:or|nor)\s")
 _SOFTENER = re.compile(
     r"\b(?:preferabl[ey]|ideally|maybe|perhaps|a (?:bit|little|touch)|kind of|kinda|sort of|sorta"
@@ -168,6 +169,8 @@ def _scope(low: str, cue: re.Match[str]) -> Scope:
         end = _SCOPE_END.search(low, position, limit)
         if end is None:
             position = limit
+        elif end.group() in ("starring", "directed") and _WORKS.fullmatch(low, cue.end(), end.start()):
+            position = end.end()  # "no films starring": what follows is all that is denied
         elif end.group().startswith(",") and (more := _LIST_GOES_ON.match(low, end.start())):
             position = more.end()
         else:

@@ -186,6 +186,21 @@ async def test_what_is_known_already_is_not_disliked(new_talk: Callable[[], Talk
     assert not any(learned(talk, await talk.say("show me more")))
 
 
+async def test_a_film_liked_by_name_is_searched_for_and_teaches_no_price(new_talk: Callable[[], Talk]) -> None:
+    """It was not chosen here: what it costs and on which disc it comes says nothing of this customer."""
+    talk = new_talk()
+    turn = await talk.say("something like The Matrix")
+    assert not any(learned(talk, turn)), learned(talk, turn)
+    assert turn.answer.preferences[0].op == "like"
+
+
+async def test_older_is_a_bound_and_only_leans_beyond_it(reel_shop: Shop, new_talk: Callable[[], Talk]) -> None:
+    talk = new_talk()
+    turn = await talk.say("like The Matrix but older")
+    assert all(float(reel_shop.table.get(item_id).attributes["year"]) < 1999 for item_id in turn.ids)  # type: ignore[arg-type]
+    assert {name for part in learned(talk, turn) for name in part} == {"session.year"}
+
+
 async def test_cheaper_is_a_reaction_to_prices(reel_shop: Shop, new_talk: Callable[[], Talk]) -> None:
     talk = new_talk()
     await begin(talk)

@@ -125,6 +125,11 @@ def test_nothing_said_teaches_nothing(axes: Axes) -> None:
         assert weights.contributions(axes.table.items[:3], [{}] * 3) == ({}, {}, {})
 
 
+def test_what_a_filter_keeps_to_already_is_a_leaning(axes: Axes) -> None:
+    free, bound = (SessionWeights.of([Critique("price", -1, is_bound=each)], axes) for each in (False, True))
+    assert free.numbers["price"] < 3 * bound.numbers["price"] < 0
+
+
 def test_cheaper_favours_the_cheap_whatever_was_shown(axes: Axes) -> None:
     by_price = sorted(axes.table.items, key=lambda item: item.price or Decimal(0))
     weights = SessionWeights.of([Critique("price", -1)], axes)

@@ -9,6 +9,11 @@ I want to die laughing, a comedy || recommend; H genre=Comedy
 not violent horror || recommend; -H mood=violent; H genre=Horror
 not violent war films please || recommend; -H mood=violent; H genre=War
 a horror that is not violent || recommend; H genre=Horror; -H mood=violent
+a western not directed by Clint Eastwood || recommend; H genre=Western; -H director=Clint Eastwood
+a drama, not starring Tom Hanks || recommend; H genre=Drama; -H cast=Tom Hanks
+I don't want films starring Tom Hanks || recommend; -H cast=Tom Hanks
+nothing directed by Stanley Kubrick || recommend; -H director=Stanley Kubrick
+nothing violent, starring Tom Hanks || recommend; -H mood=violent; H cast=Tom Hanks
 horor moovie from the ninties || recommend; H genre=Horror; H year>=1990; H year<=1999
 comedies from the eightys || recommend; H genre=Comedy; H year>=1980; H year<=1989
 a film from 2040 || recommend; H year=2040
