@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from small_shop import wish, wording
 
@@ -77,6 +78,17 @@ def test_nothing_fits_says_which_wish_to_drop(film_shop: Shop) -> None:
     assert shown(result) == []
     assert result.near[0].entry.item.title == "Casablanca"
     assert [one.id for one in result.near[0].breaks] == ["p"]
+
+
+def test_what_is_nearest_to_a_number_is_the_near_miss(film_shop: Shop) -> None:
+    """Not the most popular one."""
+    years = film_shop.table.numbers("year")
+    newest = sorted(years[~np.isnan(years)].tolist(), reverse=True)[:3]
+    result = outcome(film_shop, "recommend", wish("year", "gt", 2100.0, key="y"))
+    assert [miss.entry.item.attributes["year"] for miss in result.near] == newest
+    prices = film_shop.table.numbers("price")
+    cheap = outcome(film_shop, "recommend", wish("price", "lt", 0.5, key="p"))
+    assert float(cheap.near[0].entry.item.price or 0) == np.nanmin(prices)
 
 
 def test_wishes_that_rule_each_other_out_are_called_so(film_shop: Shop) -> None:

@@ -19,6 +19,7 @@ import pytest
 import structlog
 
 from agent.datadir import DataDirectory
+from agent.learning.ranker_live import LiveRankers
 from agent.log.store import EventLog
 from ui.cli import main
 
@@ -185,6 +186,7 @@ def shop(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recommended(run: Run, text: str) -> dict[str, Any]:
     result = run("recommend", text, "--json")
     assert result.code == 0, result.err
+    assert "asynchronous generator" not in result.err  # the turn ends before its log is closed
     answer: dict[str, Any] = json.loads(result.out)  # nothing else on stdout: no log line, no bar
     return answer
 
@@ -206,6 +208,16 @@ def logged_turns(data_dir: Path) -> list[str]:
         return list(log.turns_since("default", datetime.now(UTC) - timedelta(days=1)))
     finally:
         log.close()
+
+
+@pytest.mark.parametrize("command", [["recommend", "a comedy"], ["replay", "--since", "1d"]])
+def test_no_network_is_fitted_where_nobody_has_a_name(
+    run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(LiveRankers, "settle", lambda self, tenant: asked.append(self.with_tastes))
+    assert run(*command).code == 0
+    assert asked == [False]
 
 
 def test_recommend_leaves_the_log_alone(run: Run, shop: Path) -> None:
@@ -333,6 +345,21 @@ def test_doctor_opens_the_live_index(run: Run, shop: Path, tmp_path: Path, monke
     assert "no Chroma store" in finding["detail"]
 
 
+def test_doctor_finds_a_live_ranker_that_is_gone(
+    run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "the linear one" in found(run)["ranker"]["detail"]
+    broken = tmp_path / "broken"
+    shutil.copytree(shop, broken)
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(broken))
+    log = EventLog.open(None, broken)
+    log.activate_ranker("default", "rnk-000001")
+    log.close()
+    finding = found(run)["ranker"]
+    assert finding["level"] == "problem"
+    assert "chatalogue rankers rollback" in finding["detail"]
+
+
 def test_doctor_compares_versions_and_looks_for_a_compiler(
     run: Run, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +411,15 @@ def test_learn_says_that_there_is_too_little_and_changes_nothing(run: Run, shop:
     assert run("rankers", "list").out == "The linear ranker is in use.\n"
     assert json.loads(run("rankers", "list", "--json").out) == {"live": None, "rankers": []}
     assert "linear ranker is in use" in sentence(run("rankers", "rollback"))
+
+
+def test_a_rollback_to_what_is_not_there_says_so(run: Run, shop: Path) -> None:
+    log = EventLog.open(None, shop)
+    log.activate_ranker("default", "rnk-000002")
+    log.close()
+    out = run("rankers", "rollback").out
+    assert "rnk-000002 is not there any more or cannot be read" in out
+    assert "linear ranker is live again" in out
 
 
 def test_learn_without_a_catalogue(run: Run) -> None:

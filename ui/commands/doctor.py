@@ -206,6 +206,22 @@ def _catalogue(settings: Settings) -> tuple[Level, str]:
         return "ok", f"index {shop.index_name} opens: {len(shop.table)} items, {articles}."
 
 
+def _ranker(settings: Settings) -> tuple[Level, str]:
+    from agent.datadir import DataDirectory
+    from agent.learning.ranking_store import read_ranker
+    from agent.log.store import EventLog
+
+    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    try:
+        live = log.live_ranker(settings.tenant)
+    finally:
+        log.close()
+    if live is None:
+        return "ok", "the linear one; `chatalogue learn` makes one from the shop's own talks."
+    read_ranker(DataDirectory(settings.data_dir).rankers(settings.tenant) / live)
+    return "ok", f"{live} is whole."
+
+
 def _chroma(settings: Settings) -> tuple[Level, str]:
     """The server that the settings name answers; `catalogue` looks at what it holds."""
     from retrieval.chroma_server import ServerStores
@@ -274,6 +290,7 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
     ("encoder", _encoder),
     ("Chroma", _chroma),
     ("catalogue", _catalogue),
+    ("ranker", _ranker),
     ("vllm", _vllm),
     ("language model", _engine),
 )
