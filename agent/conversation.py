@@ -140,6 +140,15 @@ class Conversations:
         """See `agent.services.Chat.edit`."""
         await asyncio.to_thread(self._log.record_edit, tenant, session_id, facts)
 
+    async def standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        """See `agent.services.Chat.standing`."""
+        return await asyncio.to_thread(self._standing, tenant, key_id, user)
+
+    def _standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        shape = self._shops.current(tenant).table.shape
+        person, stored = self._log.person_id(tenant, key_id, user), fold(self._log.user_facts(tenant, key_id, user))
+        return tuple(fact.preference for fact in self._shops.profiles.lasting(tenant, person, shape, stored))
+
     async def _find_place(self, request: TurnRequest) -> _Place:
         """The conversation that the caller's messages continue, or a new one.
 
@@ -315,7 +324,9 @@ class Conversations:
             lasting=overruled(_carried(fold((*before, *lasting_facts(understanding))), table)),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
             said=talk,
-            own=own_words(turn.state.turns, turn.request.history, turn.request.text, understanding),
+            own=own_words(
+                turn.state.turns, turn.request.history, turn.request.text, understanding, turn.shop.rules.titles
+            ),
             unwanted=unwanted_words(wishes, gone, [i for i in rejected if i in table], lambda i: table.get(i).title),
             rejected=frozenset(i for i in rejected if i in table),
             accepted=tuple(i for i in accepted if i in table and i not in rejected),

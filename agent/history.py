@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agent.learning.standing import is_standing
 from agent.log.records import ConversationState, TurnState
 from agent.preferences import Added, Fact, fold
 from agent.services import PastMessage
@@ -89,14 +90,15 @@ def lists_in(history: Sequence[PastMessage], shop: Shop) -> tuple[tuple[str, ...
 
 
 def carried_over(state: ConversationState, until: int) -> tuple[Added, ...]:
-    """The wishes in force after turn `until`, as the first facts of another conversation."""
+    """The wishes in force after turn `until`, as the first facts of another conversation; lasting ones keep ids."""
     past = ConversationState(
         state.conversation,
         tuple(turn for turn in state.turns if turn.number <= until),
         tuple(edit for edit in state.edits if edit.after_turn <= until),
     )
     wishes = fold(facts_in_force(past))
-    return tuple(Added(replace(wish, id=f"t0-{n}", turn=0)) for n, wish in enumerate(wishes, 1))
+    ids = [wish.id if is_standing(wish) else f"t0-{n}" for n, wish in enumerate(wishes, 1)]
+    return tuple(Added(replace(wish, id=new, turn=0)) for new, wish in zip(ids, wishes, strict=True))
 
 
 def read_by_rules(history: Sequence[PastMessage], shop: Shop) -> tuple[DialogueContext, tuple[Fact, ...]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TypeAlias
 
 from agent.log.records import TurnState
 from agent.preferences import Preference
@@ -23,9 +24,12 @@ _WISHING: frozenset[Intent] = frozenset({"recommend", "reject"})
 """What is named in a mere question ("why not Alien?", "how many westerns?") is not wished for, and "more" or "next" is
 no title."""
 
+Titles: TypeAlias = Callable[[Message], Iterable[tuple[int, int]]]
+"""Where a message names titles: `agent.understand.rules.Rules.titles`."""
+
 
 def own_words(
-    turns: Sequence[TurnState], history: Sequence[PastMessage], text: str, now: Understanding
+    turns: Sequence[TurnState], history: Sequence[PastMessage], text: str, now: Understanding, titles: Titles
 ) -> tuple[str, ...]:
     """What the customer asked for in their own words, oldest first.
 
@@ -34,6 +38,7 @@ def own_words(
         history: the client's own copy, for a talk that is not stored.
         text: this message.
         now: how it was understood.
+        titles: see `asserted`.
     """
     resets = [place for place, turn in enumerate(turns, 1) if turn.intent == "reset" and not turn.undone]
     stands = [turn for turn in turns[resets[-1] if resets else 0 :] if not turn.undone]
@@ -42,13 +47,22 @@ def own_words(
         said = [message.text for message in history if message.role == "user"]
     if now.intent in _WISHING or lasting_facts(now):
         said.append(text)
-    return tuple(asserted(one) for one in said[-MAX_TURNS:])
+    return tuple(asserted(one, titles) for one in said[-MAX_TURNS:])
 
 
-def asserted(text: str) -> str:
-    """A message without what its negations reach: "a thriller" of "a thriller, but no horror"."""
+def asserted(text: str, titles: Titles) -> str:
+    """A message without what its negations reach: "a thriller" of "a thriller, but no horror".
+
+    The "no" of a title ("No Country for Old Men") denies nothing.
+    """
+    message = Message(text)
+    scopes = Stances(message).scopes
+    if scopes:
+        for span in titles(message):
+            message.take(*span)
+        scopes = Stances(message).scopes
     parts, end = [], 0
-    for scope in Stances(Message(text)).scopes:
+    for scope in scopes:
         parts.append(text[end : max(scope.start, end)])
         end = max(scope.end, end)
     return " ".join([*parts, text[end:]]).strip()

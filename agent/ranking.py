@@ -23,13 +23,14 @@ from retrieval.items import AttributeValue, Item
 from retrieval.query import Candidate
 from retrieval.table import ItemTable
 from retrieval.text import fold
+from retrieval.unlearned import ASKED
 
 Matrix: TypeAlias = NDArray[np.float64]
 Taste: TypeAlias = Callable[[Sequence[int]], NDArray[np.float32]]
 """Rows of the table to how well they fit a customer's lasting taste: cosines, (rows,)."""
 
 WEIGHTS: Mapping[str, float] = {
-    "retrieval": 1.0,  # fused rank score against the best candidate's
+    "retrieval": 1.0,  # fused rank score against the best candidate's that was not asked for by title
     "soft_wishes": 0.9,  # share of positive soft wishes on attributes that the item meets
     "avoided": -1.2,  # share of negative soft wishes that it runs into
     "likeness": 0.5,  # cosine to the items that the customer named as liked
@@ -37,6 +38,11 @@ WEIGHTS: Mapping[str, float] = {
     "profile": 0.0,  # cosine to a named customer's taste: no fixed weight helps on MovieLens; for learned rankers
     "out_of_stock": -100.0,  # larger than every other difference: out of stock comes last
 }
+ASKED_LEAD = 0.75
+"""How far an item that was asked for by title may be above the best other one, in `retrieval`.
+
+Its fused score is some four times the others' (`retrieval.unlearned`): against that they would all be alike, and be
+ordered by popularity and chance alone."""
 OUT_OF_STOCK = "out_of_stock"
 DIVERSITY = "diversity"
 """What an item lost for being like those above it, in the contributions; 0 or less."""
@@ -169,17 +175,17 @@ class LinearRanker:
         return cls(weights, tuple(name for name in weights if name != OUT_OF_STOCK))
 
     def features(self, pool: Pool) -> Matrix:
-        """See `Ranker.features`; each in [0, 1]."""
+        """See `Ranker.features`; each in [0, 1], `retrieval` of what is asked for by title up to 1 + `ASKED_LEAD`."""
         table, met = pool.table, pool.met
-        best = max((candidate.score for candidate in pool.candidates), default=0.0) or 1.0
         most_popular = _demand(table.items[table.by_popularity[0]]) if len(table) else 0.0
         liked = [w for w in met.wishes if w.kind == "soft" and w.polarity == "positive"]
         avoided = [w for w in met.wishes if w.kind == "soft" and w.polarity == "negative"]
         taste = pool.taste(pool.rows).tolist() if pool.taste is not None else [0.0] * len(pool.rows)
         rows = []
-        for candidate, item, row, fit in zip(pool.candidates, pool.items, pool.rows, taste, strict=True):
+        found = zip(pool.candidates, _relevance(pool.candidates), pool.items, pool.rows, taste, strict=True)
+        for candidate, relevance, item, row, fit in found:
             values = {
-                "retrieval": candidate.score / best,
+                "retrieval": relevance,
                 "soft_wishes": sum(met.meets(row, w) for w in liked) / len(liked) if liked else 0.0,
                 "avoided": sum(not met.meets(row, w) for w in avoided) / len(avoided) if avoided else 0.0,
                 "likeness": max(0.0, candidate.branches["seeds"].score) if "seeds" in candidate.branches else 0.0,
@@ -318,6 +324,18 @@ def _contributions(
 def _demand(item: Item) -> float:
     """Log of one plus the popularity; 0 where it is negative or no number."""
     return math.log1p(max(0.0, item.popularity))
+
+
+def _relevance(candidates: Sequence[Candidate]) -> list[float]:
+    """Each fused score against the best of those that were not asked for by title."""
+    best = max((one.score for one in candidates), default=0.0) or 1.0
+    ordinary = max((one.score for one in candidates if ASKED not in one.branches), default=best) or 1.0
+    return [
+        min(one.score / ordinary, (1 + ASKED_LEAD) * one.score / best)
+        if ASKED in one.branches
+        else one.score / ordinary
+        for one in candidates
+    ]
 
 
 def matched_slate(items: Sequence[Item], wishes: Sequence[Preference], table: ItemTable) -> Slate:

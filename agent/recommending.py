@@ -16,6 +16,7 @@ from agent.answer import Blocking, NoMatch
 from agent.connecting import connected
 from agent.learning.profile import Profile
 from agent.learning.ranker import LINEAR_ID
+from agent.nearness import is_number, nearest
 from agent.observe.names import CANDIDATES
 from agent.observe.observer import step, without
 from agent.preferences import Preference
@@ -23,8 +24,9 @@ from agent.querying import build_query, filters_of
 from agent.questions import question_for, way_out
 from agent.rank.judged import JudgedRanker
 from agent.rank.session import SessionWeights
-from agent.ranking import LINEAR, Diversity, Ranker, RankingOptions, Slate, Taste, WishMasks, rank
+from agent.ranking import LINEAR, Diversity, Ranker, RankingOptions, Slate, Taste, WishMasks, matched_slate, rank
 from agent.turn import NearMiss, Outcome, Situation
+from retrieval.items import Item
 from retrieval.query import Candidate, Query
 from retrieval.search import SearchResult
 from retrieval.text import tokens
@@ -86,6 +88,8 @@ def search_and_rank(
         searched, found = _found(view, query, profile)
         taste = None if profile is None else profile.similarity
         candidates, ranker, ranked_by = _to_rank(view, searched, wishes, found, taste)
+        if explore and view.judge is not None:
+            ranker = JudgedRanker(ranker, view.judge)
         span.set(CANDIDATES, len(candidates))
     if found.degraded:
         without("retrieval")
@@ -98,10 +102,10 @@ def search_and_rank(
         session=SessionWeights.of(view.evidence, view.shop.axes, adjustments=view.adjustments),
         taste=taste,
         diversity=Diversity(view.diversity, view.shop.axes.vectors) if explore and view.diversity else None,
-        ranker=JudgedRanker(ranker, view.judge) if explore and view.judge is not None else ranker,
+        ranker=ranker,
     )
     with step("rank"):
-        slate = replace(rank(candidates, wishes, view.shop.table, options), ranker=ranked_by)
+        slate = _ranked(view, wishes, candidates, found.candidates, options, ranked_by)
         slate = connected(slate, candidates, query, view.shop.retriever)
     ranked = time.perf_counter()
     return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
@@ -120,6 +124,26 @@ def _to_rank(
             log.exception("ranker_failed", ranker=learned.id)
             without("ranker")
     return found.candidates, LINEAR, LINEAR_ID
+
+
+def _ranked(
+    view: Situation,
+    wishes: Sequence[Preference],
+    candidates: Sequence[Candidate],
+    found: Sequence[Candidate],
+    options: RankingOptions,
+    ranked_by: str,
+) -> Slate:
+    """The candidates in order; what was `found` in the stand-in's where another ranker fails."""
+    table = view.shop.table
+    try:
+        return replace(rank(candidates, wishes, table, options), ranker=ranked_by)
+    except Exception:  # as above: it scores and explains here
+        if options.ranker is LINEAR:
+            raise
+        log.exception("ranker_failed", ranker=ranked_by)
+        without("ranker")
+    return replace(rank(found, wishes, table, replace(options, ranker=LINEAR)), ranker=LINEAR_ID)
 
 
 def _found(view: Situation, query: Query, profile: Profile | None) -> tuple[Query, SearchResult]:
@@ -231,11 +255,24 @@ def _near_misses(
         replace(wish, kind="soft") if wish.id in dropped and wish.op != "about" else wish for wish in view.wishes
     )
     searched = search_and_rank(replace(view, size=NEAR_MISSES), kept, explore=False)
-    masks = WishMasks.of(hard, view.shop.table)
-    near = tuple(
-        NearMiss(entry, masks.broken(view.shop.table.row_of(entry.item.id))) for entry in searched.slate.entries
-    )
-    return near, searched
+    entries, table = searched.slate.entries, view.shop.table
+    bounds = [wish for wish in hard if wish.id in dropped]
+    if helpful and all(map(is_number, bounds)):
+        entries = matched_slate(_nearest(view, kept, bounds, searched.slate), kept, table).entries
+    masks = WishMasks.of(hard, table)
+    return tuple(NearMiss(entry, masks.broken(table.row_of(entry.item.id))) for entry in entries), searched
+
+
+def _nearest(view: Situation, kept: Sequence[Preference], bounds: Sequence[Preference], found: Slate) -> Sequence[Item]:
+    """The items nearest to the number: of those found, where words say what to look for, else of all that fit."""
+    table = view.shop.table
+    rows = [table.row_of(entry.item.id) for entry in found.considered]
+    if not any(wish.op in ("about", "like") for wish in kept):
+        allowed = table.mask(filters_of(kept))
+        allowed[table.rows_of(view.rejected)] = False
+        allowed[rows] = False  # they stand first already
+        rows += table.by_popularity[allowed[table.by_popularity]].tolist()
+    return [table.items[row] for row in nearest(table, rows, bounds, NEAR_MISSES)]
 
 
 def _most_first(entry: Blocking) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from agent.answer import Update
 from agent.llm.protocol import Engine, Role
 from agent.observe.observer import Observer
-from agent.preferences import Fact
+from agent.preferences import Fact, Preference
 from agent.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ class Chat(Protocol):
 
     async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
         """Change the wishes of a conversation outside a turn (a chip was removed)."""
+        ...
+
+    async def standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        """What the user wishes again and again, which their next conversation begins with, besides stored wishes.
+
+        Raises:
+            IndexUnavailable: no catalogue is open, so nobody knows what of it lasts.
+        """
         ...
 
 

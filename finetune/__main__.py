@@ -126,16 +126,16 @@ def _examples(items: list[Path], rows: list[Path], lists: list[Path], seed: int)
 
 def _make_lists(file: Path, items: Sequence[Item], rows: Sequence[Row]) -> None:
     from agent.bench.retrieval.dialogues import write_ranked
-    from agent.bench.retrieval.run import RememberingEncoder
     from finetune.rank_lists import FOLDS, cross_fitted_lists
     from retrieval.encoder import SentenceEncoder
+    from retrieval.remembering import Remembering
 
     def told(done: int, of: int) -> None:
         if done % LISTS_TOLD == 0 or done == of:
             log.info("lists: %d of %d", done, of)
 
     log.info("making %s: %d rankers, one after the other", file, FOLDS)
-    write_ranked(file, cross_fitted_lists(items, rows, RememberingEncoder(SentenceEncoder()), told))
+    write_ranked(file, cross_fitted_lists(items, rows, Remembering(SentenceEncoder()), told))
 
 
 def _tell(progress: Progress) -> None:

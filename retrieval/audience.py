@@ -24,6 +24,10 @@ MIN_SHARE = 0.02
 """A catalogue of which less is marked for men, or for women, has other things in mind ("A Few Good Men")."""
 MAX_TURNS = 12
 """Older turns are not read: whom it is for has been said again, or has changed."""
+MAX_TURN_CHARS = 1_000
+"""What is read of one turn."""
+CLOSE = 80
+"""Characters of a clause before a word that may say whether it is meant."""
 ATTRIBUTES = frozenset({"audience", "department", "gender", "sex"})
 
 _OWNED = re.compile(r"\b(?:(?P<women>women'?s|ladies'?|for\s+women)|(?P<men>men'?s|for\s+men))(?!\w)")
@@ -76,7 +80,7 @@ def asking(turns: Sequence[str]) -> Audience | None:
     """Whom the turns, oldest first, are for: by the latest that means it, else the latest that mentions it."""
     mentioned: Audience | None = None
     for turn in reversed(turns[-MAX_TURNS:]):
-        told = list(_told(fold(turn)))
+        told = list(_told(fold(turn[:MAX_TURN_CHARS])))
         if (meant := _agreed(who for who, is_meant in told if is_meant)) is not None:
             return meant
         mentioned = mentioned or _agreed(who for who, _ in told)
@@ -87,7 +91,7 @@ def _told(text: str) -> Iterator[tuple[Audience, bool]]:
     """Each audience that a folded text names, and whether it is meant; "no women's" means the other one."""
     for clause in _CLAUSE_END.split(text):
         for found in _PERSON.finditer(clause):
-            before = clause[: found.start()]
+            before = clause[max(found.start() - CLOSE, 0) : found.start()]
             denied = _DENIED.search(before) is not None
             women = (found["women"] is not None) != denied
             meant = denied or not before.strip() or _MEANT.search(before) is not None

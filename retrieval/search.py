@@ -38,7 +38,7 @@ class SearchResult:
     """At most `Query.k` candidates, best first, ids unique, each passing every filter.
 
     `degraded`: the encoder failed (candidates come from words and seeds alone), Chroma did (the exact scan stood in
-    for it: the same candidates or better ones), or a further branch did (it was left out).
+    for it: the same candidates or better ones), or a part of `Further` did (it was left out).
     """
 
     candidates: tuple[Candidate, ...]
@@ -128,7 +128,8 @@ class Retriever:
         if branches:
             found, failed = self._joining(branches, query, allowed)
             lists, degraded = lists + found, degraded or failed
-        return SearchResult(fuse(lists, k=query.k, behind=self._behind(query)), degraded)
+        behind, failed = self._behind(query)
+        return SearchResult(fuse(lists, k=query.k, behind=behind), degraded or failed)
 
     def similar(self, item_id: str, k: int = 10) -> tuple[Candidate, ...]:
         """The `k` items nearest to an item by description, itself left out.
@@ -173,9 +174,14 @@ class Retriever:
             lists += found
         return lists, degraded
 
-    def _behind(self, query: Query) -> Callable[[str], bool] | None:
-        against = self.further.against(query)
-        return None if against is None else lambda item_id: bool(against[self.table.row_of(item_id)])
+    def _behind(self, query: Query) -> tuple[Callable[[str], bool] | None, bool]:
+        """What comes last, None where nothing does, and whether telling failed."""
+        try:
+            against = self.further.against(query)
+        except Exception:  # as with a branch: a list in another order is better than none
+            log.exception("it could not be told which items are not meant, none come last for that")
+            return None, True
+        return (None if against is None else lambda item_id: bool(against[self.table.row_of(item_id)])), False
 
     def _joining(self, branches: Sequence[Branch], query: Query, allowed: BoolArray) -> tuple[list[RankedList], bool]:
         further = replace(self.further, branches=tuple(branches))

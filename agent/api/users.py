@@ -13,8 +13,9 @@ from agent.answer import PreferenceView
 from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES
 from agent.api.schemas import MAX_ID_CHARS, Words
+from agent.learning.standing import may_be_standing
 from agent.preferences import Added, Dropped, Fact, Polarity, Preference, PreferenceKind, PreferenceOperator, fold
-from retrieval.errors import NotFound
+from retrieval.errors import IndexUnavailable, NotFound
 
 MAX_VALUE_CHARS: Final = 500
 MAX_EDITS: Final = 100
@@ -94,14 +95,20 @@ class PreferencesDeleted(BaseModel):
 
 @router.get("/v1/users/{user_id}/preferences")
 async def show_preferences(user_id: UserId, api: CallerApi) -> PreferencesBody:
-    """What the customer told us outside of single conversations; empty for one we do not know."""
-    return _body(user_id, await api.in_thread(_wishes, api, user_id))
+    """What the customer told us outside of single conversations, or wishes in one after the other ("s-..." ids).
+
+    Empty for one we do not know.
+    """
+    return await _body(api, user_id, await api.in_thread(_wishes, api, user_id))
 
 
 @router.patch("/v1/users/{user_id}/preferences")
 async def edit_preferences(user_id: UserId, body: PreferencesEdit, api: CallerApi) -> PreferencesBody:
-    """Add and remove wishes; conversations begun from now on start with the result."""
-    return _body(user_id, await api.in_thread(_edit, api, user_id, body))
+    """Add and remove wishes; conversations begun from now on start with the result.
+
+    What was wished again and again and is removed has to be said again as often before it comes back.
+    """
+    return await _body(api, user_id, await api.in_thread(_edit, api, user_id, body))
 
 
 @router.delete("/v1/users/{user_id}/preferences")
@@ -117,8 +124,10 @@ def _wishes(api: Api, user_id: str) -> tuple[Preference, ...]:
 
 def _edit(api: Api, user_id: str, body: PreferencesEdit) -> tuple[Preference, ...]:
     known = {wish.id for wish in _wishes(api, user_id)}
+    is_known = api.services.log.person_id(api.tenant, api.key_id, user_id) is not None
     for wish_id in body.remove:
-        if wish_id not in known:
+        # Not only those listed: more may last than a conversation begins with, and an answer has shown it.
+        if wish_id not in known and not (is_known and may_be_standing(wish_id)):
             raise NotFound(f"There is no wish {wish_id!r} of this user; GET the list for the ids in force.")
     facts: list[Fact] = []
     if body.remove:
@@ -129,5 +138,9 @@ def _edit(api: Api, user_id: str, body: PreferencesEdit) -> tuple[Preference, ..
     return _wishes(api, user_id)
 
 
-def _body(user_id: str, wishes: tuple[Preference, ...]) -> PreferencesBody:
-    return PreferencesBody(user=user_id, preferences=[PreferenceView.of(wish) for wish in wishes])
+async def _body(api: Api, user_id: str, wishes: tuple[Preference, ...]) -> PreferencesBody:
+    try:
+        lasting = await api.services.chat.standing(api.tenant, api.key_id, user_id)
+    except IndexUnavailable:  # stored wishes can be seen and removed without a catalogue
+        lasting = ()
+    return PreferencesBody(user=user_id, preferences=[PreferenceView.of(wish) for wish in (*wishes, *lasting)])

@@ -32,10 +32,11 @@ from agent.rank.axes import Axes, number_of, values_of
 from agent.rank.session import Evidence, Prior, Reacted, SessionWeights
 from agent.ranking import RankingOptions, rank
 from retrieval.demo import demo_films_path
-from retrieval.encoder import Encoder, FloatArray, SentenceEncoder
+from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.index import build_index, open_index
 from retrieval.items import Item
 from retrieval.loading import load_catalogue
+from retrieval.remembering import Remembering
 from retrieval.search import Retriever
 
 Array: TypeAlias = NDArray[np.float64]
@@ -167,7 +168,7 @@ def measure_personal(say: Callable[[str], None], encoder: Encoder | None = None)
     arms += [Arm("session", Prior(), temperature) for temperature in TEMPERATURES]
     with tempfile.TemporaryDirectory() as folder:
         films = load_catalogue(demo_films_path(), strict=True).items
-        encoder = _Remembering(encoder or SentenceEncoder())
+        encoder = Remembering(encoder or SentenceEncoder())
         say(f"encoding {len(films)} films")
         retriever = open_index(build_index(films, Path(folder), encoder), encoder, stores=None)
         try:
@@ -189,21 +190,6 @@ def measure_personal(say: Callable[[str], None], encoder: Encoder | None = None)
         tastes=tastes,
         update_ms=update,
     )
-
-
-class _Remembering:
-    """An `Encoder` that works every text out once: customers say the same few things in every round."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._known: dict[str, FloatArray] = {}
-        self.name, self.dim = encoder.name, encoder.dim
-
-    def encode(self, texts: Sequence[str]) -> FloatArray:
-        """See `Encoder.encode`."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        self._known |= dict(zip(new, self._encoder.encode(new), strict=True)) if new else {}
-        return np.stack([self._known[text] for text in texts])
 
 
 def customer_of(world: World, taste: TasteKind, seed: int) -> Customer:

@@ -17,7 +17,7 @@ from agent.learning.masking import mask
 from agent.learning.standing import overruled
 from agent.log.records import Consent, ConversationState, FeedbackKind, TurnState
 from agent.log.store import EventLog
-from agent.meant import own_words
+from agent.meant import Titles, own_words
 from agent.preferences import Fact, Preference, fold, taken_back
 from agent.understand.types import Understanding
 from retrieval.experience import Experience
@@ -99,8 +99,11 @@ def lessons(state: ConversationState) -> tuple[Lesson, ...]:
     return tuple(found.values())
 
 
-def asked_in(state: ConversationState, lesson: Lesson) -> Asked:
-    """What was known when the lesson of this conversation was made, words unmasked: not to be kept."""
+def asked_in(state: ConversationState, lesson: Lesson, titles: Titles) -> Asked:
+    """What was known when the lesson of this conversation was made, words unmasked: not to be kept.
+
+    `titles` as in `agent.meant.asserted`.
+    """
     until = [turn for turn in state.turns if not turn.undone and turn.number <= lesson.order[1]]
     *before, now = until
     facts = _facts(state, until)
@@ -109,7 +112,7 @@ def asked_in(state: ConversationState, lesson: Lesson) -> Asked:
     return Asked(
         wishes=overruled(fold(facts)),
         gone=taken_back(facts),
-        own=own_words(until, (), "", Understanding("empty")),
+        own=own_words(until, (), "", Understanding("empty"), titles),
         accepted=tuple(item_id for item_id, kind in reacted if kind == "accept" and item_id),
         rejected=frozenset(item_id for item_id, kind in reacted if kind == "reject" and item_id),
         hidden=frozenset(shown if now.intent == "more" else ()),

@@ -26,7 +26,7 @@ from agent.learning.interactions import Range, attitudes_of
 from agent.learning.standing import standing
 from agent.log.records import Consent, ConversationState, Deed, StatedWishes
 from agent.log.store import EventLog
-from agent.preferences import Added, fold
+from agent.preferences import Added, Preference, fold
 from retrieval.encoder import FloatArray
 from retrieval.items import Item
 from retrieval.query import SeedItem
@@ -96,10 +96,15 @@ class Profiles:
     def standing(self, shape: CatalogueShape, state: ConversationState) -> tuple[Added, ...]:
         """What a named customer wishes again and again and this conversation does not speak of yet."""
         talk = state.conversation
-        if talk.person_id is None:
+        return self.lasting(talk.tenant, talk.person_id, shape, fold(facts_in_force(state)))
+
+    def lasting(
+        self, tenant: str, person_id: str | None, shape: CatalogueShape, present: Iterable[Preference]
+    ) -> tuple[Added, ...]:
+        """What a named customer wishes again and again and `present` does not speak of."""
+        if person_id is None:
             return ()
-        stated = self._events.stated(talk.tenant, talk.person_id, TALKS, self._consent)
-        return standing(stated, shape, fold(facts_in_force(state)))
+        return standing(self._events.stated(tenant, person_id, TALKS, self._consent), shape, present)
 
     def _range(self, tenant: str) -> Range | None:
         with self._lock:

@@ -24,6 +24,7 @@ from agent.shop import Shop
 from retrieval.encoder import FloatArray
 from retrieval.experience import Experience
 from retrieval.query import Candidate, Query
+from retrieval.search import Retriever
 from retrieval.table import BoolArray, ItemTable
 
 STAND_IN = "linear"
@@ -50,16 +51,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a ranker sees of a catalogue. Read-only; safe to share between threads."""
+    """What a ranker sees of a catalogue, where `retriever` finds. Read-only; safe to share between threads."""
 
+    retriever: Retriever
     reader: Reader
     scout: Scout
     maker: FeatureMaker
 
     @classmethod
-    def of(cls, workshop: Workshop, pasts: Sequence[Past] | None = None) -> Sight:
+    def of(cls, workshop: Workshop, retriever: Retriever, pasts: Sequence[Past] | None = None) -> Sight:
         """With branches fitted on some of the experiences, on all of them where None."""
-        return cls(workshop.reader, workshop.scout(pasts), FeatureMaker(workshop.table))
+        return cls(retriever, workshop.reader, workshop.scout(pasts), FeatureMaker(workshop.table))
 
     def look(
         self,
@@ -84,7 +86,7 @@ class Sight:
         table = self.scout.table
         met = WishMasks.of(wishes, table)
         moment = self.scout.moment(self.reader.read(query, vectors), met)
-        rows = self.scout.candidates(moment, _allowed(query, table))
+        rows = self.scout.candidates(moment, _allowed(query, self.retriever))
         known = {candidate.item_id for candidate in found}
         ids = (table.ids[row] for row in rows.tolist())
         candidates = (*found, *(Candidate(item_id, 0.0) for item_id in ids if item_id not in known))
@@ -138,9 +140,12 @@ def workshop_of(
     return Workshop(retriever.table, retriever.encoder, experiences, vectors=retriever.dense.vectors, progress=progress)
 
 
-def _allowed(query: Query, table: ItemTable) -> BoolArray:
-    """As in `Retriever.search`."""
+def _allowed(query: Query, retriever: Retriever) -> BoolArray:
+    """As in `Retriever.search`; and what is known not to be meant, which comes last there, does not join at all."""
+    table, against = retriever.table, retriever.further.against(query)
     allowed = table.mask(query.filters)
+    if against is not None:
+        allowed &= ~against
     allowed[table.rows_of(query.exclude)] = False
     allowed[table.rows_of(seed.item_id for seed in query.seeds)] = False
     return allowed

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
 import numpy as np
@@ -26,7 +25,6 @@ from agent.rank.crossfit import cross_fitted, folds_of
 from agent.rank.examples import Example
 from agent.rank.intervals import Interval, intervals
 from agent.rank.lambdamart import LambdaMART, Options
-from agent.rank.refit import refit
 from agent.rank.workshop import Past, Progress
 from agent.ranking import OUT_OF_STOCK, WEIGHTS, RankingOptions, rank
 from agent.shop import Shop
@@ -109,13 +107,11 @@ class Job:
     folds: int = FOLDS
     progress: Progress = field(default=lambda stage, done, of: None)
 
-    def run(self, version: str, previous: LambdaMART | None = None, since: datetime | None = None) -> Learned:
+    def run(self, version: str) -> Learned:
         """Learn a ranker that is called `version`.
 
-        Args:
-            version: its id.
-            previous: the ranker to go on from, where there are too many lessons to begin anew.
-            since: when `previous` was made.
+        A refit, too, is grown anew, on the newest `MAX_LESSONS` of the log: minutes. No trees are added to older ones,
+        because the branches know more by now, and so the features of the old lessons have changed.
         """
         seq = self.log.changes(self.tenant, 0).newest
         everything = read_lessons(self.log, self.tenant, self.consent, self.shop.table)
@@ -133,10 +129,9 @@ class Job:
             good, reason = verdict(judgement, self.bar)
             model = None
             if good:
-                new = {one.session_id for one in kept if since is None or one.order[0] > since}
                 examples = [one.example for one in lives.again(lives.pasts, "learning")]
                 self.progress("growing", 0, 1)
-                model = refit(previous, examples, new, self.options, version=version)
+                model = LambdaMART.train(examples, self.options, version=version)
         except BadRequest as error:  # nothing that was taken is among the candidates
             return Learned(None, f"Nothing can be learned: {error}", len(kept), n_customers, seq)
         return Learned(model, reason, len(kept), n_customers, seq, judgement)
@@ -213,7 +208,8 @@ class _Lives:
         teaching = [past for past, one in zip(pasts, seen, strict=True) if (one.session_id, one.item_id) in names]
         out = {one.session_id for one in self._kept} - {one.session_id for one in seen}
         lane = shared_lane(self._job.shop.table, told)
-        return _Fold(Sight.of(self._workshop, teaching), lane, self._job.signals(out))
+        sight = Sight.of(self._workshop, self._job.shop.retriever, teaching)
+        return _Fold(sight, lane, self._job.signals(out))
 
     def _live(self, fold: _Fold, past: Past) -> Lived:
         lesson, then, table = self._kept[past.number], self._then, self._job.shop.table

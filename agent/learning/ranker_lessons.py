@@ -137,9 +137,10 @@ class Then:
         of_session: dict[str, list[Lesson]] = defaultdict(list)
         for one in kept:
             of_session[one.session_id].append(one)
+        titles = self._shop.rules.titles
         for _, states in read_talks(self._log, self._tenant, list(of_session), self._consent):
             for state in states:
-                yield from ((_key(one), asked_in(state, one)) for one in of_session[state.conversation.id])
+                yield from ((_key(one), asked_in(state, one, titles)) for one in of_session[state.conversation.id])
 
 
 def _there(wishes: Iterable[Preference], table: ItemTable) -> tuple[Preference, ...]:

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,14 +24,16 @@ from agent.datadir import DataDirectory
 from agent.learning.ranker_job import Job, Learned
 from agent.log.store import EventLog
 from agent.rank.lambdamart import LambdaMART
-from retrieval.errors import BadRequest, ChatalogueError, DataDirectoryError, IndexUnavailable
-from retrieval.index import read_manifest as read_index
+from retrieval.errors import BadRequest, DataDirectoryError, IndexUnavailable
+from retrieval.table import ItemTable
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the files of a ranker's folder change their meaning."""
 MANIFEST = "manifest.json"
 KEPT = 10
 """Rankers that stay on disk, besides the live one and the one before it."""
+SAMPLE = 500
+"""Ids of items that a ranker keeps: a share among them is known to 4 points."""
 
 _NUMBERED = re.compile(r"rnk-(\d{6,})")
 
@@ -41,9 +43,10 @@ class RankerManifest:
     """What a ranker is.
 
     `before` was live when this one went live (None: the linear one): what a rollback names. `digest` is the SHA-256
-    (hex) of its files. `index` is the catalogue that it was learned over, `index_digest` its content. `lessons` and
-    `customers` count what it was made of, up to the log's event `event_seq`. `metrics` by name: value, low and high of
-    the linear ranker, of this one and of the gain. `verdict` is a sentence. `created` is UTC in ISO 8601.
+    (hex) of its files. `index` is the catalogue that it was learned over, of `n_items` items; `items` are the ids of at
+    most `SAMPLE` of them. `encoder` made their vectors. `lessons` and `customers` count what it was made of, up to the
+    log's event `event_seq`. `metrics` by name: value, low and high of the linear ranker, of this one and of the gain.
+    `verdict` is a sentence. `created` is UTC in ISO 8601.
     """
 
     schema: int
@@ -52,7 +55,8 @@ class RankerManifest:
     created: str
     digest: str
     index: str
-    index_digest: str
+    n_items: int
+    items: tuple[str, ...]
     encoder: str
     lessons: int
     customers: int
@@ -60,6 +64,19 @@ class RankerManifest:
     event_seq: int
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     verdict: str
+
+    def shared_with(self, table: ItemTable) -> float:
+        """About how much of this catalogue and its own is in both, as a share of the larger one."""
+        still = sum(one in table for one in self.items) / max(1, len(self.items)) * self.n_items
+        return still / max(1, self.n_items, len(table))
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """`live` is in use now, None: the linear one. `missing` is what should be, and is not there or cannot be read."""
+
+    live: str | None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +100,16 @@ def learn_ranker(job: Job, data: DataDirectory, *, dry_run: bool = False) -> Out
     root, tenant, log = data.rankers(job.tenant), job.tenant, job.log
     with data.learn_lock(tenant):
         live = log.live_ranker(tenant)
-        previous, since = _previous(root, live)
-        learned = job.run(next_id(root), previous, since)
+        learned = job.run(next_id(root))
         if learned.model is None or dry_run:
             return Outcome(learned, live, is_new=False)
-        index = job.shop.index_name
-        told = read_index(data.index(tenant) / index)
-        made = write_ranker(root, learned, before=live, index=index, index_digest=told.digest, encoder=told.encoder)
+        retriever = job.shop.retriever
+        made = write_ranker(
+            root, learned, retriever.table, before=live, index=job.shop.index_name, encoder=retriever.encoder.name
+        )
         log.activate_ranker(tenant, made.id)
         prune(root, made.id)
         return Outcome(learned, made.id, is_new=True)
-
-
-def _previous(root: Path, live: str | None) -> tuple[LambdaMART | None, datetime | None]:
-    """The live ranker and when it was made; none where it cannot be read: then all is begun anew."""
-    if live is None:
-        return None, None
-    try:
-        return read_ranker(root / live), datetime.fromisoformat(read_manifest(root / live).created)
-    except ChatalogueError:
-        return None, None
 
 
 def next_id(root: Path) -> str:
@@ -112,9 +119,9 @@ def next_id(root: Path) -> str:
 
 
 def write_ranker(
-    root: Path, learned: Learned, *, before: str | None, index: str, index_digest: str, encoder: str
+    root: Path, learned: Learned, table: ItemTable, *, before: str | None, index: str, encoder: str
 ) -> RankerManifest:
-    """Write the folder of a ranker that may go live; it is complete when this returns.
+    """Write the folder of a ranker, learned over `table`, that may go live; it is complete when this returns.
 
     Raises:
         DataDirectoryError: the disk is full or read-only.
@@ -132,7 +139,8 @@ def write_ranker(
             datetime.now(UTC).isoformat(),
             _digest(folder),
             index,
-            index_digest,
+            len(table),
+            _sample(table.ids),
             encoder,
             learned.lessons,
             learned.customers,
@@ -171,7 +179,7 @@ def read_manifest(folder: Path) -> RankerManifest:
         told: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if told["schema"] != SCHEMA:
             raise ValueError(f"its files are of version {told['schema']}, this program reads {SCHEMA}")
-        return RankerManifest(**told)
+        return RankerManifest(**told | {"items": tuple(told["items"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(folder, str(error)) from None
 
@@ -203,10 +211,8 @@ def rankers(root: Path) -> tuple[RankerManifest, ...]:
     return tuple(found)
 
 
-def roll_back(root: Path, log: EventLog, tenant: str) -> str | None:
-    """Make the ranker live that was before the live one; its id, None for the linear one.
-
-    A live one whose manifest is gone gives way to the linear one.
+def roll_back(root: Path, log: EventLog, tenant: str) -> RolledBack:
+    """Make the ranker live that was before the live one; the linear one where that cannot be told or is not there.
 
     Raises:
         BadRequest: the linear ranker is in use already.
@@ -214,12 +220,17 @@ def roll_back(root: Path, log: EventLog, tenant: str) -> str | None:
     live = log.live_ranker(tenant)
     if live is None:
         raise BadRequest("The linear ranker is in use, there is none before it; `chatalogue learn` makes a new one.")
+    back, name = RolledBack(None), live
     try:
         before = read_manifest(root / live).before
+        if before is not None:
+            name = before
+            read_manifest(root / before)  # only the newest are kept
+        back = RolledBack(before)
     except IndexUnavailable:
-        before = None
-    log.activate_ranker(tenant, before)
-    return before
+        back = RolledBack(None, name)
+    log.activate_ranker(tenant, back.live)
+    return back
 
 
 def prune(root: Path, live: str | None) -> None:
@@ -243,6 +254,11 @@ def prune(root: Path, live: str | None) -> None:
 
 def _folders(root: Path) -> list[Path]:
     return [one for one in root.iterdir() if _NUMBERED.fullmatch(one.name)] if root.is_dir() else []
+
+
+def _sample(ids: Iterable[str]) -> tuple[str, ...]:
+    """Those whose hashes come first: drawn evenly, and the same for the same ids."""
+    return tuple(sorted(ids, key=lambda one: hashlib.sha256(one.encode()).digest())[:SAMPLE])
 
 
 def _digest(folder: Path) -> str:

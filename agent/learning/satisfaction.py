@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from agent.learning.deeds import counts_as
 from agent.log.records import Deed
-from agent.rank.satisfaction import Array, Calibration, fit_satisfaction, labelled_of
+from agent.rank.satisfaction import Array, fit_satisfaction, labelled_of
 from retrieval.encoder import FloatArray
 from retrieval.table import ItemTable, RowArray
 
@@ -48,7 +48,6 @@ class Votes:
     row: RowArray
     at: Array
     n_rows: int
-    calibration: Calibration | None
 
     @classmethod
     def fit(cls, deeds: Sequence[Deed], table: ItemTable) -> Votes | None:
@@ -68,7 +67,7 @@ class Votes:
         last = {(deed.customer, deed.item_id): deed.at.timestamp() for deed in deeds}
         at = np.array([last[one.customer, one.item_id] for one in pairs])
         row = np.array([row for _, row in votes], dtype=np.int32)
-        return cls(value, np.array(vote, dtype=np.int64), row, at, len(table), model.calibration)
+        return cls(value, np.array(vote, dtype=np.int64), row, at, len(table))
 
     def contentment(self, before: datetime | None = None) -> FloatArray:
         """Of each item: float32, (table,), NaN where nobody did anything.

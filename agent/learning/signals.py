@@ -20,7 +20,6 @@ from agent.learning.satisfaction import Votes
 from agent.learning.taste import agreement, fit_taste, history_of, predicted
 from agent.log.records import Consent, Deed
 from agent.log.store import EventLog
-from agent.rank.satisfaction import Calibration
 from retrieval.encoder import FloatArray
 from retrieval.errors import ChatalogueError
 from retrieval.ratings.base import History
@@ -88,11 +87,6 @@ class LogSignals:
         model = fit_taste(deeds, scale, table, vectors) if vectors is not None and small else None
         contentment = None if votes is None else votes.contentment()
         return cls(events, tenant, table, consent, scale, out, votes, model, contentment)
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """How well the probabilities of the satisfaction model fit customers whom it had not seen."""
-        return None if self.votes is None else self.votes.calibration
 
     def of(self, customer: str | None, before: datetime | None = None) -> Mapping[str, FloatArray]:
         """Signals by name, each float32, (table,); a signal that has nothing to say is not there.

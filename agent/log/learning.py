@@ -87,7 +87,7 @@ def talks(session: Session, tenant: str, session_ids: Sequence[str], consent: Co
 
 
 def stated(session: Session, tenant: str, person_id: str, limit: int, consent: Consent) -> tuple[StatedWishes, ...]:
-    """What the person wished for in their `limit` newest conversations, oldest first.
+    """What the person wished for in their `limit` newest conversations, and took back outside of any, oldest first.
 
     Of those alone that were begun since they had their wishes forgotten.
     """
@@ -110,7 +110,9 @@ def stated(session: Session, tenant: str, person_id: str, limit: int, consent: C
     )
     began = {session_id: at for session_id, at in session.execute(wanted)}
     facts = conversations.facts_of(session, list(began))
-    return tuple(StatedWishes(began[session_id], facts.get(session_id, ())) for session_id in reversed(began))
+    talks = [StatedWishes(began[session_id], facts.get(session_id, ())) for session_id in reversed(began)]
+    gone = [StatedWishes(at, told) for at, told in people.removals(session, tenant, person_id)] if talks else []
+    return tuple(sorted([*talks, *gone], key=lambda one: one.at))
 
 
 def deeds(session: Session, tenant: str, consent: Consent, person_id: str | None = None) -> tuple[Deed, ...]:

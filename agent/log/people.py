@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +15,7 @@ from agent.log.codec import clean_text, facts_from_json, facts_to_json
 from agent.log.events import NewEvent, OwnKind
 from agent.log.ids import keyed_hash, new_person_id
 from agent.log.models import Event, EventPayload, Person, PersonPayload
-from agent.preferences import Fact
+from agent.preferences import Dropped, Fact
 
 FORGOTTEN: OwnKind = "user_forget"
 """What is noted where somebody had their wishes forgotten."""
@@ -94,6 +95,18 @@ def facts(session: Session, tenant: str, who: PersonKey | None) -> tuple[Fact, .
         .order_by(Event.seq)
     )
     return tuple(fact for data in rows if data for fact in facts_from_json(data["facts"]))
+
+
+def removals(session: Session, tenant: str, person_id: str) -> list[tuple[datetime, tuple[Fact, ...]]]:
+    """When the person took which wishes back outside of conversations, oldest first."""
+    rows = session.execute(
+        select(Event.at, EventPayload.data)
+        .join(EventPayload, EventPayload.event_id == Event.id)
+        .where(Event.tenant == tenant, Event.person_id == person_id, Event.kind == "user_edit")
+        .order_by(Event.seq)
+    )
+    found = ((at, facts_from_json(data["facts"])) for at, data in rows if data)
+    return [(at, gone) for at, told in found if (gone := tuple(fact for fact in told if isinstance(fact, Dropped)))]
 
 
 def record_edit(session: Session, tenant: str, who: PersonKey, new: tuple[Fact, ...]) -> str:

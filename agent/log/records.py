@@ -282,7 +282,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class StatedWishes:
-    """The facts of one conversation that was begun `at`, in the order in which they are folded."""
+    """The facts of one conversation that was begun `at`, or of an edit outside of any, in the order of their fold."""
 
     at: datetime
     facts: tuple[Fact, ...]

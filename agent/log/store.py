@@ -315,7 +315,7 @@ class EventLog:
         return self._database.read(lambda session: learning.talks(session, tenant, session_ids, consent))
 
     def stated(self, tenant: str, person_id: str, limit: int, consent: Consent) -> tuple[StatedWishes, ...]:
-        """What the person wished for in their `limit` newest conversations, oldest first."""
+        """What the person wished for in their `limit` newest conversations and took back outside, oldest first."""
         return self._database.read(lambda session: learning.stated(session, tenant, person_id, limit, consent))
 
     def deeds(self, tenant: str, consent: Consent, person_id: str | None = None) -> tuple[Deed, ...]:
@@ -327,6 +327,11 @@ class EventLog:
         return self._database.read(lambda session: learning.rating_range(session, tenant))
 
     # --- named users ---
+
+    def person_id(self, tenant: str, key_id: str, user: str) -> str | None:
+        """Who the user is in conversations and events; None for one whom we do not know."""
+        who = self._named(tenant, key_id, user)
+        return self._database.read(lambda session: people.find(session, tenant, who))
 
     def user_facts(self, tenant: str, key_id: str, user: str) -> tuple[Fact, ...]:
         """What the user told us outside conversations, oldest first; `()` for a user whom we do not know."""

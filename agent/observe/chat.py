@@ -16,7 +16,7 @@ import structlog
 from agent.answer import Finished, Text, Update
 from agent.observe import names
 from agent.observe.observer import Attribute, ObservedTurn, Observer, in_context, listen
-from agent.preferences import Fact
+from agent.preferences import Fact, Preference
 from agent.services import Chat, TurnRequest
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,10 @@ class ObservedChat:
     async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
         """See `agent.services.Chat.edit`."""
         await self._chat.edit(tenant, session_id, facts)
+
+    async def standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        """See `agent.services.Chat.standing`."""
+        return await self._chat.standing(tenant, key_id, user)
 
     async def _observed(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         metrics, started = self._observer.metrics, time.perf_counter()

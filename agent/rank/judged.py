@@ -1,4 +1,4 @@
-"""The language model's number as one more feature beside those of any ranker, for the query that is being answered.
+"""What the language model adds to any ranker's order, as one more part of the scores of the query being answered.
 
 Knows nothing of prompts and engines, and waits for whoever it asks: rank in a thread.
 """
@@ -14,17 +14,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from agent.rank.blend import standardised
+from agent.rank.blend import blended
 from agent.rank.llm import FEATURE, SECONDS, SHORTLIST, RankSkill
 from agent.ranking import Matrix, Pool, Ranker
 from retrieval.items import Item
 
 log = logging.getLogger(__name__)
 
-WEIGHT = 0.1
-"""What one standard deviation of the model's numbers counts, as a share of the ranker's spread: as `UNTUNED_WEIGHT`, a
-choice for whoever switches the skill on and no measurement. Between the best and the worst of a shortlist it is about
-0.4, as much as between the first and the thirtieth found."""
+STEP = 1e-9
+"""Of the ranker's spread, between places whose scores the ranker left equal."""
 GRACE = 5.0
 """Seconds over the skill's own budget after which nobody waits any more, whatever became of the event loop."""
 
@@ -43,25 +41,32 @@ def asking(skill: RankSkill, turns: Sequence[str]) -> Ask:
         except (TimeoutError, concurrent.futures.CancelledError):  # the server stops
             asked.cancel()
             log.info("no opinion of the language model: its event loop is gone")
-            return None
+        except Exception:  # whatever it was: the ranker's own list is better than none
+            log.exception("no opinion of the language model")
+        return None
 
     return ask
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRanker:
-    """Fits `agent.ranking.Ranker`: `ranker`, and what the model says of its first `SHORTLIST` candidates.
+    """Fits `agent.ranking.Ranker`: `ranker`, with its first `SHORTLIST` candidates in the order of `blended`.
 
-    The feature is in standard deviations above the shortlist's worst; 0 for all others, so that nothing falls behind
-    what the model was not asked about. Where the model says nothing, the scores are the ranker's.
+    That is the order which `bench rank-skill` and `bench retrieval --llm on` measure. The ranker's scores stay and
+    change hands: what now has a place has the score that the ranker gave for this place, so that scores mean what they
+    meant and nothing falls behind what the model was not asked about. The feature is what that adds; 0 for all others
+    and where the model says nothing.
+
+    `prior`: see `blended`; None as long as no adapter of a training serves.
     """
 
     ranker: Ranker
     ask: Ask
+    prior: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those of the ranker, and the model's number."""
+        """Those of the ranker, and the model's."""
         return (*self.ranker.names, FEATURE)
 
     @property
@@ -76,17 +81,13 @@ class JudgedRanker:
 
     def scores(self, features: Matrix) -> Matrix:
         """See `Ranker.scores`."""
-        scores: Matrix = self.ranker.scores(features[:, :-1]) + self._part(features)
+        scores: Matrix = self.ranker.scores(features[:, :-1]) + features[:, -1]
         return scores
 
     def contributions(self, features: Matrix) -> Matrix:
         """See `Ranker.contributions`."""
         own = self.ranker.contributions(features[:, :-1])
-        return np.column_stack([own[:, :-1], self._part(features), own[:, -1]])
-
-    def _part(self, features: Matrix) -> Matrix:
-        part: Matrix = WEIGHT * self.spread * features[:, -1]
-        return part
+        return np.column_stack([own[:, :-1], features[:, -1], own[:, -1]])
 
     def _opinion(self, pool: Pool, own: Matrix) -> Matrix:
         column: Matrix = np.zeros(len(own))
@@ -95,7 +96,9 @@ class JudgedRanker:
         scores = self.ranker.scores(own)
         first = sorted(range(len(own)), key=lambda i: (-scores[i], pool.items[i].id))[:SHORTLIST]
         numbers = self.ask([pool.items[i] for i in first])
-        if numbers is not None:
-            values = standardised(numbers)
-            column[first] = values - values.min()
+        if numbers is None:
+            return column
+        places = scores[first] + STEP * self.spread * np.arange(len(first))[::-1]
+        turned = np.argsort(-blended(numbers, self.prior), kind="stable")
+        column[np.array(first)[turned]] = places - scores[first][turned]
         return column

@@ -104,12 +104,10 @@ class LambdaMART:
         *,
         version: str = "",
         metrics: Mapping[str, float] | None = None,
-        start: LambdaMART | None = None,
     ) -> LambdaMART:
         """Learn from moments; those without an accepted candidate teach nothing and are left out.
 
-        Equal examples and options give equal scores. A feature that a moment lacks is unknown there. `start`: its
-        trees stay and `options.trees` are added to them, over its features.
+        Equal examples and options give equal scores. A feature that a moment lacks is unknown there.
 
         Raises:
             BadRequest: no moment has an accepted candidate.
@@ -117,11 +115,9 @@ class LambdaMART:
         useful = [one for one in examples if one.labels.any()]
         if not useful:
             raise BadRequest("A ranker needs at least one moment at which a candidate was accepted.")
-        names = start.names if start else tuple(sorted({name for one in useful for name in one.features.names}))
+        names = tuple(sorted({name for one in useful for name in one.features.names}))
         data = _Data.of(useful, names)
-        boosters = [
-            _grow(data, options, seed, start._boosters[at] if start else None) for at, seed in enumerate(options.seeds)
-        ]
+        boosters = [_grow(data, options, seed) for seed in options.seeds]
         training = Training(
             moments=len(useful),
             groups=len({one.group for one in useful}),
@@ -133,10 +129,10 @@ class LambdaMART:
         model.training = replace(training, spread=model._spread(useful[:SPREAD_MOMENTS]))
         return model
 
-    def scores(self, features: FeatureMatrix, *, trees: int | None = None) -> Scores:
+    def scores(self, features: FeatureMatrix) -> Scores:
         """One score for each item, larger is better, comparable inside one list: float64, (items,).
 
-        `trees`: only the first so many of each ensemble. Columns that are missing count as unknown.
+        Columns that are missing count as unknown.
 
         Raises:
             BadRequest: no column is one that the ranker knows.
@@ -144,7 +140,7 @@ class LambdaMART:
         values = self._aligned(features)
         if not len(values):
             return np.zeros(0)
-        found = sum(self._predict(booster, values, num_iteration=trees) for booster in self._boosters)
+        found = sum(self._predict(booster, values) for booster in self._boosters)
         return np.asarray(found / len(self._boosters), dtype=np.float64)
 
     def contributions(self, features: FeatureMatrix) -> Contributions:
@@ -245,7 +241,7 @@ class _Data:
         return cls(values, np.concatenate([one.labels for one in examples]), sizes, weights, names)
 
 
-def _grow(data: _Data, options: Options, seed: int, start: lightgbm.Booster | None) -> lightgbm.Booster:
+def _grow(data: _Data, options: Options, seed: int) -> lightgbm.Booster:
     lgb = _lightgbm()
     parameters = {
         "objective": "lambdarank",
@@ -272,7 +268,7 @@ def _grow(data: _Data, options: Options, seed: int, start: lightgbm.Booster | No
         # LightGBM refuses names with the signs of JSON in them, and attribute names may have any sign.
         feature_name=[f"f{place}" for place in range(len(data.names))],
     )
-    grown: lightgbm.Booster = lgb.train(parameters, train, options.trees, init_model=start)
+    grown: lightgbm.Booster = lgb.train(parameters, train, options.trees)
     return grown
 
 

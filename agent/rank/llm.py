@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -82,7 +83,8 @@ class RankSkill:
     async def score(self, turns: Sequence[str], candidates: Sequence[Item]) -> tuple[float, ...] | None:
         """One number for each candidate, higher is better; comparable inside one list only.
 
-        None when the model is not ready, fails, or takes longer than the budget: the feature is absent then.
+        None when the model is not ready, fails, takes longer than the budget or gives what is no finite number: the
+        feature is absent then.
 
         Args:
             turns: what was said, oldest first, of both sides.
@@ -92,7 +94,10 @@ class RankSkill:
             return None
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._asked(turns, candidates)
+                numbers = await self._asked(turns, candidates)
+            if all(map(math.isfinite, numbers)):
+                return numbers
+            log.info("no opinion of the language model: not all of its numbers are finite")
         except TimeoutError:
             log.info("no opinion of the language model on %d candidates within %s s", len(candidates), self._seconds)
         except EngineError as error:

@@ -55,12 +55,10 @@ class Rules:
             return Understanding("empty", message.language)
         return _Pass(message, context, self._lexicon, self._item_of).read()
 
-
-def understand(
-    text: str, context: DialogueContext, lexicon: Lexicon, *, title_of: Callable[[str], Item]
-) -> Understanding:
-    """`Rules(lexicon, title_of).understand(text, context)`, for callers with one message."""
-    return Rules(lexicon, title_of).understand(text, context)
+    def titles(self, message: Message) -> list[tuple[int, int]]:
+        """Where the message names a title beyond doubt: start and end in characters."""
+        named = mentions(message, self._lexicon, message.free)
+        return [(one.start, one.end) for one in named if one.entry.kind == "title" and one.certainty == "sure"]
 
 
 def _forgiving(item_of: Callable[[str], Item]) -> ItemOf:

@@ -1,14 +1,23 @@
 """What of a talk is meant as a wish: own words without what they deny, and the words that do not count."""
 
+from typing import Any
+
 import pytest
 from small_shop import added, wish
 
-from agent.meant import asserted, own_words, unwanted_words
+from agent import meant
+from agent.meant import asserted, unwanted_words
 from agent.preferences import Added, Dropped, taken_back
 from agent.services import PastMessage
+from agent.understand.lexicon import Lexicon
+from agent.understand.rules import Rules
 from agent.understand.types import Understanding
+from retrieval.items import Item
+from retrieval.table import ItemTable
 
 TITLES = {"a": "Alien", "j": "Jaws", "h": "Heat"}
+TABLE = ItemTable([Item(title, title) for title in ("No Way Out", "Alien", "The Third Man")])
+RULES = Rules(Lexicon.of(TABLE.items, TABLE.shape), TABLE.get)
 COMEDY, HORROR = wish("genre", "eq", "Comedy"), wish("genre", "eq", "Horror", polarity="negative")
 
 
@@ -22,14 +31,20 @@ COMEDY, HORROR = wish("genre", "eq", "Comedy"), wish("genre", "eq", "Horror", po
         ("no horror. no comedy", "."),
         ("not only comedies", "not only comedies"),
         ("不要恐怖片，要喜剧", "，要喜剧"),
+        ("No Way Out", "No Way Out"),
+        ("i liked No Way Out, but no horror", "i liked No Way Out, but"),
+        ("no Alien", ""),
         ("", ""),
     ],
 )
 def test_what_is_denied_is_left_out(said: str, left: str) -> None:
-    assert " ".join(asserted(said).split()) == left
+    assert " ".join(asserted(said, RULES.titles).split()) == left
 
 
 def test_a_copy_of_the_talk_says_who_spoke() -> None:
+    def own_words(*args: Any) -> tuple[str, ...]:  # noqa: ANN401
+        return meant.own_words(*args, RULES.titles)
+
     past = (PastMessage("user", "a thriller"), PastMessage("assistant", "Like Jaws?"), PastMessage("system", "x"))
     assert own_words((), past, "newer", Understanding("recommend")) == ("a thriller", "newer")
     assert own_words((), past, "why not Jaws?", Understanding("why_not")) == ("a thriller",)

@@ -9,6 +9,7 @@ from small_shop import wish
 
 from agent.preferences import Preference
 from agent.ranking import (
+    ASKED_LEAD,
     DIVERSITY,
     LINEAR,
     POOL,
@@ -23,8 +24,9 @@ from agent.ranking import (
     value_of,
 )
 from retrieval.items import Item
-from retrieval.query import Candidate
+from retrieval.query import BranchHit, Candidate
 from retrieval.table import ItemTable
+from retrieval.unlearned import ASKED
 
 
 def candidates(items: tuple[Item, ...]) -> list[Candidate]:
@@ -217,3 +219,14 @@ def test_only_the_pool_is_varied() -> None:
     options = RankingOptions(diversity=Diversity(1.0, far_stranger))
     slate = rank([Candidate(item.id, 1.0) for item in items], [], ItemTable(items), options)
     assert ids(slate) == [f"{n:03}" for n in range(5)]
+
+
+def test_what_is_asked_for_by_title_comes_first_and_does_not_flatten_the_others() -> None:
+    table = ItemTable([Item(name, name, popularity=100.0 * n) for n, name in enumerate("aosx")])
+    asked = Candidate("a", 0.16, {ASKED: BranchHit(0.9, 1)})
+    found = [asked, Candidate("o", 0.04), Candidate("s", 0.02), Candidate("x", 0.01)]
+    slate = rank(found, [], table, RankingOptions())
+    assert [entry.item.id for entry in slate.entries] == ["a", "o", "s", "x"]
+    assert [entry.features["retrieval"] for entry in slate.entries] == pytest.approx([1 + ASKED_LEAD, 1.0, 0.5, 0.25])
+    two = rank([asked, Candidate("o", 0.12, asked.branches)], [], table, RankingOptions())
+    assert [entry.features["retrieval"] for entry in two.entries] == [1.0, 0.75]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.audience import Audience, Audiences, asking
+from retrieval.audience import CLOSE, MAX_TURN_CHARS, Audience, Audiences, asking
 from retrieval.fusion import RankedList, fuse
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
@@ -45,6 +45,13 @@ SHOES = ItemTable(
 )
 def test_who_asks_is_read_from_the_latest_words_that_mean_it(turns: tuple[str, ...], who: Audience | None) -> None:
     assert asking(turns) == who
+
+
+def test_little_is_read_of_a_long_message() -> None:
+    assert asking(("shoes " * MAX_TURN_CHARS + "for men",)) is None
+    far = "I want " + "very " * CLOSE + "good men's shoes"
+    assert asking((far,)) == "men"
+    assert asking(("I am a woman", far)) == "women", "what is meant is said near it"
 
 
 def test_listings_say_whose_they_are_by_title_then_by_attribute() -> None:

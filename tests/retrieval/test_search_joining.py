@@ -69,3 +69,15 @@ def test_one_that_fails_is_left_out_and_said(opened: Opener) -> None:
     query = Query(texts=(WeightedText("whales"),))
     plain, found = retriever.search(query), retriever.search(query, (_Broken(),))
     assert found == replace(plain, degraded=True)
+
+
+def test_where_it_cannot_be_told_what_is_not_meant_the_order_stays_and_it_is_said(opened: Opener) -> None:
+    def broken(query: Query) -> None:
+        raise IndexError("no such row")
+
+    retriever = opened(shop_items())
+    query = Query(texts=(WeightedText("whales"),))
+    plain = retriever.search(query)
+    retriever.further = replace(retriever.further, against=broken)
+    found = retriever.search(query)
+    assert (found.candidates, found.degraded) == (plain.candidates, True)

@@ -139,6 +139,10 @@ class ScriptedChat:
         self.edits.append((session_id, facts))
         self.log.record_edit(tenant, session_id, facts)
 
+    async def standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        """Nothing lasts."""
+        return ()
+
     def _answer(self, request: TurnRequest, reply: Reply, session_id: str) -> Answer:
         near = [{"item": shown, "breaks": [wish.id for wish in reply.wishes[:1]]} for shown in cards(reply.near)]
         return Answer(

@@ -140,7 +140,8 @@ class TestRankSkill:
         for way in ("labels", "titles", "verdicts"):
             assert f"| {way} alone | 1.000 [1.000 – 1.000]" in result.out
             assert f"| {way} weighed in | 1.000 [1.000 – 1.000]" in result.out
-            assert f"- {way}: kept" in result.out
+            assert (f"- {way}: kept" in result.out) is (way != "verdicts")
+        assert "- verdicts: off (judged with the weight 0.1, as an untuned model serves); R@1 +" in result.out
         assert "as trained |" not in result.out
         assert "untuned" in result.out
         section = read_report(report).rank_skill["films"]

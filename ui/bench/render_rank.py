@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from agent.bench.retrieval.llm_rank import (
     MAX_MS,
     MIN_GAIN,
+    TUNED_WAY,
     LlmRankReport,
     OrderReport,
     PositionBias,
     WayReport,
 )
 from agent.bench.retrieval.recall import CUTOFFS, Interval, Scores
+from agent.rank.blend import UNTUNED_WEIGHT
 from agent.rank.llm import SHUFFLES
 from ui.bench.render_talk import escaped, table
 
@@ -79,7 +81,9 @@ def _verdict(way: WayReport) -> str:
     weights = ", ".join(f"{weight:g}" for weight in way.weights)
     failed = f"; {way.unanswered} lists were not answered and stay as they came" if way.unanswered else ""
     first = (way.trained or way.fused).gain.recall[CUTOFFS[0]]
-    return f"{way.way}: {'kept' if way.kept else 'off'}; R@1 {_difference(first)}; weights {weights}{failed}"
+    untuned = way.way == TUNED_WAY and way.trained is None
+    rule = f" (judged with the weight {UNTUNED_WEIGHT:g}, as an untuned model serves)" if untuned else ""
+    return f"{way.way}: {'kept' if way.kept else 'off'}{rule}; R@1 {_difference(first)}; weights {weights}{failed}"
 
 
 def _bias(bias: PositionBias) -> Iterable[str]:

@@ -18,10 +18,11 @@ from agent.bench.retrieval.ablation import PARTS, Ablater, KeptLists, ablate, kn
 from agent.bench.retrieval.dialogues import read_ranked, write_ranked
 from agent.bench.retrieval.exposure import known_provider
 from agent.bench.retrieval.figures import RetrievalFigures
-from agent.bench.retrieval.run import Files, Inputs, RememberingEncoder, answer, compare_files, measure, read_inputs
+from agent.bench.retrieval.run import BATCH, Files, Inputs, answer, compare_files, measure, read_inputs
 from agent.settings import load_settings
 from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.errors import BadRequest
+from retrieval.remembering import Remembering
 from ui.bench.machine import this_machine
 from ui.bench.render_retrieval import ablation_lines, comparison_lines, retrieval_lines
 from ui.bench.report import Stamp, check_folder, open_report, write_report
@@ -106,7 +107,7 @@ def measured_set(
     Raises:
         BadRequest: a file cannot be read or written.
     """
-    remembering = RememberingEncoder(encoder)
+    remembering = Remembering(encoder, BATCH)
     with _whole_or_not_at_all():
         inputs = _read(files)
         known_provider(provider, inputs.bundle.items)

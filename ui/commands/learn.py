@@ -15,11 +15,11 @@ from typing import Any
 from agent.datadir import DataDirectory
 from agent.learning.ranker_job import Job, Judgement
 from agent.learning.ranking_store import Outcome, RankerManifest, learn_ranker, rankers, roll_back
-from agent.learning.remembering import Remembering
 from agent.log.store import EventLog
 from agent.settings import load_settings
 from agent.shop import open_shop
 from retrieval.errors import IndexUnavailable
+from retrieval.remembering import Remembering
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 from ui.progress import index_progress
@@ -71,7 +71,7 @@ def run_list(as_json: bool, config: Path | None) -> None:
         log.close()
     found = rankers(DataDirectory(settings.data_dir).rankers(settings.tenant))
     if as_json:
-        print_result(json.dumps({"live": live, "rankers": [asdict(one) for one in found]}))
+        print_result(json.dumps({"live": live, "rankers": [_listed(one) for one in found]}))
         return
     for one in found:
         print_result(_line(one, is_live=one.id == live))
@@ -91,7 +91,14 @@ def run_rollback(config: Path | None) -> None:
             now = roll_back(data.rankers(settings.tenant), log, settings.tenant)
     finally:
         log.close()
-    print_result(f"The {'linear ranker' if now is None else f'ranker {now}'} is live again.")
+    if now.missing is not None:
+        print_result(f"The ranker {now.missing} is not there any more or cannot be read; it could not be gone back to.")
+    print_result(f"The {'linear ranker' if now.live is None else f'ranker {now.live}'} is live again.")
+
+
+def _listed(one: RankerManifest) -> dict[str, Any]:
+    """Without the items: hundreds of ids, for the machine."""
+    return {name: value for name, value in asdict(one).items() if name != "items"}
 
 
 def _line(one: RankerManifest, *, is_live: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +47,7 @@ async def _answer(settings: Settings, text: str) -> tuple[Answer, str]:
     try:
         with Console(stderr=True).status("Opening the catalogue ..."):
             ensure_catalogue(parts)
+            parts.shops.rankers.with_tastes = False  # nobody with a name asks here
             parts.shops.refresh(quiet.tenant)
             parts.shops.rankers.settle(quiet.tenant)
         with TemporaryDirectory(prefix="chatalogue-") as folder:
@@ -59,7 +61,8 @@ async def _answer(settings: Settings, text: str) -> tuple[Answer, str]:
 
 
 async def _one_turn(parts: Parts, text: str) -> tuple[Answer, str]:
-    async for update in parts.services.chat.turn(TurnRequest(text, tenant=parts.settings.tenant)):
-        if isinstance(update, Finished):
-            return update.answer, update.reply
+    async with aclosing(parts.services.chat.turn(TurnRequest(text, tenant=parts.settings.tenant))) as turn:
+        async for update in turn:
+            if isinstance(update, Finished):
+                return update.answer, update.reply
     raise RuntimeError("a turn always ends with Finished")

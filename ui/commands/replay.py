@@ -77,6 +77,7 @@ async def _replay(settings: Settings, turn: str | None, since: datetime | None) 
     parts = make_parts(settings, exact_only=True)
     try:
         ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
+        parts.shops.rankers.with_tastes = any(_is_named(parts, one) for one in ids)
         async with started(parts.engine):
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
             await asyncio.to_thread(parts.shops.rankers.settle, settings.tenant)
@@ -89,6 +90,11 @@ async def _replay(settings: Settings, turn: str | None, since: datetime | None) 
             ]
     finally:
         parts.log.close()
+
+
+def _is_named(parts: Parts, turn_id: str) -> bool:
+    """Whether the customer was known to the shop: of nobody else are tastes predicted."""
+    return parts.log.turn_input(parts.settings.tenant, turn_id).before.conversation.person_id is not None
 
 
 async def _one(parts: Parts, chat: Conversations, turn_id: str) -> Replayed:

@@ -18,9 +18,10 @@ from agent.bench.retrieval.dialogues import Ranked, read_ranked, write_ranked
 from agent.bench.retrieval.figures import Ablation, AblationRow
 from agent.bench.retrieval.pipeline import BRANCHES, FURTHER, GROUPS, RANKER, Progress, Studio
 from agent.bench.retrieval.recall import compare, score
-from agent.bench.retrieval.run import Files, Inputs, RememberingEncoder, lists_of
+from agent.bench.retrieval.run import BATCH, Files, Inputs, lists_of
 from retrieval.encoder import Encoder
 from retrieval.errors import BadRequest
+from retrieval.remembering import Remembering
 
 LEFT_OUT = (*GROUPS, RANKER, *BRANCHES)
 """Everything that can be left out; first what needs no branch fitted again."""
@@ -89,7 +90,7 @@ class Ablater:
     def __init__(self, inputs: Inputs, encoder: Encoder, kept: KeptLists | None, progress: Progress) -> None:
         """Nothing is made yet; `kept` None: no list outlives this object."""
         self._inputs = inputs
-        self._encoder = RememberingEncoder(encoder)
+        self._encoder = Remembering(encoder, BATCH)
         self._kept = kept
         self._progress = progress
         self._full_studio = cache(self._studio)

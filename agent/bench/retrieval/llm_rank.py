@@ -67,7 +67,8 @@ class WayReport(BaseModel):
     """One way to ask. `ms_p50`, `ms_p95`: of one query; `unanswered`: queries that the model failed.
 
     `trained` is None for what the adapter was not trained for. `kept`: the rule of the house (`MIN_GAIN`, `MAX_MS`),
-    applied to `trained` where there is one, else to `fused`. `bias`: of labels alone.
+    applied to the order that a conversation would have, with the weights of the training or the untuned model's; to
+    `fused` for the ways that no conversation takes. `bias`: of labels alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -243,20 +244,20 @@ def _report(
     kept = [worth[:, fold_of != fold].sum(axis=1) for fold in range(FOLDS)]
     chosen = [int(np.argmax(total)) for total in kept]
     fused = _order(rows, ranker, {row.id: tried[chosen[fold]][row.id] for row, fold in zip(rows, fold_of, strict=True)})
-    trained = None
-    if prior is not None:
-        trained = _order(rows, ranker, {name: _trained(order, numbers, prior) for name, order, numbers in named})
+    served = fused
+    if way == TUNED_WAY:
+        served = _order(rows, ranker, {name: _trained(order, numbers, prior) for name, order, numbers in named})
     ms_p95 = round(float(np.percentile(asked.ms, 95)), 1)
     return WayReport(
         way=way,
         alone=_order(rows, ranker, alone),
         fused=fused,
         weights=tuple(WEIGHTS[one] for one in chosen),
-        trained=trained,
+        trained=served if prior is not None else None,
         ms_p50=round(float(np.percentile(asked.ms, 50)), 1),
         ms_p95=ms_p95,
         unanswered=asked.unanswered,
-        kept=_is_kept(trained or fused, ms_p95),
+        kept=_is_kept(served, ms_p95),
         bias=_bias(asked.readings),
     )
 

@@ -25,7 +25,7 @@ from agent.bench.retrieval.pipeline import Bundle, Progress, RetrievalSystem, fi
 from agent.bench.retrieval.recall import Comparison, Labels, compare, score, share_found
 from agent.bench.retrieval.variety import Catalogue, prices
 from agent.bench.spread import Spread
-from retrieval.encoder import Encoder, FloatArray
+from retrieval.encoder import Encoder
 from retrieval.errors import BadRequest
 
 T = TypeVar("T")
@@ -71,36 +71,6 @@ class Answers:
     lists: tuple[Ranked, ...]
     system: RetrievalSystem
     fit_s: float
-
-
-class RememberingEncoder:
-    """An encoder that keeps the vectors of batches: the same catalogue and train rows are embedded once for many fits.
-
-    Few texts are a query's: they are encoded each time, so that times stay honest.
-    """
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._vectors: dict[str, FloatArray] = {}
-
-    @property
-    def name(self) -> str:
-        """As the encoder's."""
-        return self._encoder.name
-
-    @property
-    def dim(self) -> int:
-        """As the encoder's."""
-        return self._encoder.dim
-
-    def encode(self, texts: Sequence[str]) -> FloatArray:
-        """See `Encoder.encode`."""
-        if len(texts) < BATCH:
-            return self._encoder.encode(texts)
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if new:
-            self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
-        return np.stack([self._vectors[text] for text in texts])
 
 
 def read_inputs(files: Files, progress: Progress = _silent) -> Inputs:

@@ -11,7 +11,7 @@ from agent.answer import Answer, Cards, Citation, Finished, Price, ShownItem, Te
 from agent.llm.protocol import Engine, EngineState, EngineStatus
 from agent.log.records import ShownRow, TurnRecord
 from agent.log.store import EventLog
-from agent.preferences import Fact
+from agent.preferences import Fact, Preference
 from agent.services import PartHealth, TurnRequest
 from retrieval.errors import DataDirectoryError, IndexUnavailable
 
@@ -89,6 +89,11 @@ class ScriptedChat:
 
     async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
         raise NotImplementedError
+
+    async def standing(self, tenant: str, key_id: str, user: str) -> tuple[Preference, ...]:
+        if user == "too-early":
+            raise IndexUnavailable("There is no index to search; run `chatalogue index`.")
+        return ()
 
     def _session(self, request: TurnRequest) -> str:
         if request.session_id is None:

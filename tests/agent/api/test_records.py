@@ -119,6 +119,12 @@ def test_preferences(http: httpx.Client) -> None:
     assert http.get(path).json()["preferences"] == []
 
 
+def test_stored_wishes_need_no_catalogue(http: httpx.Client) -> None:
+    path = "/v1/users/too-early/preferences"
+    (wish,) = http.patch(path, json={"add": [{"op": "about", "value": "trains"}]}).json()["preferences"]
+    assert http.get(path).json()["preferences"] == [wish]
+
+
 @pytest.mark.parametrize(
     ("wish", "param"),
     [

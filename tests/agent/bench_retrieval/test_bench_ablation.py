@@ -14,10 +14,11 @@ from agent.bench.retrieval.ablation import FULL, PARTS, Ablater, KeptLists, abla
 from agent.bench.retrieval.dialogues import Ranked, Row, Said
 from agent.bench.retrieval.figures import Ablation
 from agent.bench.retrieval.pipeline import Bundle, Studio, fit
-from agent.bench.retrieval.run import Files, Inputs, RememberingEncoder
+from agent.bench.retrieval.run import BATCH, Files, Inputs
 from agent.rank.lambdamart import Options
 from retrieval.errors import BadRequest
 from retrieval.experience import Experience
+from retrieval.remembering import Remembering
 
 
 def row_of(one: Experience, number: int) -> Row:
@@ -61,7 +62,7 @@ def ranked(lists: tuple[Ranked, ...]) -> list[tuple[str, ...]]:
 def test_lists_are_those_of_a_system_fitted_alone(part: str) -> None:
     ablater = Ablater(INPUTS, HashingEncoder(), None, silent)
     ablater.lists(FULL)
-    alone = fit(INPUTS.bundle, RememberingEncoder(HashingEncoder()), without=frozenset({part}))
+    alone = fit(INPUTS.bundle, Remembering(HashingEncoder(), BATCH), without=frozenset({part}))
     assert ranked(ablater.lists(part)) == [alone.rank(row).ranked for row in INPUTS.test]
 
 

@@ -89,6 +89,15 @@ def test_a_way_is_kept_where_it_is_better_and_in_time(monkeypatch: pytest.Monkey
     assert not run(knows).ways[0].kept
 
 
+def test_an_untuned_model_is_kept_for_what_it_adds_where_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it has a small weight, whatever weight would suit it best here."""
+    monkeypatch.setattr(llm_rank, "MIN_GAIN", 0.3)
+    titles, verdicts = run(knows, ("titles", "verdicts")).ways
+    assert verdicts.fused.gain.mrr.value > 0.3
+    assert titles.kept
+    assert not verdicts.kept
+
+
 def test_the_share_of_each_place_is_told_of_labels_alone() -> None:
     def likes_the_second(prompt: Prompt, text: str) -> float:
         return 5.0 * (text == " B")

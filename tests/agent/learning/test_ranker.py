@@ -4,65 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lesson_samples import Customer, likes
-from small_shop import added, wish
+from small_shop import HashingEncoder
 from talking import Talk, Turn
-from taste_stream import BAR, CUSTOMERS, SMALL, Place, ask, cinema, copied, fits, index, stream, without_moods
+from taste_stream import BAR, CUSTOMERS, Place, ask, cinema, fits, index, stream, without_moods
 
 from agent.health import PartsHealth
-from agent.learning.experiences import lessons
-from agent.learning.live import _Book
-from agent.learning.masking import mask
 from agent.learning.ranker_job import Bar, Learned, judged
-from agent.learning.ranker_lessons import Then, read_lessons, shareable
-from agent.learning.ranking_store import KEPT, MANIFEST, next_id, prune, rankers, read_ranker, roll_back, write_ranker
-from agent.learning.standing import standing
+from agent.learning.ranking_store import (
+    KEPT,
+    RolledBack,
+    next_id,
+    prune,
+    rankers,
+    read_ranker,
+    roll_back,
+    write_ranker,
+)
 from agent.llm.off import NoEngine
-from agent.log.records import Feedback, StatedWishes
-from agent.preferences import Dropped, Preference
+from agent.log.records import Feedback
 from agent.rank.lambdamart import LambdaMART
 from retrieval.errors import BadRequest, DataDirectoryError, IndexUnavailable
-from retrieval.query import Query
-from retrieval.search import Retriever
+from retrieval.items import Item
 
 FIRST = "rnk-000001"
-
-
-@pytest.fixture(scope="module")
-def liked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop whose customers all have one taste."""
-    root = tmp_path_factory.mktemp("liked") / "var"
-    stream(root, taste=True)
-    return root
-
-
-@pytest.fixture(scope="module")
-def taught(liked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, after `learn`."""
-    root = copied(liked, tmp_path_factory.mktemp("taught") / "var")
-    with Place.at(root) as place:
-        outcome = place.learn()
-        assert outcome.is_new, outcome.learned.reason
-    return root
-
-
-@pytest.fixture
-def place(taught: Path, tmp_path: Path) -> Iterator[Place]:
-    with Place.at(copied(taught, tmp_path / "var")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def before(liked: Path, tmp_path: Path) -> Iterator[Place]:
-    with Place.at(copied(liked, tmp_path / "before")) as opened:
-        yield opened
 
 
 def share(place: Place, turn: Turn) -> float:
@@ -179,13 +149,18 @@ def test_two_do_not_learn_at_once(before: Place) -> None:
         before.learn()
 
 
-def another(place: Place, trees: LambdaMART) -> str:
+def another(place: Place, trees: LambdaMART, encoder: str = HashingEncoder().name) -> str:
     """One more ranker, of the same trees, goes live."""
     root, trees.version = place.data.rankers("default"), next_id(place.data.rankers("default"))
     better = judged(np.array([[2.0, 1.0], [3.0, 1.0]]), ["a", "b"])
     before = place.log.live_ranker("default")
     made = write_ranker(
-        root, Learned(trees, "Better.", 2, 2, 1, better), before=before, index="1", index_digest="", encoder=""
+        root,
+        Learned(trees, "Better.", 2, 2, 1, better),
+        place.keeper.current("default").table,
+        before=before,
+        index="1",
+        encoder=encoder,
     )
     place.log.activate_ranker("default", made.id)
     prune(root, made.id)
@@ -209,10 +184,10 @@ async def test_going_back_step_by_step(place: Place) -> None:
     root, talk = place.data.rankers("default"), place.talk()
     assert another(place, read_ranker(root / FIRST)) == "rnk-000002"
     assert ranker_of(talk, await talk.say(ask("comedy"))) == "rnk-000002"
-    assert roll_back(root, place.log, "default") == FIRST
+    assert roll_back(root, place.log, "default") == RolledBack(FIRST)
     place.look()
     assert ranker_of(talk, await talk.say(ask("comedy"))) == FIRST
-    assert roll_back(root, place.log, "default") is None
+    assert roll_back(root, place.log, "default") == RolledBack(None)
     place.look()
     assert ranker_of(talk, await talk.say(ask("comedy"))) == "linear"
     with pytest.raises(BadRequest, match="linear ranker is in use"):
@@ -222,6 +197,40 @@ async def test_going_back_step_by_step(place: Place) -> None:
         another(place, read_ranker(root / "rnk-000003"))
     assert len(rankers(root)) == KEPT
     assert next_id(root) == f"rnk-{KEPT + 4:06d}"
+
+
+def test_one_that_is_not_kept_any_more_cannot_be_gone_back_to(place: Place) -> None:
+    root = place.data.rankers("default")
+    another(place, read_ranker(root / FIRST))
+    shutil.rmtree(root / FIRST)
+    assert roll_back(root, place.log, "default") == RolledBack(None, FIRST)
+    assert place.log.live_ranker("default") is None
+
+
+def served_over(place: Place, films: tuple[Item, ...]) -> tuple[object, str]:
+    index(place.data.root, films)
+    place.look()
+    rankers = place.keeper.rankers
+    return rankers.ranking("default", place.keeper.current("default").table), rankers.problem("default")
+
+
+def test_a_ranker_is_not_at_home_in_another_catalogue(place: Place) -> None:
+    films = cinema()
+    new = [replace(film, id=f"new-{film.id}") for film in films]
+    ranking, problem = served_over(place, films[:24])
+    assert ranking is None
+    assert "another catalogue (38% of the items are in both)" in problem
+    assert "run `chatalogue learn`" in problem
+    assert served_over(place, (*films, *new, replace(films[0], id="one more")))[0] is None
+    assert served_over(place, (*films[8:], *new[:20]))[0] is not None
+
+
+def test_a_ranker_of_another_encoder_is_refused(place: Place) -> None:
+    trees = read_ranker(place.data.rankers("default") / FIRST)
+    name = another(place, trees, encoder="other")
+    assert place.keeper.rankers.ranking("default", place.keeper.current("default").table) is None
+    problem = place.keeper.rankers.problem("default")
+    assert f"{name!r} was learned with another encoder ('other'" in problem
 
 
 async def test_another_catalogue_under_it(place: Place) -> None:
@@ -259,156 +268,25 @@ async def test_a_broken_folder_leaves_the_linear_ranker_and_says_so(place: Place
     assert (await health.check())[0].state == "ok"
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        "agent.learning.ranker.Sight.look",
+        "agent.rank.lambdamart.LambdaMART.scores",
+        "agent.rank.lambdamart.LambdaMART.contributions",
+    ],
+)
 async def test_a_ranker_that_fails_in_a_turn_leaves_the_linear_one(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     def broken(self: object, *args: object, **more: object) -> None:
         raise ValueError("a slip")
 
-    monkeypatch.setattr("agent.learning.ranker.Sight.look", broken)
+    monkeypatch.setattr(part, broken)
+    missing: list[str] = []
+    monkeypatch.setattr("agent.recommending.without", missing.append)
     talk = place.talk()
     turn = await talk.say(ask("comedy"))
     assert ranker_of(talk, turn) == "linear"
     assert len(turn.ids) == 5
-
-
-def test_what_is_erased_is_out_at_once_and_out_of_the_next_refit(place: Place) -> None:
-    tenant, table = "default", place.keeper.current("default").table
-    told = shareable(read_lessons(place.log, tenant, "opt_out", table), 3)
-    gone = told[0]
-    ready = place.keeper.rankers._places[tenant].ready
-    assert ready is not None
-    assert set(ready.held) == {one.session_id for one in told}
-    place.log.delete_session(tenant, gone.session_id)
-    place.keeper.refresh(tenant)
-    now = place.keeper.rankers._places[tenant].ready
-    assert now is not ready
-    place.look()
-    ready = place.keeper.rankers._places[tenant].ready
-    assert ready is not None
-    assert gone.session_id not in ready.held
-    assert gone.session_id not in {one.session_id for one in read_lessons(place.log, tenant, "opt_out", table)}
-    outcome = place.learn(dry_run=True)
-    assert outcome.learned.lessons == CUSTOMERS - 1
-    assert outcome.learned.model is not None
-    assert (outcome.live, outcome.is_new) == (FIRST, False)
-    assert [one.id for one in rankers(place.data.rankers(tenant))] == [FIRST]
-
-
-def test_what_is_withdrawn_is_out_and_a_new_reaction_changes_nothing(place: Place) -> None:
-    tenant, table = "default", place.keeper.current("default").table
-    one = shareable(read_lessons(place.log, tenant, "opt_out", table), 3)[0]
-    ready = place.keeper.rankers._places[tenant].ready
-    (turn,) = place.log.state(tenant, one.session_id).turns
-    Customer.arrives(place.log, "new").takes("anything", one.item_id)
-    place.log.record_feedback(tenant, "", Feedback(turn.turn_id, "buy", one.item_id))
-    place.look()
-    assert place.keeper.rankers._places[tenant].ready is ready
-    place.log.record_feedback(tenant, "", Feedback(turn.turn_id, "withdraw", one.item_id, "buy"))
-    place.log.record_feedback(tenant, "", Feedback(turn.turn_id, "withdraw", one.item_id, "accept"))
-    place.look()
-    now = place.keeper.rankers._places[tenant].ready
-    assert now is not None
-    assert one.session_id not in now.held
-
-
-def test_branches_know_what_the_live_lane_may_share_and_no_more(before: Place) -> None:
-    table = before.keeper.current("default").table
-    for number in range(25):  # one customer with everything, and one item with many customers
-        Customer.arrives(before.log, "greedy").takes("all of them", table.ids[number])
-        Customer.arrives(before.log, None).takes("the same", table.ids[0])
-    found = read_lessons(before.log, "default", "opt_out", table)
-    book = _Book(3)
-    for session_id in {one.session_id for one in found}:
-        book.learn(session_id, tuple(one for one in found if one.session_id == session_id))
-    shared = {(one.session_id, one.item_id) for each in book.shared.values() for one in each}
-    assert {(one.session_id, one.item_id) for one in shareable(found, 3)} == shared
-    assert len({one.item_id for one in found}) > len({item_id for _, item_id in shared})
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the only lesson of a conversation was searched for with."""
-
-    query: Query
-    wishes: tuple[Preference, ...]
-
-
-def then_of(place: Place, customer: Customer) -> Asked:
-    (state,) = place.log.talks("default", [customer.talk.id], "opt_out")
-    (lesson,) = lessons(state)
-    then = Then(place.keeper.current("default"), place.log, "default", "opt_out", [lesson], [lesson])
-    return Asked(then.query(lesson, 20), then.wishes(lesson))
-
-
-async def test_a_lesson_is_searched_for_as_it_was_in_the_talk(before: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wishes, what was liked and rejected, and names: the same query when it is learned from."""
-    asked: list[Query] = []
-    search = Retriever.search
-
-    def listened(self: Retriever, query: Query, branches: object = ()) -> object:
-        asked.append(query)
-        return search(self, query, branches)  # type: ignore[arg-type]  # what it is called with
-
-    monkeypatch.setattr(Retriever, "search", listened)
-    talk = before.talk()
-    talk.user = "ann"
-    await talk.say("a comedy or a western, no horror")
-    first = talk.turns[-1].ids
-    await talk.say("not the first one")
-    await talk.say("from after 1960 please")
-    turn = talk.turns[-1]
-    served = asked[-1]
-    taken = turn.ids[0]
-    place_of_talk = talk.session_id
-    assert place_of_talk is not None
-    before.log.record_feedback("default", "", Feedback(turn.answer.turn_id, "accept", taken))
-    (lesson,) = [
-        one
-        for state in before.log.talks("default", [place_of_talk], "opt_out")
-        for one in lessons(state)
-        if one.item_id == taken
-    ]
-    then = Then(before.keeper.current("default"), before.log, "default", "opt_out", [lesson], [lesson])
-    again = then.query(lesson, served.k)
-    assert again == replace(served, turns=tuple(mask(text) for text in served.turns))
-    assert first[0] in again.exclude
-
-
-def test_what_was_taken_back_may_have_left_the_catalogue(before: Place) -> None:
-    customer = Customer.arrives(before.log, "ann")
-    customer.says("like Gone Film", facts=(likes("gone-film"),))
-    customer.says("no, a comedy", "comedy-01", facts=(Dropped(2, "no", preference_ids=("t1-gone-film",)),))
-    customer.does("accept", "comedy-01")
-    assert then_of(before, customer).query.unwanted == ()
-
-
-def test_what_always_was_wanted_gives_way_in_a_lesson_as_in_the_talk(before: Place) -> None:
-    said = added(wish("genre", "eq", "comedy"))
-    (comedy,) = standing([StatedWishes(datetime.now(UTC), said)] * 2, before.keeper.current("default").table.shape)
-    customer = Customer.arrives(before.log, "ann")
-    before.log.record_edit("default", customer.talk.id, (comedy,))
-    customer.says("a western", "western-01", facts=added(wish("genre", "eq", "western")))
-    customer.does("accept", "western-01")
-    assert [one.values for one in then_of(before, customer).wishes] == [("western",)]
-
-
-async def test_something_for_me_is_nothing_that_i_have(place: Place) -> None:
-    """The taste is made of it; what the ranker's branches find joins under the same rule."""
-    mine = set([film.id for film in cinema() if film.in_stock and fits(film)][:5])
-    customer = Customer.arrives(place.log, "ann")
-    for item_id in sorted(mine):
-        customer.takes("this one", item_id, "buy")
-    talk = place.talk()
-    talk.user = "ann"
-    turn = await talk.say("recommend me something")
-    considered = talk.logged(turn).record.trace["considered"]
-    assert talk.logged(turn).record.trace["ranker"] == FIRST
-    assert not mine & {one["item_id"] for one in considered}
-
-
-def test_small_options_are_what_the_model_was_grown_with(taught: Path) -> None:
-    model = LambdaMART.load(taught / "rankers" / "default" / FIRST)
-    assert model.options == SMALL
-    assert model.version == FIRST
-    assert (taught / "rankers" / "default" / FIRST / MANIFEST).exists()
+    assert "ranker" in missing

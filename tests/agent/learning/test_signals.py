@@ -136,18 +136,11 @@ class TestContentment:
         values = content.of(None)[SATISFACTION]
         assert values[table.row_of(CLICKED)] > values[table.row_of(LOOKED_AT)] + 0.3
 
-    def test_the_probabilities_are_calibrated(self, content: LogSignals) -> None:
-        report = content.calibration
-        assert report is not None
-        assert report.n > 400
-        assert report.ece < 0.1
-        assert report.brier < report.brier_of_rate - 0.02
-
     def test_too_few_labels_give_no_signal(self, log: EventLog, table: ItemTable) -> None:
         log.record_past("default", "", list(history())[:300])
         signals = fitted(log, table)
         assert signals.of(None) == {}
-        assert signals.calibration is None
+        assert signals.votes is None
         assert fitted(log, table).of(None, LATER) == {}
 
     def test_of_a_moment_later_deeds_say_nothing(self, log: EventLog, table: ItemTable) -> None:

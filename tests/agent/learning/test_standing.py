@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
+import httpx
 import pytest
 from small_shop import added, wish
 from talking import PLAIN, Talk, Turn, genres_of, talk_over
 
+from agent.api.app import create_api
 from agent.learning.profile import Profiles
 from agent.learning.standing import MOST, is_standing, overruled, standing
+from agent.llm.off import NoEngine
 from agent.log.models import Person
 from agent.log.records import StatedWishes
 from agent.log.store import EventLog
+from agent.observe.observer import Observer
 from agent.preferences import Added, Dropped, Fact, Preference
+from agent.services import Health, Services
 from agent.settings import Settings
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
@@ -53,7 +60,7 @@ class TestRule:
         found = lasting(said, added(genre("horror", "negative")))
         assert meant(found) == [("genre", "horror", "negative")]
         (one,) = found
-        assert (one.kind, one.turn, one.evidence) == ("soft", 0, "said")
+        assert (one.kind, one.turn, one.evidence) == ("soft", 0, "horror"), "no quote of a talk that may be deleted"
         assert is_standing(one)
         assert one.as_filter() is None
 
@@ -102,6 +109,22 @@ class TestRule:
         assert lasting(said, said, removed, said) == []
         assert meant(lasting(said, said, removed, said, said)) == [("genre", "comedy", "positive")]
 
+    def test_removed_as_it_was_said_again_it_is_removed(self) -> None:
+        said = added(genre("comedy"))
+        (one,) = lasting(said, said)
+        again = (Added(one), *added(wish("genre", "eq", "comedy", key="t1-1")))
+        chip = Dropped(1, "chip", preference_ids=("t1-1",))
+        assert lasting(said, said, (*again, chip)) == []
+        assert meant(lasting(said, said, (*again, Dropped(1, "chip", preference_ids=("t9-9",))))) == meant([one])
+
+    def test_another_wish_for_one_errand_takes_nothing_back(self) -> None:
+        said = added(genre("comedy"))
+        (one,) = lasting(said, said)
+        instead = Dropped(1, "rather a western", preference_ids=(one.id,))
+        assert lasting(said, said, (Added(one), instead, *added(genre("western")))) == [one]
+        assert lasting(said, said, (Added(one), instead, *added(wish("genre", "eq", "western", turn=2)))) == []
+        assert lasting(said, said, (Added(one), instead, *added(wish("year", "eq", 1990.0)))) == []
+
     def test_it_does_not_confirm_itself(self) -> None:
         said = added(genre("comedy"))
         (one,) = lasting(said, said)
@@ -130,6 +153,12 @@ def talk(film_shop: Shop, log: EventLog, tmp_path: Path) -> Talk:
     return talk_over(film_shop, log, tmp_path)
 
 
+def api_over(talk: Talk, log: EventLog) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    services = Services(Settings(**PLAIN), talk.chat, cast(Health, None), log, NoEngine(), Observer())
+    transport = httpx.ASGITransport(create_api(services), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
 async def begin(talk: Talk, user: str | None, text: str) -> list[Preference]:
     """A new conversation; the lasting wishes that its first answer shows."""
     talk.user, talk.session_id = user, None
@@ -146,13 +175,45 @@ async def test_a_returning_customer_sees_what_lasts_and_can_remove_it(talk: Talk
     assert await begin(talk, "ann", "no horror, something old") == []
     (chip,) = await begin(talk, "ann", "recommend me something")
     assert meant([chip]) == [("genre", "Horror", "negative")]
-    assert (chip.kind, "horror" in chip.evidence) == ("soft", True)
+    assert (chip.kind, chip.evidence) == ("soft", "Horror")
     assert await begin(talk, "bob", "recommend me something") == []
     assert await begin(talk, None, "recommend me something") == []
     assert await begin(talk, "ann", "recommend me something else") == [chip], "it stays without being said again"
     await talk.drop(Dropped(0, "chip", preference_ids=(chip.id,)))
     assert chip.id not in {one.id for one in (await talk.say("more")).answer.preferences}
     assert await begin(talk, "ann", "recommend me something") == []
+
+
+async def test_it_is_listed_and_removed_from_outside(talk: Talk, log: EventLog) -> None:
+    for _ in range(2):
+        await begin(talk, "ann", "no horror")
+    async with api_over(talk, log) as http:
+        path = "/v1/users/ann/preferences"
+        (listed,) = (await http.get(path)).json()["preferences"]
+        (chip,) = await begin(talk, "ann", "a film")
+        assert (listed["id"], listed["value"], listed["polarity"]) == (chip.id, "Horror", "negative")
+        assert (await http.get("/v1/users/bob/preferences")).json()["preferences"] == []
+        assert (await http.patch("/v1/users/bob/preferences", json={"remove": [chip.id]})).status_code == 404
+        assert (await http.patch(path, json={"remove": ["s-unknown"]})).status_code == 404
+        answer = await http.patch(path, json={"remove": [chip.id]})
+        assert (answer.status_code, answer.json()["preferences"]) == (200, [])
+        assert await begin(talk, "ann", "a film") == []
+        await begin(talk, "ann", "no horror")
+        assert (await http.get(path)).json()["preferences"] == []
+        await begin(talk, "ann", "no horror")
+        assert [one["id"] for one in (await http.get(path)).json()["preferences"]] == [chip.id], "said anew, twice"
+
+
+async def test_in_a_talk_that_branches_it_is_still_one_that_lasts(talk: Talk) -> None:
+    for _ in range(2):
+        await begin(talk, "ann", "a comedy")
+    assert len(await begin(talk, "ann", "a film")) == 1
+    first = talk.session_id
+    await talk.say("something old")
+    turn = await talk.say("horror", history=talk.messages()[:2])
+    assert talk.session_id != first, "a conversation of its own"
+    assert ("genre", "eq", "Horror", "positive") in turn.wishes
+    assert ("genre", "eq", "Comedy", "positive") not in turn.wishes, "it is overruled"
 
 
 async def test_it_ranks_and_never_filters(talk: Talk, film_shop: Shop) -> None:

@@ -32,6 +32,7 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
     "find_by_prefix": lambda log: log.find_by_prefix("b", "key", "ann", "h"),
     "list_conversations": lambda log: log.list_conversations("b", "key", "ann"),
     "turns_since": lambda log: log.turns_since("b", LONG_AGO),
+    "person_id": lambda log: log.person_id("b", "key", "ann"),
     "user_facts": lambda log: log.user_facts("b", "key", "ann"),
     "live_index": lambda log: log.live_index("b"),
     "live_ranker": lambda log: log.live_ranker("b"),

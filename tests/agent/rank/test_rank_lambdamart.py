@@ -103,19 +103,6 @@ def test_a_damaged_folder_is_one_sentence(ranker: LambdaMART, tmp_path: Path, da
         LambdaMART.load(tmp_path)
 
 
-def test_trees_can_be_added_for_new_moments(ranker: LambdaMART) -> None:
-    """What the new moments teach (the noise counts now) is learned, on top of the trees that were there."""
-    changed = []
-    for one in examples(60):
-        labels = np.zeros_like(one.labels)
-        labels[np.argmax(one.features.values[:, 1])] = 1
-        changed.append(Example(one.features, labels, one.group))
-    more = LambdaMART.train(changed, SMALL, start=ranker)
-    features = examples()[0].features
-    assert more.scores(features, trees=SMALL.trees).tolist() == ranker.scores(features).tolist()
-    assert more.importance()["noise"] > ranker.importance()["noise"]
-
-
 def test_moments_that_teach_nothing_are_refused() -> None:
     none = [Example(one.features, np.zeros_like(one.labels), one.group) for one in examples(2)]
     with pytest.raises(BadRequest, match="at least one moment"):

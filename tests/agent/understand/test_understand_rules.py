@@ -9,14 +9,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from understand_catalogues import FILM_CONTEXTS, films, goods, notation, rules_for, wish
+from understand_catalogues import FILM_CONTEXTS, films, notation, rules_for, wish
 
 from agent.preferences import Added, fold
-from agent.understand.lexicon import Lexicon
-from agent.understand.rules import Rules, understand
 from agent.understand.types import DialogueContext
 from retrieval.items import Item
-from retrieval.shape import CatalogueShape
 
 RULES = rules_for(films())
 MAX_MS_LONG_MESSAGE = 50.0
@@ -189,15 +186,6 @@ def test_attribute_names_may_be_anything() -> None:
     rules = rules_for(odd)
     assert notation(rules.understand("a shiny thing", DialogueContext())) == {"recommend", "H zork=Shiny"}
     assert "H blip_count>=2" in notation(rules.understand("blip count at least 2", DialogueContext()))
-
-
-def test_the_function_form_is_the_class_form() -> None:
-    items = {item.id: item for item in goods()}
-    lexicon = Lexicon.of(list(items.values()), CatalogueShape.of(items.values()))
-    context = DialogueContext()
-    assert understand("black phones", context, lexicon, title_of=items.__getitem__) == Rules(
-        lexicon, items.__getitem__
-    ).understand("black phones", context)
 
 
 FORBIDDEN = (
