@@ -23,10 +23,10 @@ LEASE_SECONDS = 15.0
 def take(session: Session, tenant: str, session_id: str, owner: str) -> bool:
     """Insert the row, or make it ours where it is ours, old, or from a future that a clock set back has left."""
     conversations.find(session, tenant, session_id)
-    now = _clock(session)
-    ends = now + timedelta(seconds=LEASE_SECONDS)
     here = TurnLease.conversation_id == session_id
     held = session.execute(select(TurnLease.owner, TurnLease.expires_at).where(here)).one_or_none()
+    now = _clock(session)  # after the row was read: one taken since an earlier look would seem to be of the future
+    ends = now + timedelta(seconds=LEASE_SECONDS)
     if held is None:
         try:
             with session.begin_nested():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import ExitStack, closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from log_samples import MakeTurn
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from agent.log import leases
 from agent.log.models import TurnLease
@@ -62,8 +64,9 @@ def test_a_clock_set_back_by_an_hour_holds_nobody_up(log: EventLog, conversation
 
 
 def test_of_many_at_once_one_gets_it(log: EventLog, url: str | None, data_dir: Path) -> None:
-    logs = [EventLog.open(url, data_dir) for _ in range(3)]
-    with ThreadPoolExecutor(6) as pool:
+    with ExitStack() as stack:
+        logs = [stack.enter_context(closing(EventLog.open(url, data_dir))) for _ in range(3)]
+        pool = stack.enter_context(ThreadPoolExecutor(6))
         for old in (False, True, False, True):  # a free one, and one that ran out
             session_id = log.start_conversation("default", "key", None).id
             if old:
@@ -72,8 +75,25 @@ def test_of_many_at_once_one_gets_it(log: EventLog, url: str | None, data_dir: P
             asked = [pool.submit(logs[n % 3].take_lease, "default", session_id, f"owner {n}") for n in range(6)]
             assert sum(one.result() for one in asked) == 1
             log._database.write(lambda session: session.execute(TurnLease.__table__.delete()))  # type: ignore[attr-defined]
-    for one in logs:
-        one.close()
+
+
+def test_one_taken_in_the_meantime_is_not_of_the_future(
+    log: EventLog, url: str | None, data_dir: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url is None:
+        pytest.skip("on SQLite a writer keeps all others out")
+    clock, faster = leases._clock, EventLog.open(url, data_dir)
+    waiting = [faster]
+
+    def slow(session: Session) -> datetime:
+        moment = clock(session)
+        if waiting:
+            assert waiting.pop().take_lease("default", conversation.id, "the faster one")
+        return moment
+
+    monkeypatch.setattr(leases, "_clock", slow)
+    assert not log.take_lease("default", conversation.id, "the slower one")
+    faster.close()
 
 
 def test_only_conversations_that_there_are(log: EventLog, conversation: Conversation, make_turn: MakeTurn) -> None:
