@@ -149,6 +149,26 @@ def bench_personal(out: BenchOutOption = Path("bench.json")) -> None:
     run_other(personal(), out)
 
 
+@bench_app.command("dialogue")
+def bench_dialogue(
+    items: Annotated[Path | None, typer.Option(help="The bot's catalogue; default: the demo shop.")] = None,
+    n: Annotated[int, typer.Option(min=1, help="Needs, drawn from the catalogue.")] = 100,
+    k: Annotated[int, typer.Option(min=1, help="Conversations about each need, in other words each time.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of needs and words.")] = 0,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Any bot's address, up to /v1 (key: OPENAI_API_KEY); default: the one in this process."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The bot's name in the file, where it has several.")] = None,
+    out: BenchOutOption = Path("bench.json"),
+    config: ConfigOption = None,
+) -> None:
+    """Simulated customers with needs: success by turn, broken wishes, invented titles, repeated questions."""
+    from ui.commands.bench_dialogue import DialogueCall, run_dialogue
+
+    run_dialogue(DialogueCall(out, items, n, k, seed, url, name, config))
+
+
 @bench_app.command("scale")
 def bench_scale(
     films: Annotated[Path, typer.Option(help="The catalogue that is repeated.")],

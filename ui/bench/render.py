@@ -49,6 +49,7 @@ row with the test that proves it.
 OTHERS = {
     "ratings": "Rating prediction",
     "personal": "Learning within a conversation, simulated",
+    "dialogue": "Simulated customers who pursue a need",
     "scale": "A query without the language model, by size of the catalogue",
 }
 """Titles of the sections that are rendered as plain tables."""

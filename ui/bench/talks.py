@@ -11,6 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.bench.dialogue.bots import InProcess
+from agent.bench.dialogue.figures import DialogueReport
+from agent.bench.dialogue.measure import Plan, measure_dialogues
 from agent.bench.engine_load import EngineLoads, EngineSide, collect_prompts, measure_load
 from agent.bench.scripts import Script, single_messages
 from agent.bench.transcripts import Transcript, run_script
@@ -72,6 +75,25 @@ def turns(settings: Settings, say: Say) -> TurnTimes:
             log = ready.parts.log
             messages = single_messages()
             return await time_turns(sides, log, messages, tenant=settings.tenant, n_items=ready.n_items, progress=say)
+
+    return asyncio.run(run())
+
+
+def customers(settings: Settings, films: Path | None, plan: Plan, say: Say) -> DialogueReport:
+    """Let simulated customers talk to the shop of `films` (None: the demo shop), which is indexed if it is not yet.
+
+    Raises:
+        ChatalogueError: the catalogue or the language model cannot be had.
+    """
+
+    async def run() -> DialogueReport:
+        async with _opened(settings, films) as ready:
+            chat, engine = ready.side(ready.parts.engine)
+            table = ready.parts.shops.current(settings.tenant).table
+            status = engine.status()
+            model = " with ".join(filter(None, (status.model, status.adapter)))
+            bot = "rules only" if status.state == "off" else model
+            return await measure_dialogues(InProcess(chat, settings.tenant), bot, table, plan, say)
 
     return asyncio.run(run())
 
