@@ -64,7 +64,9 @@ def test_vllm_killed_in_mid_stream(server: Served) -> None:
     assert written.completion_tokens > 0
     begun = threading.Event()
     victim = api_server(server)
-    answers = server.say_all(["a heist film", "a western", "a war film", "a comedy", "a sad film", "a musical"], begun.set)
+    answers = server.say_all(
+        ["a heist film", "a western", "a war film", "a comedy", "a sad film", "a musical"], begun.set
+    )
     assert begun.wait(60)
     server.kill(victim)
     cut = [answer.result(100) for answer in answers]
