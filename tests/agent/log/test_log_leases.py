@@ -82,18 +82,18 @@ def test_one_taken_in_the_meantime_is_not_of_the_future(
 ) -> None:
     if url is None:
         pytest.skip("on SQLite a writer keeps all others out")
-    clock, faster = leases._clock, EventLog.open(url, data_dir)
-    waiting = [faster]
+    clock, waiting = leases._clock, [True]
 
     def slow(session: Session) -> datetime:
         moment = clock(session)
         if waiting:
-            assert waiting.pop().take_lease("default", conversation.id, "the faster one")
+            waiting.clear()
+            assert faster.take_lease("default", conversation.id, "the faster one")
         return moment
 
     monkeypatch.setattr(leases, "_clock", slow)
-    assert not log.take_lease("default", conversation.id, "the slower one")
-    faster.close()
+    with closing(EventLog.open(url, data_dir)) as faster:
+        assert not log.take_lease("default", conversation.id, "the slower one")
 
 
 def test_only_conversations_that_there_are(log: EventLog, conversation: Conversation, make_turn: MakeTurn) -> None:
