@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from retrieval.encoder import FloatArray
 from retrieval.errors import IndexUnavailable, SettingsError
-from retrieval.vectors import DOOMED_FILE, HNSW, SERVER_NAME_FILE, Rows, StoreWriter, VectorStore, doom
+from retrieval.vectors import DOOMED_FILE, HNSW, SERVER_NAME_FILE, Rows, StoreWriter, VectorStore, doom, tune
 
 if TYPE_CHECKING:
     from chromadb.api.fastapi import FastAPI
@@ -319,6 +319,7 @@ class _ServerStore:
         collection = link.find(self._name)
         if collection is None or link.call(collection.count) != len(self._rows.ids):
             collection = self._filled()
+        link.call(lambda: tune(collection, len(self._rows.ids)))
         probe = list(self._rows.vectors[:1])
         link.call(lambda: collection.query(query_embeddings=probe, n_results=1, include=[]))
 

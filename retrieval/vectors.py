@@ -7,6 +7,7 @@ are computed from the vector file (retrieval/dense.py), whichever store found th
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,33 @@ SERVER_NAME_FILE = "chroma.collection"
 DOOMED_FILE = "chroma.doomed"
 """Beside the index folders: names of collections that are no longer wanted and may still be on the server."""
 
-HNSW: CreateHNSWConfiguration = {"space": "cosine", "ef_construction": 100, "max_neighbors": 16, "ef_search": 800}
+EF_SEARCH = 800
+HNSW: CreateHNSWConfiguration = {
+    "space": "cosine",
+    "ef_construction": 100,
+    "max_neighbors": 16,
+    "ef_search": EF_SEARCH,
+}
 """For recall@200 >= 0.98 against the exact scan, which `python -m retrieval.bench.latency` measures. On 34,375 films
 and 100 text queries ef_search 600 finds 98.8 %, 800 99.4 %. On 20,000 films 32 neighbours (ef_construction 200) find
 1 % more at an ef_search of 400, but the build takes 1.5 times as long."""
+EF_ITEMS = 40_000
+"""Up to so many items that will do."""
+EF_POWER = 0.62
+"""Beyond, ef_search grows with this power of the items: a million at 800 found 76 % of the nearest 200, at 2,000 91 %,
+at 4,000 96 % (`python -m retrieval.bench.scale`)."""
+
+
+def ef_search_for(n_items: int) -> int:
+    """The `ef_search` of an index of so many items."""
+    grown = math.pow(max(1.0, n_items / EF_ITEMS), EF_POWER)
+    return round(EF_SEARCH * grown)
+
+
+def tune(collection: Collection, n_items: int) -> None:
+    """See that the collection, whose rows are all there and not asked for yet, searches as its size needs it."""
+    if (wanted := ef_search_for(n_items)) != EF_SEARCH:
+        collection.modify(configuration={"hnsw": {"ef_search": wanted}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,7 @@ class EmbeddedStores:
 
     def open(self, folder: Path, rows: Rows) -> VectorStore:
         """See `VectorStores.open`."""
-        return _EmbeddedStore(folder)
+        return _EmbeddedStore(folder, len(rows.ids))
 
     def forget(self, folder: Path) -> None:
         """The store goes with the folder; what an index has on a server is noted for when there is one again."""
@@ -140,7 +164,7 @@ class _EmbeddedWriter:
 class _EmbeddedStore:
     problem = ""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, n_items: int) -> None:
         if not (folder / CHROMA_FOLDER / "chroma.sqlite3").is_file():  # Chroma would make an empty one
             on_server = (folder / SERVER_NAME_FILE).is_file()
             raise IndexUnavailable(
@@ -154,6 +178,7 @@ class _EmbeddedStore:
             self._collection = _guarded(
                 lambda: self._client.get_collection(COLLECTION, embedding_function=None), "cannot be opened"
             )
+            _guarded(lambda: tune(self._collection, n_items), "cannot be set for its size")
         except IndexUnavailable:
             self._client.close()
             raise

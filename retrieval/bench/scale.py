@@ -31,7 +31,7 @@ from retrieval.loading import check_catalogue
 from retrieval.query import Query, WeightedText
 from retrieval.search import Retriever
 from retrieval.text import plain
-from retrieval.vectors import HNSW
+from retrieval.vectors import HNSW, ef_search_for
 
 K = 200
 CUTOFFS = (10, 50, 200)
@@ -134,7 +134,7 @@ def measure_scale(items_file: Path, n: int, encoder: Encoder, folder: Path, say:
         n_real=len(real),
         noise=round(noise, 3),
         encoder=encoder.name,
-        hnsw={name: value for name, value in HNSW.items() if isinstance(value, int)},
+        hnsw={k: v for k, v in HNSW.items() if isinstance(v, int)} | {"ef_search": ef_search_for(n)},
         build=build,
         built_now=built_now,
         index_gib=round(sum(one.stat().st_size for one in index.rglob("*") if one.is_file()) / _GIB, 2),
