@@ -5,11 +5,13 @@ Each function takes a `Situation` and gives an `Outcome`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.answer import Citation
 from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
+from agent.confidence import with_confidence
+from agent.item_questions import asks_what_is_not_said, measure_asked
 from agent.ranking import value_of
 from agent.recommending import more, recommend
 from agent.support.articles import Passage
@@ -23,8 +25,8 @@ MAX_ANSWERED = 4
 
 
 def decide(view: Situation) -> Outcome:
-    """The outcome of this turn, by its intent."""
-    return _BY_INTENT[view.understanding.intent](view)
+    """The outcome of this turn, by its intent, and how sure it is."""
+    return with_confidence(view, _BY_INTENT[view.understanding.intent](view))
 
 
 def _item_question(view: Situation) -> Outcome:
@@ -32,10 +34,23 @@ def _item_question(view: Situation) -> Outcome:
     items = named_items(view)
     if not items:
         return Outcome("answer", opening=view.wording.words.text("reply.which_item"), focus=view.context.focus)
-    attribute = view.understanding.attribute or "text"
+    measure = measure_asked(view.text, view.shop.table.shape)
+    attribute = measure or view.understanding.attribute or "text"
+    if attribute == "text":
+        return Outcome("answer", opening=_described(view, items), focus=tuple(item.id for item in items))
     value = view.understanding.said if attribute in view.shop.table.shape.attributes else ""
     lines = [_listed(view, item, attribute, value) for item in items[:MAX_ANSWERED]]
     return Outcome("answer", opening="\n".join(lines), focus=tuple(item.id for item in items))
+
+
+def _described(view: Situation, items: Sequence[Item]) -> str:
+    """What the catalogue says of the items; before it, where it does not say what was asked, that it does not."""
+    words, lines = view.wording.words, []
+    for item in items[:MAX_ANSWERED]:
+        fact = view.wording.fact(item, "text")
+        unsaid = bool(item.text) and asks_what_is_not_said(view.text, item)
+        lines.append(words.text("reply.unsaid", title=item.title, text=item.text) if unsaid else fact)
+    return "\n".join(lines)
 
 
 def _listed(view: Situation, item: Item, attribute: str, asked: str) -> str:
@@ -82,7 +97,7 @@ def _support(view: Situation) -> Outcome:
     quotes = " ".join(words.text("reply.article", quote=citation.quote, n=citation.n) for citation in citations)
     if view.understanding.language == "zh" and not is_chinese(quotes):
         quotes = words.text("reply.article_english", quotes=quotes)
-    return Outcome("answer", opening=quotes, citations=citations, focus=focus)
+    return Outcome("answer", opening=quotes, citations=citations, focus=focus, article_score=passages[0].score)
 
 
 def _citation(n: int, passage: Passage) -> Citation:
@@ -98,6 +113,11 @@ def _greeting(view: Situation) -> Outcome:
 
 def _reset(view: Situation) -> Outcome:
     return Outcome("chat", opening=view.wording.words.text("reply.reset"))
+
+
+def _anyway(view: Situation) -> Outcome:
+    """Items instead of an answer to our question: the next ones, because a list stood beside it."""
+    return more(view) if view.context.shown else recommend(view)
 
 
 def _undo(view: Situation) -> Outcome:
@@ -136,7 +156,7 @@ def _decline(view: Situation) -> Outcome:
 _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "recommend": recommend,
     "more": more,
-    "show_anyway": recommend,
+    "show_anyway": _anyway,
     "why": why,
     "why_not": why_not,
     "superlative": superlative,

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.ranking import Shared, Slate
+from agent.understand.roles import PERSON_ROLES, role_of
 from retrieval.branches.metapath import PREFIX, MetapathBranch
 from retrieval.items import Item
 from retrieval.query import BranchHit, Candidate, Query
 from retrieval.search import Retriever
+from retrieval.table import ItemTable
 from retrieval.text import fold
 
 TELLING = math.log1p(8.0)
@@ -34,7 +36,7 @@ def connected(slate: Slate, found: Sequence[Candidate], query: Query, retriever:
         return slate
     seeds = sorted(further.read(query).seeds.items(), key=lambda seed: -seed[1])
     liked = [row for row, weight in seeds[:LIKED] if weight > 0]
-    shared = {one.item.id: _shared(one.item, paths, liked, retriever.table.row_of(one.item.id)) for one in entries}
+    shared = {one.item.id: _shared(one.item, paths, liked, retriever.table) for one in entries}
     return replace(slate, entries=tuple(replace(one, shared=shared.get(one.item.id)) for one in slate.entries))
 
 
@@ -45,14 +47,20 @@ def _is_lifted(hits: Mapping[str, BranchHit]) -> bool:
     return bool(walks) and min(walks) <= min(others, default=math.inf)
 
 
-def _shared(item: Item, paths: MetapathBranch, liked: Sequence[int], row: int) -> Shared | None:
-    """The value that says most and stands in a field of the item: words of titles and decades do not."""
-    for path in paths.explain(liked, row):
-        if path.weight < TELLING:
-            return None
-        if value := _own(item, path.attribute, path.value):
-            return Shared(path.attribute, value, path.seed_id)
-    return None
+def _shared(item: Item, paths: MetapathBranch, liked: Sequence[int], table: ItemTable) -> Shared | None:
+    """The value that says most and stands in a field of the item: words of titles and decades do not.
+
+    Of several people the one in most items of the catalogue, whom the customer knows likeliest.
+    """
+    found = [
+        Shared(path.attribute, value, path.seed_id)
+        for path in paths.explain(liked, table.row_of(item.id))
+        if path.weight >= TELLING and (value := _own(item, path.attribute, path.value))
+    ]
+    if not found or role_of(found[0].attribute, number=False) not in PERSON_ROLES:
+        return found[0] if found else None
+    known = table.shape.attributes[found[0].attribute].values or {}
+    return max((one for one in found if one.attribute == found[0].attribute), key=lambda one: known.get(one.value, 0))
 
 
 def _own(item: Item, attribute: str, folded: str) -> str:

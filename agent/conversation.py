@@ -19,9 +19,11 @@ import structlog
 
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
+from agent.confidence import lost_turns
 from agent.evidence import KNOWN_REASON, evidence_of, is_known
 from agent.history import (
     MAX_HISTORY,
+    asked_in,
     carried_over,
     context_of,
     facts_in_force,
@@ -32,6 +34,7 @@ from agent.history import (
     reactions_of,
     read_by_rules,
     turn_that_showed,
+    waved_off,
 )
 from agent.learning.experiences import said
 from agent.learning.standing import overruled
@@ -44,6 +47,7 @@ from agent.observe.observer import identify, step, without
 from agent.preferences import Added, Fact, Preference, fold, taken_back
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.querying import disliked
+from agent.questions import Chooser, choose
 from agent.rank.judged import asking
 from agent.rank.llm import rank_skill
 from agent.replying import Replier, ReplyState
@@ -111,11 +115,15 @@ class Replay:
 class Conversations:
     """All conversations of one process; implements `agent.services.Chat`."""
 
-    def __init__(self, settings: Settings, log: EventLog, shops: ShopKeeper, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, log: EventLog, shops: ShopKeeper, engine: Engine, choose: Chooser = choose
+    ) -> None:
+        """Another `choose` is for measuring what questions are worth."""
         self._settings = settings
         self._log = log
         self._shops = shops
         self._engine = engine
+        self._choose = choose
         self._locks = TurnLocks(log)
         self._rank = rank_skill(engine, settings.llm)
 
@@ -247,10 +255,7 @@ class Conversations:
         understood = _found_after_all(understood, turn.shop)
         understood = replace(understood, language=self._language(understood.language, turn))
         if is_on("understand", self._settings.llm.understand) and self._engine.status().state == "ready":
-            table = turn.shop.table
-            wording = Wording(messages("en"), lambda i: table.get(i).title, table.shape.currency)
-            model = ModelUnderstanding(self._engine, table.shape, wording)
-            understood = await model.improve(text, understood, turn.context.turn)
+            understood = await ModelUnderstanding(self._engine, turn.shop.table).improve(text, understood, turn.context)
         return understood
 
     def _language(self, read: Language | None, turn: _Turn) -> Language:
@@ -336,6 +341,10 @@ class Conversations:
             learned=partial(self._shops.rankers.ranking, turn.request.tenant, table),
             customer=turn.state.conversation.person_id,
             judge=asking(self._rank, talk) if self._rank is not None and read else None,
+            asked=asked_in(turn.state),
+            waved_off=waved_off(turn.state),
+            choose=self._choose,
+            lost=partial(lost_turns, self._log, turn.request.tenant, turn.state),
             size=chat.items,
             candidates=self._settings.retrieval.candidates,
             temperature=chat.exploration if turn.temperature is None else turn.temperature,
@@ -362,7 +371,9 @@ class Conversations:
         llm = self._settings.llm
         writes = is_on("reply", llm.reply) and self._engine.status().state == "ready"
         limits = Limits(max_tokens=llm.reply_tokens, seconds=llm.reply_timeout_s)
-        return Replier(situation.wording, turn.shop.table.shape, self._engine if writes else None, limits)
+        before = [past.reply for past in turn.state.turns if not past.undone]
+        before += [message.text for message in turn.request.history if message.role == "assistant"]
+        return Replier(situation.wording, turn.shop.table, self._engine if writes else None, limits, before)
 
     async def _speak(self, turn: _Turn, situation: Situation, outcome: Outcome) -> AsyncGenerator[Update, None]:
         """Cards, then the reply as it comes, then the log: also when the listener has gone."""

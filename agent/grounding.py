@@ -1,10 +1,12 @@
 """Whether a sentence about an item is backed by the item's fields. Code, not a model, decides.
 
 The check errs on the side of refusing: a sentence that it cannot follow is replaced by the
-catalogue's own words. Covered: numbers, names and who did what, values of the catalogue's
-attributes, claims of awards, ratings, offers and relations between works, negations, talk of the
-assistant itself, and the share of content words that the item's text supports. Not covered: who of
-the plot does what to whom ("the shark hunts the chief").
+catalogue's own words. Sentences about why an item fits and what speaks against it pass where they
+are made of claims that code knows to be true (agent/reply_claims.py) and of nothing else. Of all
+others: numbers, names and who did what, values of the catalogue's attributes, claims of awards,
+ratings, offers and relations between works, negations, talk of the assistant itself, and the share
+of content words that the item's text supports. Not covered: who of the plot does what to whom ("the
+shark hunts the chief").
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
 
+from agent.reply_claims import Claims, Spoken
 from agent.wording import in_minutes
 from retrieval.items import Item
 from retrieval.shape import CatalogueShape
@@ -83,14 +86,24 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """The check for one item; `wish_words` are the customer's own, which may be repeated."""
+    """The check for one item; `wish_words` are the customer's own, which may be repeated.
+
+    `claims` are what else may be said of it; without them only what its text and fields say in their own words.
+    """
 
     item: Item
     shape: CatalogueShape
     wish_words: str = ""
+    claims: Claims | None = None
+
+    def claims_in(self, sentence: str) -> Spoken | None:
+        """What a sentence of nothing but true claims says; None for any other sentence."""
+        return self.claims.read(sentence) if self.claims is not None else None
 
     def objection(self, sentence: str) -> str | None:
         """The first reason why `sentence` must not be shown; None when its claims are backed."""
+        if self.claims_in(sentence) is not None:
+            return None
         own = _words(self.item.document()) | _words(self.item.title)
         supported = own | _words(self.wish_words)
         lowered = fold(sentence)

@@ -12,6 +12,7 @@ from agent.llm.protocol import Engine, Limits, Message, Prompt
 from agent.log.store import EventLog
 from agent.services import PartHealth
 from agent.shopkeeper import ShopKeeper
+from agent.starter.keeping import AdapterKeeper
 from retrieval.errors import ChatalogueError, EngineBusy
 
 PROBE_SECONDS = 10.0
@@ -124,6 +125,7 @@ class PartsHealth:
     shops: ShopKeeper
     log: EventLog
     engine: Engine
+    adapter: AdapterKeeper | None = None
     _probe: EngineProbe = field(init=False, repr=False, compare=False)
     _database: DatabaseProbe = field(init=False, repr=False, compare=False)
 
@@ -146,4 +148,6 @@ class PartsHealth:
         status = self.engine.status()
         if status.state != "ready":
             return PartHealth("engine", status.state, status.detail)
-        return await self._probe.check() if prove_token else PartHealth("engine", "ok")
+        found = await self._probe.check() if prove_token else PartHealth("engine", "ok")
+        problem = self.adapter.problem if self.adapter else ""
+        return PartHealth("engine", "degraded", problem) if found.state == "ok" and problem else found

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from agent.learning.standing import is_standing
 from agent.log.records import ConversationState, TurnState
@@ -44,7 +45,12 @@ def context_of(state: ConversationState) -> DialogueContext:
         shown=tuple(shown for turn in live if (shown := _list_of(turn))),
         focus=live[-1].focus if live else (),
         asked=live[-1].question if live else None,
+        questions=tuple(turn.message for turn in takewhile(_asks_of_items, reversed(live))),
     )
+
+
+def _asks_of_items(turn: TurnState) -> bool:
+    return turn.intent == "item_question"
 
 
 def _list_of(turn: TurnState) -> tuple[str, ...]:
@@ -55,6 +61,16 @@ def _list_of(turn: TurnState) -> tuple[str, ...]:
 def next_number(state: ConversationState) -> int:
     """The number of the next turn; numbers are never used twice, undone turns included."""
     return max((turn.number for turn in state.turns), default=0) + 1
+
+
+def asked_in(state: ConversationState) -> frozenset[str]:
+    """The attributes that this conversation asked about, in turns that stand."""
+    return frozenset(turn.question.attribute for turn in state.turns if turn.question and not turn.undone)
+
+
+def waved_off(state: ConversationState) -> bool:
+    """Whether the customer has said that they would rather be shown things than asked."""
+    return any(turn.intent == "show_anyway" and not turn.undone for turn in state.turns)
 
 
 def reactions_of(state: ConversationState, kind: str) -> tuple[str, ...]:

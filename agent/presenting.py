@@ -14,7 +14,7 @@ from agent.log.records import ShownRow, TurnRecord
 from agent.rank.session import PREFIX, SESSION
 from agent.ranking import Ranked, WishMasks
 from agent.replying import ReplyState
-from agent.turn import Outcome, Situation, lasting_facts
+from agent.turn import Confidence, Outcome, Situation, lasting_facts
 from agent.understand.types import AskedQuestion
 
 TRACED = 50
@@ -125,12 +125,25 @@ def trace_of(view: Situation, outcome: Outcome, reply: ReplyState) -> dict[str, 
         "said": understanding.said,
         "support_text": understanding.support_text,
         "ranker": outcome.slate.ranker or None,
+        "confidence": _confidence(outcome.confidence),
         "wishes": [PreferenceView.of(wish).model_dump() for wish in view.wishes],
         "considered": [
             {"item_id": entry.item.id, "score": round(entry.score, 4), "contributions": _condensed(entry.contributions)}
             for entry in outcome.slate.considered[:TRACED]
         ],
         "refused_sentences": [{"sentence": sentence, "objection": why} for sentence, why in reply.refused],
+    }
+
+
+def _confidence(confidence: Confidence | None) -> dict[str, Any] | None:
+    if confidence is None:
+        return None
+    features = {name: round(value, 4) for name, value in confidence.features.items()}
+    return {
+        "step": confidence.step,
+        "probability": round(confidence.probability, 4),
+        "features": features,
+        "lost": confidence.lost,
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from agent.learning.attitudes import attitudes
 from agent.log.records import FeedbackKind
 from agent.preferences import Preference
 from retrieval.query import Filter, Query, SeedItem, WeightedText
+from retrieval.text import fold
 
 ATTRIBUTE_WORDS_WEIGHT = 0.5
 """Values of soft attribute wishes also search the texts, at half the weight of the customer's own words."""
@@ -21,15 +22,41 @@ MAX_TALK_CHARS = 600
 """The newest words of the talk: half the encoder's window, and half the time of all of it."""
 
 
+_SEQUEL_WORD = re.compile(r"\b(?:sequel|prequel|part two|part 2|follow-?up|franchise)s?\b|续集")
+_NUMBERED = re.compile(
+    r"(?P<base>.+?)[\s:,-]+(?P<part>(?:part|chapter|episode|vol\.?|volume) )?"
+    r"(?P<n>[2-9]|1\d|ii|iii|iv|v|vi|vii|viii|ix|x|two|three|four|five)(?=$|\s*[:-]|\s)"
+)
+_FEW = frozenset("2 3 4 ii iii iv".split())
+"""Numbers behind a title that count its parts, whether or not the catalogue has the first."""
+
+
 def disliked(wishes: Iterable[Preference], ids_by_title: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    """Items that must not come: those spoken against, and their series ("no Star Trek" means every Star Trek)."""
-    against = frozenset(str(v) for w in wishes if w.op == "like" and w.polarity == "negative" for v in w.values)
+    """Items that must not come: those spoken against, and their series ("no Star Trek" means every Star Trek).
+
+    "Not a sequel" speaks against every title that says that it is one.
+    """
+    wishes = tuple(wishes)
+    denied = [(wish.op, str(value)) for wish in wishes if wish.polarity == "negative" for value in wish.values]
+    against = frozenset(item_id for op, item_id in denied if op == "like")
+    against = against.union(*(ids_by_title.get(fold(said), ()) for op, said in denied if op == "about"))
+    sequels: Iterable[tuple[str, ...]] = ()
+    if any(op == "about" and _SEQUEL_WORD.search(said.lower()) for op, said in denied):
+        sequels = (ids for title, ids in ids_by_title.items() if _is_sequel(title, ids_by_title))
     if not against:
-        return against
+        return against.union(*sequels)
     names = [title.split(":")[0].strip() for title, ids in ids_by_title.items() if not against.isdisjoint(ids)]
     plain = ((title.replace(":", " ") + " ", ids) for title, ids in ids_by_title.items())
     series = (ids for title, ids in plain if any(title.startswith(f"{name} ") for name in names))
-    return against.union(*series)
+    return against.union(*series, *sequels)
+
+
+def _is_sequel(title: str, titles: Collection[str]) -> bool:
+    """Whether a folded title says that it is one: "Alien 3", "The Godfather Part II", and not "Apollo 13"."""
+    match = _NUMBERED.match(title)
+    if match is None:
+        return False
+    return bool(match["part"]) or match["n"] in _FEW or match["base"].strip(" :,-") in titles
 
 
 def filters_of(wishes: Iterable[Preference]) -> tuple[Filter, ...]:

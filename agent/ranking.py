@@ -93,7 +93,7 @@ class Ranked:
 class Slate:
     """What is offered, in order; `considered` is the whole ranking before any was varied, kept for "why not X?".
 
-    `ranker` is the id of the one that ranked, "" where nothing was ranked.
+    `ranker` is the id of the one that ranked, "" where nothing was ranked; `spread` is that of its scores.
     """
 
     entries: tuple[Ranked, ...] = ()
@@ -101,6 +101,7 @@ class Slate:
     seed: int = 0
     temperature: float = 0.0
     ranker: str = ""
+    spread: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +253,10 @@ def rank(
     scored = _scored(Pool.of(candidates, wishes, table, options.taste), options)
     explored = options.temperature > 0 and len(scored) > 1
     if not explored and options.diversity is None:
-        return Slate(tuple(scored[: options.size]), tuple(scored), options.seed)
+        return Slate(tuple(scored[: options.size]), tuple(scored), options.seed, spread=options.ranker.spread)
     temperature = options.temperature if explored else 0.0
-    return Slate(_placed(scored[:POOL], table, options, temperature), tuple(scored), options.seed, temperature)
+    placed = _placed(scored[:POOL], table, options, temperature)
+    return Slate(placed, tuple(scored), options.seed, temperature, spread=options.ranker.spread)
 
 
 def _placed(

@@ -6,14 +6,15 @@ Each function takes a `Situation` and gives an `Outcome`. Knows nothing of the m
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 from rapidfuzz.fuzz import token_set_ratio
 
-from agent.answer import Blocking, NoMatch
+from agent.answer import Blocking, NoMatch, Question
 from agent.connecting import connected
+from agent.leaning import leanings
 from agent.learning.profile import Profile
 from agent.learning.ranker import LINEAR_ID
 from agent.nearness import is_number, nearest
@@ -21,7 +22,8 @@ from agent.observe.names import CANDIDATES
 from agent.observe.observer import step, without
 from agent.preferences import Preference
 from agent.querying import build_query, filters_of
-from agent.questions import question_for, way_out
+from agent.questions import Moment, put, way_out
+from agent.rank.axes import Axis
 from agent.rank.judged import JudgedRanker
 from agent.rank.session import SessionWeights
 from agent.ranking import LINEAR, Diversity, Ranker, RankingOptions, Slate, Taste, WishMasks, matched_slate, rank
@@ -99,7 +101,7 @@ def search_and_rank(
         temperature=view.temperature if explore else 0.0,
         seed=view.seed,
         stock_last=not any(wish.attribute == "in_stock" for wish in wishes),
-        session=SessionWeights.of(view.evidence, view.shop.axes, adjustments=view.adjustments),
+        session=SessionWeights.of(view.evidence, view.shop.axes, adjustments=_believed(view)),
         taste=taste,
         diversity=Diversity(view.diversity, view.shop.axes.vectors) if explore and view.diversity else None,
         ranker=ranker,
@@ -109,6 +111,11 @@ def search_and_rank(
         slate = connected(slate, candidates, query, view.shop.retriever)
     ranked = time.perf_counter()
     return Searched(slate, found.degraded, (retrieved - started) * 1e3, (ranked - retrieved) * 1e3)
+
+
+def _believed(view: Situation) -> Mapping[Axis, float]:
+    """What the customer's own words lean to; what somebody else has read from them counts before that."""
+    return {**leanings(view.own or (), view.shop.axes), **view.adjustments}
 
 
 def _to_rank(
@@ -173,9 +180,7 @@ def recommend(view: Situation) -> Outcome:
     slate, words = searched.slate, view.wording.words
     if not slate.entries:  # everything that fits was rejected
         return Outcome("answer", opening=words.text("reply.more_none", wishes=_said(view)), timings=searched.timings)
-    question = None
-    if view.understanding.intent != "show_anyway" and view.context.asked is None:
-        question = question_for(view.wishes, slate.considered, n_matching, table, view.wording)
+    question = _question(view, slate, n_matching)
     return Outcome(
         "ask" if question else "recommend",
         opening=_unmet(view, slate) + _opening(view, n_matching),
@@ -184,9 +189,19 @@ def recommend(view: Situation) -> Outcome:
         pitch=slate.entries[0],
         question=question,
         focus=_ids(slate),
+        n_matching=n_matching,
         degraded=searched.degraded,
         timings=searched.timings,
     )
+
+
+def _question(view: Situation, slate: Slate, n_matching: int) -> Question | None:
+    """What to ask beside the list; nothing any more once somebody has said that they would rather be shown things."""
+    if view.waved_off or view.understanding.intent == "show_anyway":
+        return None
+    asked = view.asked | ({view.context.asked.attribute} if view.context.asked else frozenset())
+    choice = view.choose(Moment(view.wishes, slate, n_matching, view.shop.table, view.shown_before(), asked))
+    return put(choice, view.wording) if choice else None
 
 
 def _unmet(view: Situation, slate: Slate) -> str:
@@ -200,17 +215,20 @@ def _unmet(view: Situation, slate: Slate) -> str:
 
 def more(view: Situation) -> Outcome:
     """Other items for the same wishes."""
-    searched = search_and_rank(view, view.wishes, exclude=view.shown_before())
+    searched = search_and_rank(view, view.wishes, exclude=view.shown_before().union(view.context.focus))
     words = view.wording.words
     if not searched.slate.entries:
         text = words.text("reply.more_none", wishes=_said(view))
         return Outcome("answer", opening=text, focus=view.context.focus, timings=searched.timings)
+    slate, seen = searched.slate, view.shown_before()
+    n_matching = max(len(slate.considered), view.shop.table.count(filters_of(view.wishes)) - len(seen))
     return Outcome(
         "recommend",
         opening=words.text("reply.more"),
-        slate=searched.slate,
-        pitch=searched.slate.entries[0],
-        focus=_ids(searched.slate),
+        slate=slate,
+        pitch=slate.entries[0],
+        focus=_ids(slate),
+        n_matching=n_matching,
         degraded=searched.degraded,
         timings=searched.timings,
     )

@@ -95,9 +95,14 @@ class LLMSettings(_Section):
         "auto", description="auto: vLLM with a URL or a GPU, else embedded; off: rules, ranker and templates only"
     )
     model: str = Field("smollm2-135m-instruct", description="hub id, path, or the packaged default")
+    adapter: str = Field(
+        "starter",
+        min_length=1,
+        description="LoRA: starter (ours, for the packaged default model alone), none, or the folder of a PEFT adapter",
+    )
     max_queue: int = Field(16, ge=1, description="calls that may wait; more are refused")
     reply_timeout_s: float = Field(12.0, gt=0, description="seconds for the model's part of one reply")
-    reply_tokens: int = Field(60, ge=8, le=1024, description="new tokens for the model's part of one reply")
+    reply_tokens: int = Field(80, ge=8, le=1024, description="new tokens for the model's part of one reply")
     understand: Skill = Field("auto", description="model confirms and adds facts; auto: as agent/skills.toml says")
     rank: Skill = Field("auto", description="model judges the shortlist; auto: as agent/skills.toml says")
     reply: Skill = Field("auto", description="model writes on the first item; auto: as agent/skills.toml says")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.rank.axes import Axes
 from agent.support.articles import HelpArticles
-from agent.understand.lexicon import Lexicon
+from agent.understand.reading_evidence import lexicon_of
 from agent.understand.rules import Rules
 from retrieval.encoder import Encoder
 from retrieval.index import open_index
@@ -70,8 +70,7 @@ def open_shop(
     """
     retriever = open_index(folder, encoder, stores=stores)
     retriever.further = unlearned(retriever.table)
-    lexicon = Lexicon.of(retriever.table.items, retriever.table.shape)
-    rules = Rules(lexicon, retriever.table.get)
+    rules = Rules(lexicon_of(retriever.table), retriever.table.get)
     axes = Axes.of(retriever.table, retriever.dense.vectors)
     return Shop(folder.name, retriever, rules, _ids_by_title(retriever.table), axes, articles, name)
 

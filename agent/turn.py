@@ -5,18 +5,20 @@ Knows nothing of how either is made or sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agent.answer import Action, Citation, NoMatch, Question
 from agent.learning.profile import Profile
 from agent.learning.ranker import LearnedRanking
 from agent.preferences import Fact, Preference
+from agent.questions import Chooser, choose
 from agent.rank.axes import Axis
 from agent.rank.judged import Ask
 from agent.rank.session import Evidence
 from agent.ranking import Ranked, Slate
 from agent.shop import Shop
+from agent.thresholds import Step
 from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.wording import Wording
 from retrieval.branches.base import Branch
@@ -34,7 +36,9 @@ class Situation:
     gives what a search learns live from other talks, `profile` the lasting taste of a named customer (both read the
     log: call them in a thread). `judge` asks the language model about a shortlist (it blocks: likewise); None where
     that skill is off. `learned` gives the ranker that is live, None where it is the linear one; `customer` is the
-    person's id, None for somebody without a name.
+    person's id, None for somebody without a name. `asked` are the attributes that the conversation has asked about;
+    `waved_off`: the customer has said once that they would rather be shown things. `choose` picks a question. `lost`
+    says of the turns before, the latest first, whether they were lost on the customer (it reads the log: likewise).
     """
 
     text: str
@@ -56,6 +60,10 @@ class Situation:
     judge: Ask | None = None
     learned: Callable[[], LearnedRanking | None] = lambda: None
     customer: str | None = None
+    asked: frozenset[str] = frozenset()
+    waved_off: bool = False
+    choose: Chooser = choose
+    lost: Callable[[], Iterator[bool]] = lambda: iter(())
     size: int = 5
     candidates: int = 200
     temperature: float = 0.0
@@ -80,12 +88,26 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How likely it is that a turn serves the customer, as a `step` of that kind; `features` are what that rests on.
+
+    `lost`: hardly, and not because the wish was broad.
+    """
+
+    step: Step
+    probability: float
+    features: Mapping[str, float]
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What the turn does, before it is put into words by the model.
 
     `opening` and `closing` are finished text; between them stands the numbered list of the slate
     (or of the near misses), and after it, where `pitch` is set, what the model says of that item.
-    `retrieve_ms` and `rank_ms` are None where the step did not run.
+    `n_matching` items meet every hard wish, where a list was made for wishes; `article_score` is the best passage's;
+    `confidence` is None for what is not judged. `retrieve_ms` and `rank_ms` are None where the step did not run.
     """
 
     action: Action
@@ -98,6 +120,9 @@ class Outcome:
     no_match: NoMatch | None = None
     question: Question | None = None
     focus: tuple[str, ...] = ()
+    n_matching: int = 0
+    article_score: float | None = None
+    confidence: Confidence | None = None
     degraded: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
 

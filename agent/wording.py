@@ -41,7 +41,10 @@ class Wording:
         if negative and wish.op != "eq":  # "at least 90 minutes" rather than "not under 90 minutes"
             opposite: PreferenceOperator = OPPOSITE[wish.op]  # type: ignore[assignment]  # bounds only, here
             return self.wish(replace(wish, op=opposite, polarity="positive"))
-        said = self._bound(wish, attribute) if wish.op != "eq" or attribute == "year" else self._values(wish)
+        if wish.op == "eq" and len(wish.values) > 2 and all(isinstance(value, float | int) for value in wish.values):
+            said = self._range(replace(wish, values=wish.values[:1]), replace(wish, values=wish.values[-1:]))
+        else:
+            said = self._bound(wish, attribute) if wish.op != "eq" or attribute == "year" else self._values(wish)
         return words.text("wish.not_eq", value=said) if negative else said
 
     def _bound(self, wish: Preference, attribute: str) -> str:
@@ -116,8 +119,8 @@ class Wording:
             return also
         if liked and entry.features.get("likeness", 0.0) >= ALIKE:
             return self.words.text("why.like", title=self.title_of(str(liked[-1].values[0])))
-        if learned := self._learned(entry):
-            return self.words.text("why.session", value=learned)
+        if (learned := self.learned(entry)) is not None:
+            return self.words.text("why.session", value=learned[1])
         if also:
             return also
         if any(wish.op == "about" for wish in wishes):
@@ -131,15 +134,15 @@ class Wording:
         label, title = self.words.label(shared.attribute), self.title_of(shared.like_id)
         return self.words.text(key, label=label, value=shared.value, title=title)
 
-    def _learned(self, entry: Ranked) -> str:
-        """The value of the item that the customer's reactions speak for most, where they say much; else ""."""
+    def learned(self, entry: Ranked) -> tuple[str, str] | None:
+        """Attribute and value of the item that the customer's reactions speak for most, where they say much."""
         values = {
-            f"{PREFIX}{Axis('value', name, value)}": self.value(name, value)
+            f"{PREFIX}{Axis('value', name, value)}": (name, self.value(name, value))
             for name in entry.item.attributes
             for value in values_of(entry.item, name)
         }
         best = max(values, key=lambda name: entry.contributions.get(name, 0.0), default="")
-        return values[best] if entry.contributions.get(best, 0.0) >= TELLING else ""
+        return values[best] if entry.contributions.get(best, 0.0) >= TELLING else None
 
     def _matched(self, item: Item, match: Matched) -> str:
         if match.attribute == "in_stock":
@@ -155,9 +158,9 @@ class Wording:
             return words.text("trade_off.out_of_stock")
         if missed:
             return words.text("trade_off.misses", wish=self.wish(missed[0]))
-        if _is_top(item, slate, "price"):
+        if is_top(item, slate, "price"):
             return words.text("trade_off.dearest")
-        if _is_top(item, slate, "runtime_min"):
+        if is_top(item, slate, "runtime_min"):
             minutes = value_of(item, "runtime_min")
             return words.text("trade_off.longest", value=self.value("runtime_min", minutes or 0.0))
         return None if item.text else words.text("trade_off.little_text")
@@ -205,7 +208,7 @@ def plain_number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else f"{value:.10g}"
 
 
-def _is_top(item: Item, slate: Sequence[Ranked], attribute: str) -> bool:
+def is_top(item: Item, slate: Sequence[Ranked], attribute: str) -> bool:
     """Strictly the highest of a slate of at least three, by a margin that a customer would notice."""
     mine = value_of(item, attribute)
     others = [value_of(entry.item, attribute) for entry in slate if entry.item.id != item.id]

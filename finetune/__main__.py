@@ -11,9 +11,6 @@ one ends it at once, without. What the adapter is worth: `chatalogue bench rank-
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +54,7 @@ def train(
     from finetune.rank_data import split_groups
     from finetune.rank_model import RankModel, best_dtype
     from finetune.rank_train import RankTrainer, TrainConfig
+    from finetune.stopping import asked_to_stop
     from retrieval.errors import ChatalogueError
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -72,34 +70,12 @@ def train(
         if export:
             adapter = trainer.export()
         else:
-            with _asked_to_stop() as stopped:
+            with asked_to_stop(log.info) as stopped:
                 adapter = trainer.run(_tell, stopped)
     except ChatalogueError as error:
         log.error("%s", error)
         raise typer.Exit(1) from None
     log.info("the adapter is in %s, how it was made in %s", adapter, out / "recipe.json")
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether somebody pressed Ctrl-C or sent SIGTERM; the second time does what it always does."""
-    asked: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def note(number: int, frame: object) -> None:
-        asked.append(number)
-        log.info("stopping after this step, with the adapter of the best checkpoint so far; again to stop at once")
-        for one in numbers:
-            signal.signal(one, before[one])
-
-    for number in numbers:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 def _examples(items: list[Path], rows: list[Path], lists: list[Path], seed: int) -> list[Example]:

@@ -58,7 +58,7 @@ class RankModel:
         net: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, local_files_only=True, attn_implementation=ATTENTION
         )
-        _refuse_windows(net)
+        refuse_windows(net)
         torch.manual_seed(seed)
         config = peft.LoraConfig(
             r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(TARGETS), task_type="CAUSAL_LM"
@@ -93,29 +93,35 @@ class RankModel:
         return odds
 
     def save(self, folder: Path, base_name: str) -> None:
-        """Write the LoRA as the engines load it: bfloat16, and no path of this machine in it; checked when written.
-
-        Raises:
-            EngineError: the engines would refuse it.
-        """
-        from peft import get_peft_model_state_dict
-        from safetensors.torch import save
-
-        folder.mkdir(parents=True, exist_ok=True)
-        state: Mapping[str, torch.Tensor] = get_peft_model_state_dict(self._net)
-        half = {name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in state.items()}
-        # Not save_file: what it writes only its owner can read, and a server may be somebody else.
-        (folder / WEIGHTS_FILE).write_bytes(save(half))
-        config = self._net.peft_config["default"].to_dict()
-        fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
-        fields |= {"base_model_name_or_path": base_name, "inference_mode": True}
-        written = json.dumps(fields, indent=1, sort_keys=True, default=str)
-        (folder / CONFIG_FILE).write_text(written + "\n", encoding="utf-8")
-        check_adapter("trained", folder, base_shapes(self._folder))
+        """Write the LoRA as the engines load it; see `save_lora`."""
+        save_lora(self._net, folder, self._folder, base_name)
 
     def _computing(self) -> AbstractContextManager[None]:
         mixed = self._dtype != torch.float32
         return torch.autocast("cpu", dtype=self._dtype, enabled=mixed)
+
+
+def save_lora(net: Any, folder: Path, base: Path, base_name: str) -> None:  # noqa: ANN401 -- a PeftModel
+    """Write a LoRA as the engines load it: bfloat16, and no path of this machine in it; checked when written.
+
+    Raises:
+        EngineError: the engines would refuse it.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # Never embeddings, and no question to the model hub whether their number was changed.
+    state: Mapping[str, torch.Tensor] = get_peft_model_state_dict(net, save_embedding_layers=False)
+    half = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in state.items()}
+    # Not save_file: what it writes only its owner can read, and a server may be somebody else.
+    (folder / WEIGHTS_FILE).write_bytes(save(half))
+    config = net.peft_config["default"].to_dict()
+    fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+    fields |= {"base_model_name_or_path": base_name, "inference_mode": True}
+    written = json.dumps(fields, indent=1, sort_keys=True, default=str)
+    (folder / CONFIG_FILE).write_text(written + "\n", encoding="utf-8")
+    check_adapter("trained", folder, base_shapes(base))
 
 
 def best_dtype() -> torch.dtype:
@@ -124,7 +130,7 @@ def best_dtype() -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _refuse_windows(net: Any) -> None:  # noqa: ANN401 -- any transformers model
+def refuse_windows(net: Any) -> None:  # noqa: ANN401 -- any transformers model
     """Packed endings are exact only where every layer sees all earlier tokens, as far as the mask lets it."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer

@@ -137,6 +137,30 @@ def learn(
 
 
 @app.command()
+def starter(
+    catalogue: Annotated[Path | None, typer.Option(help="Your catalogue, as for `index`; else the demo shop.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="TOML file that maps its columns to fields.")] = None,
+    noun: Annotated[str, typer.Option(help="What customers call one thing of it.")] = "item",
+    model: Annotated[
+        str | None, typer.Option(help="The base, as CHATALOGUE_LLM__MODEL; default: the recipe's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the adapter; default: in the data directory.")] = None,
+    pretrain: Annotated[bool, typer.Option("--pretrain", help="Read the items' texts first.")] = False,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Of training; default: the recipe's.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML file; default: the one of the starter.")] = None,
+    redial: Annotated[Path | None, typer.Option(help="ReDial's train turns (JSON lines), to learn from too.")] = None,
+    redial_items: Annotated[Path | None, typer.Option(help="ReDial's items.")] = None,
+    redial_likes: Annotated[Path | None, typer.Option(help="ReDial's likes.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Train the adapter that the language model starts with; the same command again goes on where it was stopped."""
+    from ui.commands.starter import StarterCall, run
+
+    files = (redial, redial_items, redial_likes)
+    run(StarterCall(catalogue, mapping, noun, model, out, pretrain, minutes, recipe, files, config))
+
+
+@app.command()
 def replay(
     turn: Annotated[str | None, typer.Argument(help="Turn id.")] = None,
     since: Annotated[str | None, typer.Option(help="All turns of the last 7d, 12h or 30m.")] = None,
@@ -158,6 +182,27 @@ def backup(
     from ui.commands.backup import run
 
     run(folder, config)
+
+
+@app.command()
+def describe(
+    out: Annotated[Path, typer.Option(help="FILE.jsonl, further files come beside it; a folder for --train-writer.")],
+    items: Annotated[Path | None, typer.Option(help="A catalogue, as for `index`.")] = None,
+    reviews: Annotated[Path | None, typer.Option(help='JSON lines of {"id", "text"}: what customers wrote.')] = None,
+    queries: Annotated[Path | None, typer.Option(help="Training turns by which texts are chosen.")] = None,
+    train_writer: Annotated[Path | None, typer.Option(help="Pairs of an earlier round: tune the writer.")] = None,
+    model: Annotated[str | None, typer.Option(help="The writer; default: the model of the settings.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of the tuned writer.")] = None,
+    n_best: Annotated[int, typer.Option(min=1, max=16, help="Drafts for each item.")] = 4,
+    limit: Annotated[int, typer.Option(min=0, help="So many items, those with queries first; 0: all.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Of --train-writer.")] = 40,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Have the language model describe items; a text is kept where it is backed and adds retrieval gain."""
+    from ui.commands.describe import DescribeCall, run
+
+    run(DescribeCall(out, items, reviews, queries, train_writer, model, adapter, n_best, limit, steps, as_json, config))
 
 
 @app.command()

@@ -149,24 +149,53 @@ def bench_personal(out: BenchOutOption = Path("bench.json")) -> None:
     run_other(personal(), out)
 
 
+@bench_app.command("speed")
+def bench_speed(out: BenchOutOption = Path("bench.json"), config: ConfigOption = None) -> None:
+    """The default language model by transformers, by our kernel and by llama.cpp (package xllamacpp), side by side."""
+    from agent.datadir import DataDirectory
+    from agent.settings import load_settings
+    from ui.commands.bench_others import run_other, speed_of
+
+    run_other(speed_of(DataDirectory(load_settings(config).settings.data_dir).models), out)
+
+
 @bench_app.command("dialogue")
 def bench_dialogue(
     items: Annotated[Path | None, typer.Option(help="The bot's catalogue; default: the demo shop.")] = None,
     n: Annotated[int, typer.Option(min=1, help="Needs, drawn from the catalogue.")] = 100,
     k: Annotated[int, typer.Option(min=1, help="Conversations about each need, in other words each time.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of needs and words.")] = 0,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Any bot's address, up to /v1 (key: OPENAI_API_KEY); default: the one in this process."),
+    cells: Annotated[
+        str, typer.Option(help="rules, base, adapter, vllm, with commas; default: rules, with --url none.")
+    ] = "",
+    full_text: Annotated[
+        int, typer.Option(min=0, help="Needs pursued once more with replies by the model; the others are templates.")
+    ] = 30,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Folder for the cell adapter; default: the adapter of the settings.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The bot's name in the file, where it has several.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Any bot's address, up to /v1 (key: OPENAI_API_KEY), measured after the cells.")
+    ] = None,
+    customer: Annotated[
+        Literal["templates", "llm"], typer.Option(help="Whose words the customers use; llm is checked by code.")
+    ] = "templates",
+    keep: Annotated[
+        Path | None, typer.Option(help="File of conversations (JSON lines): what is in it is not held again.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the section; default: the catalogue's.")] = None,
     out: BenchOutOption = Path("bench.json"),
     config: ConfigOption = None,
 ) -> None:
-    """Simulated customers with needs: success by turn, broken wishes, invented titles, repeated questions."""
+    """Simulated customers with needs: success by turn, broken wishes, false claims, repeated questions; bot by bot.
+
+    A run that was stopped goes on where it was when it is given the same file by --keep; delete that file when the
+    code has changed.
+    """
     from ui.commands.bench_dialogue import DialogueCall, run_dialogue
 
-    run_dialogue(DialogueCall(out, items, n, k, seed, url, name, config))
+    call = DialogueCall(out, items, n, k, seed, cells, full_text, adapter, url, customer, keep, name, config)
+    run_dialogue(call)
 
 
 @bench_app.command("scale")
@@ -180,6 +209,25 @@ def bench_scale(
     from ui.commands.bench_others import run_other, scale_of
 
     run_other(scale_of(films, tuple(size or (1_000_000,)), work), out)
+
+
+@bench_app.command("describe")
+def bench_describe(
+    items: Annotated[Path, typer.Option(help="A catalogue with titles and years.")],
+    dialogues: Annotated[Path, typer.Option(help="A folder with one folder for each set of dialogues.")],
+    work: Annotated[Path, typer.Option(help="Folder that keeps drafts and texts: a stopped run goes on.")],
+    limit: Annotated[int, typer.Option(min=1, help="Items that are described.")] = 100,
+    n_best: Annotated[int, typer.Option(min=1, max=16, help="Drafts for each item.")] = 4,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of `describe --train-writer`; default: untuned.")] = None,
+    model: Annotated[str | None, typer.Option(help="The writer; default: the model of the settings.")] = None,
+    out: BenchOutOption = Path("bench.json"),
+    name: NameOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What the model's descriptions are worth to search: original, generated and both texts on held-out dialogues."""
+    from ui.commands.bench_describe import DescribeBenchCall, run_describe
+
+    run_describe(DescribeBenchCall(items, dialogues, work, out, limit, n_best, adapter, model, name, config))
 
 
 @bench_app.command("all")
@@ -257,12 +305,37 @@ def bench_ci(
 
 @bench_app.command("understand")
 def bench_understand(
-    out: BenchOutOption = Path("bench.json"), work: WorkOption = None, config: ConfigOption = None
+    out: BenchOutOption = Path("bench.json"),
+    n: Annotated[int, typer.Option(min=1, help="Messages of each set, at most.")] = 400,
+    adapter: AdapterOption = None,
+    redial: Annotated[Path | None, typer.Option(help="ReDial's valid file; train, items and likes beside it.")] = None,
+    recquest: Annotated[Path | None, typer.Option(help="RecQuest's valid file; items beside it.")] = None,
+    inspired: Annotated[Path | None, typer.Option(help="INSPIRED's dev.tsv.gz.")] = None,
+    films: FilmsOption = None,
+    fit: Annotated[Path | None, typer.Option(help="Write who wins, kind by kind, here; count it first.")] = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Facts read out of labelled messages: rules, model, both; the verdict of agent/skills.toml rests on it."""
+    """Facts read out of messages by rules, model and both; the verdict of agent/skills.toml rests on it."""
+    from ui.bench.understand_call import UnderstandCall
     from ui.commands.bench import UNDERSTAND, BenchCall, run
 
-    run(BenchCall(out, work=work, config=config), UNDERSTAND)
+    call = UnderstandCall(n, adapter, redial, recquest, inspired, films, fit)
+    run(BenchCall(out, config=config, understand=call), UNDERSTAND)
+
+
+@bench_app.command("replies")
+def bench_replies(
+    out: BenchOutOption = Path("bench.json"),
+    items: Annotated[Path | None, typer.Option(help="A catalogue; default: the demo shop.")] = None,
+    adapter: AdapterOption = None,
+    n: Annotated[int, typer.Option(min=1, help="Situations.")] = 100,
+    seed: Annotated[int, typer.Option()] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """What is said of the first item, by code alone and by the model: what passes, what is told, how long, how soon."""
+    from ui.commands.bench_replies import RepliesCall, run_replies
+
+    run_replies(RepliesCall(out, items, adapter, n, seed, config))
 
 
 @bench_app.command("talk")

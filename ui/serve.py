@@ -131,7 +131,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 async def _serve(parts: Parts) -> None:
     server_settings = parts.settings.server
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, "blocking"))
-    async with started(parts.engine):  # first: the model loads in its own process while we do the rest
+    async with started(parts.engine, parts.adapter):  # first: the model loads in its own process while we do the rest
         await asyncio.to_thread(ensure_catalogue, parts)
         opened = asyncio.create_task(asyncio.to_thread(parts.shops.refresh, parts.settings.tenant))
         await asyncio.to_thread(import_module, "ui.page")  # Gradio: seconds, while the catalogue is opened

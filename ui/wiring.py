@@ -6,7 +6,7 @@ Imports of torch, chromadb and transformers happen when a part is made, not when
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from agent.observe.observer import Observer, Tracing
 from agent.services import Services
 from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
+from agent.starter.keeping import AdapterKeeper
 from agent.support.articles import index_articles, read_articles
 from retrieval.chroma_server import ServerStores
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path
@@ -58,6 +59,7 @@ class Parts:
     engine: Engine
     observer: Observer = field(default_factory=Observer)
     stores: VectorStores = EMBEDDED
+    adapter: AdapterKeeper | None = None
 
     @property
     def conversations(self) -> Conversations:
@@ -69,7 +71,7 @@ class Parts:
     @property
     def services(self) -> Services:
         """The same, for the faces."""
-        health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine)
+        health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine, self.adapter)
         chat = ObservedChat(self.conversations, self.observer)
         return Services(self.settings, chat, health, self.log, self.engine, self.observer)
 
@@ -111,7 +113,7 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     )
     observer.metrics.follow(engine, lambda: index_facts(data, shops, settings.tenant))
     log.watch(observer.metrics)
-    return Parts(settings, data, log, encoder, shops, engine, observer, stores)
+    return Parts(settings, data, log, encoder, shops, engine, observer, stores, make_keeper(settings, engine))
 
 
 def make_stores(settings: Settings) -> VectorStores:
@@ -150,13 +152,20 @@ def make_engine(settings: Settings) -> Engine:
     return EmbeddedEngine(llm.model, models, max_queue=llm.max_queue, threads=llm.threads)
 
 
+def make_keeper(settings: Settings, engine: Engine) -> AdapterKeeper:
+    """What brings the adapter of the settings into `engine`."""
+    llm = settings.llm
+    return AdapterKeeper(engine, llm.adapter, llm.model, DataDirectory(settings.data_dir).models)
+
+
 @asynccontextmanager
-async def started(engine: Engine) -> AsyncIterator[Engine]:
-    """Start the engine (it loads in the background) and stop it at the end."""
+async def started(engine: Engine, adapter: AdapterKeeper | None = None) -> AsyncIterator[Engine]:
+    """Start the engine (it loads in the background, then `adapter` does) and stop it at the end."""
     if isinstance(engine, EmbeddedEngine | VLLMEngine):
         await engine.start()
     try:
-        yield engine
+        async with adapter.at_work() if adapter else nullcontext():
+            yield engine
     finally:
         await engine.close()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.llm import wire
-from agent.llm.protocol import Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
 from agent.llm.worker import run_worker
 from retrieval.errors import EngineBusy, EngineError, EngineTimeout
 
@@ -30,6 +30,8 @@ HANG_SECONDS = 30.0
 """A worker that says nothing for this long after a call's budget is taken for dead."""
 ADAPTER_SECONDS = 120.0
 """For loading or switching an adapter."""
+TOGETHER = 4
+"""Calls that the worker may have at a time: streams decode together, the others go between their steps."""
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 60.0
 """Wait before the first restart; it doubles with each one that does not get ready."""
 FAILURES_TO_GIVE_IN = 3
@@ -47,15 +49,16 @@ class _Ahead(int):
 class _Call:
     """One call on its way: waiting, then with the worker."""
 
-    def __init__(self, job: wire.Job, seconds: float) -> None:
+    def __init__(self, job: wire.Job, seconds: float, adapter: str | None) -> None:
         self.id = next(_calls)
         self.job = job
+        self.adapter = adapter
         self.seconds = seconds
         self.events: asyncio.Queue[_Ahead | wire.Piece | wire.Done | EngineError] = asyncio.Queue()
 
     @property
     def is_control(self) -> bool:
-        """Adapter calls are few and come from the operator: the queue's bound is not for them."""
+        """Adapter calls are done beside the others: neither the queue nor the worker's places are for them."""
         return isinstance(self.job, wire.LoadAdapter | wire.UseAdapter)
 
 
@@ -68,17 +71,26 @@ class EmbeddedEngine:
         max_queue: calls that may wait; one more gives `EngineBusy`.
         device: "auto", "cpu", "cuda" ...
         threads: of the worker's computations; None is all cores.
+        together: calls that the worker may have at a time once its decode kernel is ready; before that it is one.
     """
 
     def __init__(
-        self, model: str, models_dir: Path, *, max_queue: int = 16, device: str = "auto", threads: int | None = None
+        self,
+        model: str,
+        models_dir: Path,
+        *,
+        max_queue: int = 16,
+        device: str = "auto",
+        threads: int | None = None,
+        together: int = TOGETHER,
     ) -> None:
-        self._args = wire.WorkerArgs(model, models_dir, device, threads)
+        self._args = wire.WorkerArgs(model, models_dir, device, threads, together)
         self._max_queue = max_queue
         self._state: EngineState = "off"
         self._detail = "The language model has not been started."
         self._waiting: deque[_Call] = deque()
-        self._active: _Call | None = None
+        self._running: dict[int, _Call] = {}
+        self._places = 1
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._adapters: dict[str, Path] = {}
@@ -127,9 +139,11 @@ class EmbeddedEngine:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
-        """Text as it comes; see `Engine.stream`."""
-        call = self._submit(wire.Stream(prompt, limits), limits.seconds)
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
+        """Text as it comes; see `Engine.stream`. The whole answer is `adapter`'s (None: the base model's)."""
+        call = self._submit(wire.Stream(prompt, limits), limits.seconds, adapter)
         try:
             while True:
                 event = await self._event(call)
@@ -142,29 +156,29 @@ class EmbeddedEngine:
         finally:
             self._abandon(call)
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """Log-likelihood of each option; see `Engine.choose`."""
-        done = await self._result(wire.Choose(prompt, tuple(options), CHOOSE_SECONDS), CHOOSE_SECONDS)
+        done = await self._result(wire.Choose(prompt, tuple(options), CHOOSE_SECONDS), CHOOSE_SECONDS, adapter)
         return done.value if isinstance(done.value, tuple) else ()
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """Log-likelihood of each answer after each ending; see `Engine.judge`."""
         if not endings:
             return ()
         job = wire.Judge(prompt, tuple(endings), tuple(answers), CHOOSE_SECONDS)
-        done = await self._result(job, CHOOSE_SECONDS)
+        done = await self._result(job, CHOOSE_SECONDS, adapter)
         flat = done.value if isinstance(done.value, tuple) else ()
         return tuple(flat[start : start + len(answers)] for start in range(0, len(flat), len(answers)))
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """A text that follows the grammar; see `Engine.fill`."""
-        done = await self._result(wire.Fill(prompt, grammar, limits), limits.seconds)
+        done = await self._result(wire.Fill(prompt, grammar, limits), limits.seconds, adapter)
         return done.value if isinstance(done.value, Filled) else Filled("", False)
 
     async def load_adapter(self, name: str, path: Path) -> None:
-        """Check and merge the PEFT LoRA in folder `path`; see `Engine.load_adapter`.
+        """Check and merge the PEFT LoRA in folder `path`, beside the chats; see `Engine.load_adapter`.
 
         Raises:
             EngineError: the adapter is refused; the message names what is wrong with it.
@@ -172,7 +186,7 @@ class EmbeddedEngine:
         await self._result(wire.LoadAdapter(name, path.resolve()), ADAPTER_SECONDS)
 
     async def use_adapter(self, name: str | None) -> None:
-        """Answer with `name` from the next call on; calls that wait already keep the old one.
+        """Answer with `name` from the next call on; calls that wait or run already keep the old one.
 
         Raises:
             EngineError: no such adapter is loaded.
@@ -185,27 +199,34 @@ class EmbeddedEngine:
 
     # --- the queue --------------------------------------------------------------------------------
 
-    def _submit(self, job: wire.Job, seconds: float) -> _Call:
+    def _submit(self, job: wire.Job, seconds: float, adapter: str | None = CURRENT) -> _Call:
         if self._state in ("off", "failed"):
             raise EngineError(self._detail)
-        call = _Call(job, seconds)
+        call = _Call(job, seconds, self._adapter if adapter == CURRENT else adapter)
         queued = sum(not waiting.is_control for waiting in self._waiting)
         if not call.is_control and queued >= self._max_queue:
             raise EngineBusy(f"{queued} questions wait for the language model already; try again in a moment.")
         self._waiting.append(call)
         self._advance()
-        if call is not self._active:
-            call.events.put_nowait(_Ahead(len(self._waiting) - 1 + (self._active is not None)))
+        if call.id not in self._running and not call.is_control:
+            call.events.put_nowait(_Ahead(queued + any(not one.is_control for one in self._running.values())))
         return call
 
     def _advance(self) -> None:
-        """Hand the next call to the worker when it is free, and tell the others their place."""
-        if self._state != "ready" or self._active is not None or not self._waiting:
+        """Hand calls to the worker while it has places, and tell the others how far they are."""
+        if self._state != "ready":
             return
-        self._active = self._waiting.popleft()
-        self._send(wire.Request(self._active.id, self._active.job))
-        for place, call in enumerate(self._waiting, start=1):
-            call.events.put_nowait(_Ahead(place))
+        begun = [call for call in self._waiting if call.is_control]
+        free = max(0, self._places - sum(not call.is_control for call in self._running.values()))
+        chats = [call for call in self._waiting if not call.is_control]
+        begun += chats[:free]
+        for call in begun:
+            self._waiting.remove(call)
+            self._running[call.id] = call
+            self._send(wire.Request(call.id, call.job, call.adapter))
+        if chats[:free]:
+            for place, call in enumerate(chats[free:], start=1):
+                call.events.put_nowait(_Ahead(place))
 
     async def _event(self, call: _Call) -> _Ahead | wire.Piece | wire.Done:
         """The next thing that happens to `call`; raises what went wrong."""
@@ -215,7 +236,7 @@ class EmbeddedEngine:
                 async with asyncio.timeout(call.seconds + HANG_SECONDS):
                     event = await call.events.get()
             except TimeoutError:
-                if call is not self._active:
+                if call.id not in self._running:
                     continue  # only a running call can hang; a waiting one is bounded by the calls ahead of it
                 self._kill()
                 raise EngineTimeout("The language model hangs and is being restarted; try again in a minute.") from None
@@ -223,8 +244,8 @@ class EmbeddedEngine:
                 raise event
             return event
 
-    async def _result(self, job: wire.Job, seconds: float) -> wire.Done:
-        call = self._submit(job, seconds)
+    async def _result(self, job: wire.Job, seconds: float, adapter: str | None = CURRENT) -> wire.Done:
+        call = self._submit(job, seconds, adapter)
         try:
             while not isinstance(event := await self._event(call), wire.Done):
                 pass
@@ -234,14 +255,14 @@ class EmbeddedEngine:
 
     def _abandon(self, call: _Call) -> None:
         """Nobody waits for `call` any more; the worker is free again when it has said so."""
-        if call is self._active:
+        if call.id in self._running:
             self._send(wire.Cancel(call.id))
         elif call in self._waiting:
             self._waiting.remove(call)
 
     def _fail_all(self, sentence: str, waiting: bool = True) -> None:
-        gone = [self._active] if self._active else []
-        self._active = None
+        gone = list(self._running.values())
+        self._running.clear()
         if waiting:
             gone += self._waiting
             self._waiting.clear()
@@ -255,7 +276,7 @@ class EmbeddedEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         args = wire.WorkerArgs(
-            self._args.model, self._args.models_dir, self._args.device, self._args.threads,
+            self._args.model, self._args.models_dir, self._args.device, self._args.threads, self._args.together,
             tuple(self._adapters.items()), self._adapter,
         )  # fmt: skip
         # Daemon: an app that ends without `close` takes the worker with it.
@@ -298,22 +319,28 @@ class EmbeddedEngine:
                 self._adapter = None if lost else self._adapter
                 self._state, self._failures = "ready", 0
                 self._detail = "Its adapter could not be loaded again; the base model answers." if lost else ""
+                for call in self._waiting:
+                    call.adapter = None if call.adapter in report.lost else call.adapter
+                self._advance()
+            case wire.Decoding():
+                self._places = report.places
+                if report.why:
+                    log.warning("The language model decodes slowly, without its compiled kernel: %s.", report.why)
                 self._advance()
             case wire.Unavailable():
                 self._permanent = True
                 self._state, self._detail = "failed", report.sentence
                 self._fail_all(report.sentence)
             case wire.Piece():
-                if self._active is not None and report.id == self._active.id:
-                    self._active.events.put_nowait(report)
+                if report.id in self._running:
+                    self._running[report.id].events.put_nowait(report)
             case wire.Done() | wire.Failed():
                 self._on_over(report)
 
     def _on_over(self, report: wire.Done | wire.Failed) -> None:
-        call = self._active
-        if call is None or call.id != report.id:
+        call = self._running.pop(report.id, None)
+        if call is None:
             return
-        self._active = None
         if isinstance(report, wire.Failed):
             kind = EngineTimeout if report.kind == "timeout" else EngineError
             call.events.put_nowait(kind(report.sentence))
@@ -328,6 +355,7 @@ class EmbeddedEngine:
     def _on_death(self) -> None:
         """The pipe is closed: the worker is gone. Calls with it fail, the others wait for the next one."""
         self._close_pipe()
+        self._places = 1
         if self._closed or self._permanent:
             self._in_background(self._reap(CLOSE_SECONDS))
             return

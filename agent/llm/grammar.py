@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 import xgrammar
 
-from agent.llm.generation import OutOfTime, Reader, Sampler, State, Watch, prompt_ids, step
+from agent.llm.generation import Continuation, OutOfTime, Reader, Sampler, State, Watch, prompt_ids
 from agent.llm.model import LoadedModel
 from agent.llm.protocol import Filled, Limits, Prompt
 from retrieval.errors import EngineError
@@ -33,9 +35,18 @@ class Filler:
         self._compiled: OrderedDict[str, Any] = OrderedDict()
 
     def fill(
-        self, reader: Reader, adapter: str | None, prompt: Prompt, grammar: str, limits: Limits, watch: Watch
+        self,
+        reader: Reader,
+        adapter: str | None,
+        prompt: Prompt,
+        grammar: str,
+        limits: Limits,
+        watch: Watch,
+        continued: Callable[[State], AbstractContextManager[Continuation]] = nullcontext,
     ) -> Filled:
         """An answer that follows the GBNF `grammar` (root rule `root`); `limits.stop` does not count here.
+
+        `continued` hands the prompt that was read to what goes on from there.
 
         Raises:
             EngineError: the grammar cannot be compiled.
@@ -45,13 +56,13 @@ class Filler:
         ids = prompt_ids(self._model, prompt, limits.max_tokens)
         made: list[int] = []
         try:
-            state = reader.read(ids, adapter, watch)
-            complete = self._run(matcher, state, made, limits, watch)
+            with continued(reader.read(ids, adapter, watch)) as state:
+                complete = self._run(matcher, state, made, limits, watch)
         except OutOfTime:
             complete = False
         return Filled(self._model.decode(made), complete, len(ids), len(made))
 
-    def _run(self, matcher: Any, state: State, made: list[int], limits: Limits, watch: Watch) -> bool:  # noqa: ANN401
+    def _run(self, matcher: Any, state: Continuation, made: list[int], limits: Limits, watch: Watch) -> bool:  # noqa: ANN401
         """Append tokens to `made` until the grammar is through (True) or the budget is spent (False)."""
         sampler = Sampler(limits)
         max_tokens = min(limits.max_tokens, self._model.context - state.tokens)
@@ -69,7 +80,7 @@ class Filler:
                 token = int(allowed[0])  # no choice: read it together with the next one
             else:
                 if unread:
-                    state.logits = step(self._model, unread, state.cache)
+                    state.feed(unread)
                     unread = []
                 token = int(allowed[sampler.pick(state.logits[allowed.to(state.logits.device)])])
             if token in self._model.stop_ids:

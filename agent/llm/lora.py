@@ -7,14 +7,17 @@ trained an adapter or whether it is any good.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load
 
 from agent.llm.adapter_check import CheckedAdapter, check_adapter
+from agent.llm.decoder import KernelWeights
 from agent.llm.model import SwitchLinear
 from agent.llm.names import check_name
 from retrieval.errors import EngineError
@@ -23,8 +26,20 @@ MAX_RESIDENT = 2
 """Champion and canary; each holds a copy of every weight that it changes."""
 
 
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """The weights of one adapter, or of the base (`name` None); `layers` are what `SwitchLinear.active` takes.
+
+    `kernel` is None as long as there is no decode kernel.
+    """
+
+    name: str | None
+    layers: Mapping[str, torch.Tensor]
+    kernel: KernelWeights | None
+
+
 class Adapters:
-    """The adapters that one model can answer with."""
+    """The adapters that one model can answer with. One thread may prepare sets while another computes with them."""
 
     def __init__(self, linears: Mapping[str, SwitchLinear]) -> None:
         self._linears = linears
@@ -32,8 +47,18 @@ class Adapters:
             layer: (linear.out_features, linear.in_features) for layer, linear in linears.items() if layer != "lm_head"
         }
         self._sources: dict[str, tuple[Path, str]] = {}
-        self._merged: OrderedDict[str, dict[str, torch.Tensor]] = OrderedDict()  # least recently used first
+        self._merged: OrderedDict[str, WeightSet] = OrderedDict()  # least recently used first
+        self._lock = threading.Lock()
+        """For `_merged` and `_sources`; never held while weights are made."""
+        self._base = WeightSet(None, {}, None)
+        self._pack: Callable[[Mapping[str, torch.Tensor]], KernelWeights] | None = None
+        self._computing = self._base
         self.active: str | None = None
+        """Never evicted."""
+
+    def serve_kernel(self, base: KernelWeights, pack: Callable[[Mapping[str, torch.Tensor]], KernelWeights]) -> None:
+        """From now on sets have weights for the decode kernel: of the base, and what `pack` makes of merged layers."""
+        self._base, self._pack = WeightSet(None, {}, base), pack
 
     def load(self, name: str, folder: Path) -> None:
         """Check the PEFT LoRA in `folder` and merge it, ready for `use`.
@@ -43,9 +68,10 @@ class Adapters:
         """
         check_name(name, tuple(self._sources))
         checked = check_adapter(name, folder, self._shapes)
-        merged = self._merge(checked)
-        self._sources[name] = (folder, _digest(checked))
-        self._keep(name, merged)
+        merged = self._merge(name, checked)
+        with self._lock:
+            self._sources[name] = (folder, _digest(checked))
+        self._keep(merged)
 
     def use(self, name: str | None) -> None:
         """Compute with adapter `name` from now on, or with the base (None).
@@ -53,44 +79,82 @@ class Adapters:
         Raises:
             EngineError: `name` was not loaded, or its folder has changed since.
         """
-        merged = self._resident(name) if name is not None else {}
-        for layer, linear in self._linears.items():
-            linear.active = merged.get(layer, linear.base)
+        self.prepare(name)
+        self.activate(self.get(name))
+
+    def prepare(self, name: str | None) -> None:
+        """Make adapter `name` the one that stays resident; changes nothing that is computed now.
+
+        Raises:
+            EngineError: as `use`.
+        """
+        self.get(name)
         self.active = name
+
+    def get(self, name: str | None) -> WeightSet:
+        """The set of adapter `name`; merged again when it was evicted or made before there was a kernel.
+
+        Raises:
+            EngineError: as `use`.
+        """
+        if name is None:
+            return self._base
+        with self._lock:
+            found = self._merged.get(name)
+            if found is not None:
+                self._merged.move_to_end(name)
+        if found is None:
+            found = self._merge_again(name)
+        return found
+
+    def renew(self) -> None:
+        """Make the kernel's weights for sets that were merged before there was a kernel."""
+        with self._lock:
+            names = [name for name, merged in self._merged.items() if merged.kernel is None]
+        for name in names:
+            self._merge_again(name)
+
+    def activate(self, chosen: WeightSet) -> None:
+        """Let transformers compute with `chosen`; microseconds."""
+        if chosen is self._computing:
+            return
+        for layer, linear in self._linears.items():
+            linear.active = chosen.layers.get(layer, linear.base)
+        self._computing = chosen
 
     def names(self) -> tuple[str, ...]:
         """What `use` accepts, in the order of loading."""
         return tuple(self._sources)
 
-    def _resident(self, name: str) -> dict[str, torch.Tensor]:
+    def _merge_again(self, name: str) -> WeightSet:
         if name not in self._sources:
             raise EngineError(f"No adapter {name!r} is loaded; loaded are: {', '.join(self._sources) or 'none'}.")
-        if name not in self._merged:
-            folder, digest = self._sources[name]
-            checked = check_adapter(name, folder, self._shapes)
-            if _digest(checked) != digest:
-                raise EngineError(f"The files of adapter {name!r} have changed since it was loaded; rename it.")
-            self._keep(name, self._merge(checked))
-        self._merged.move_to_end(name)
-        return self._merged[name]
+        folder, digest = self._sources[name]
+        checked = check_adapter(name, folder, self._shapes)
+        if _digest(checked) != digest:
+            raise EngineError(f"The files of adapter {name!r} have changed since it was loaded; rename it.")
+        merged = self._merge(name, checked)
+        self._keep(merged)
+        return merged
 
-    def _keep(self, name: str, merged: dict[str, torch.Tensor]) -> None:
-        self._merged[name] = merged
-        for old in [n for n in self._merged if n not in (name, self.active)][
-            : max(0, len(self._merged) - MAX_RESIDENT)
-        ]:
-            del self._merged[old]
+    def _keep(self, merged: WeightSet) -> None:
+        with self._lock:
+            self._merged[str(merged.name)] = merged
+            others = [name for name in self._merged if name not in (merged.name, self.active)]
+            for old in others[: max(0, len(self._merged) - MAX_RESIDENT)]:
+                del self._merged[old]
 
-    def _merge(self, checked: CheckedAdapter) -> dict[str, torch.Tensor]:
-        tensors = load(checked.weights)
-        merged = {}
+    def _merge(self, name: str, checked: CheckedAdapter) -> WeightSet:
+        pack, tensors = self._pack, load(checked.weights)
+        layers, plain = {}, {}
         with torch.inference_mode():
             for layer in checked.layers:
                 linear = self._linears[layer]
-                merged[layer] = linear.prepare(
-                    merged_weight(linear.weight, *lora_halves(tensors, layer), scale=checked.scale)
-                )
-        return merged
+                whole = merged_weight(linear.weight, *lora_halves(tensors, layer), scale=checked.scale)
+                layers[layer] = linear.prepare(whole)
+                if pack is not None:
+                    plain[layer] = whole
+        return WeightSet(name, layers, pack(plain) if pack is not None else None)
 
 
 def lora_halves(tensors: Mapping[str, torch.Tensor], layer: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,6 +9,8 @@ from agent.llm.protocol import Chunk, EngineStatus, Filled, Limits, Prompt
 from retrieval.errors import EngineError
 
 _SENTENCE = "The language model is switched off; set CHATALOGUE_LLM__ENGINE=auto to use it."
+NO_MODEL = "none"
+"""What answers name as their model where it is switched off."""
 
 
 class NoEngine:
@@ -47,7 +49,7 @@ class NoEngine:
 
     def status(self) -> EngineStatus:
         """Off."""
-        return EngineStatus("off", "none", detail=_SENTENCE)
+        return EngineStatus("off", NO_MODEL, detail=_SENTENCE)
 
     async def close(self) -> None:
         """Nothing to stop."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 EngineState: TypeAlias = Literal["starting", "ready", "failed", "off"]
+CURRENT: Final = "*"
+"""In place of an adapter's name (it can be none): whatever `use_adapter` named last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class WorkerArgs:
     models_dir: Path
     device: str
     threads: int | None
+    together: int
     adapters: tuple[tuple[str, Path], ...] = ()
     adapter: str | None = None
 
@@ -59,7 +60,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class LoadAdapter:
-    """Wants None."""
+    """Wants None; done in the background, beside the other calls."""
 
     name: str
     path: Path
@@ -67,7 +68,7 @@ class LoadAdapter:
 
 @dataclass(frozen=True, slots=True)
 class UseAdapter:
-    """Wants None."""
+    """Wants None, when calls may name the adapter; done in the background, beside the other calls."""
 
     name: str | None
 
@@ -77,10 +78,11 @@ Job: TypeAlias = Stream | Choose | Judge | Fill | LoadAdapter | UseAdapter
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, to the worker; it is given one at a time."""
+    """One call, to the worker, and the adapter that answers all of it (None: the base model)."""
 
     id: int
     job: Job
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,14 @@ class Ready:
     """The model answers; `lost` are adapters that could not be loaded again."""
 
     lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """The worker takes so many calls at a time from now on; `why` says why decoding is slow, "" when it is fast."""
+
+    places: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +144,10 @@ class Failed:
     sentence: str
 
 
-Report: TypeAlias = Ready | Unavailable | Piece | Done | Failed
+Report: TypeAlias = Ready | Decoding | Unavailable | Piece | Done | Failed
+
+
+def sentence(what: str, error: Exception) -> str:
+    """What happened and the first line of why, for a person."""
+    reason = str(error).strip().splitlines()
+    return f"{what} ({type(error).__name__}: {reason[0][:200] if reason else 'no reason given'})."

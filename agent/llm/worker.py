@@ -1,4 +1,4 @@
-"""The worker process of the embedded engine: one model, one call at a time, cancellable at each token.
+"""The worker process of the embedded engine: one model; calls come in, reports go out, both over one pipe.
 
 Importing this module needs no torch: the app imports it to name `run_worker`.
 """
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from agent.llm import wire
 from agent.llm.weights import resolve_model
-from retrieval.errors import EngineError, ModelUnavailable
+from retrieval.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from agent.llm.generation import Watch
+    from agent.llm.workplace import Done, Workplace
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +39,23 @@ def run_worker(pipe: Connection, args: wire.WorkerArgs) -> None:
     inbox = _Inbox(pipe)
     threading.Thread(target=inbox.listen, daemon=True, name="inbox").start()
     try:
-        bench = _Bench(args)
-        lost = bench.restore(args)
+        place = _furnish(args, inbox)
+        lost = place.restore()
     except ModelUnavailable as error:
         pipe.send(wire.Unavailable(str(error)))
         return
     except Exception as error:  # whatever a foreign model folder makes transformers raise
         log.exception("the model could not be loaded")
-        pipe.send(wire.Unavailable(_sentence(f"The model {args.model!r} cannot be loaded", error)))
+        pipe.send(wire.Unavailable(wire.sentence(f"The model {args.model!r} cannot be loaded", error)))
         return
     pipe.send(wire.Ready(lost))
-    while (request := inbox.next()) is not None:
-        _serve(bench, pipe, inbox, request)
+    place.start_background()
+    while True:
+        for report in place.turn(inbox.next(wait=not place.busy)):
+            with contextlib.suppress(BrokenPipeError):  # the app is gone; the inbox ends the process
+                pipe.send(report)
+            if isinstance(report, wire.Done | wire.Failed):
+                inbox.forget(report.id)
 
 
 class _Inbox:
@@ -58,120 +63,51 @@ class _Inbox:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
-        self._requests: queue.SimpleQueue[wire.Request | None] = queue.SimpleQueue()
-        self._cancelled = 0  # calls run one at a time, so only the last cancellation can matter
+        self._messages: queue.SimpleQueue[wire.Request | Done] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
 
     def listen(self) -> None:
         """Until the pipe closes, which means that the app is gone: then the process ends at once."""
         with contextlib.suppress(EOFError, OSError):
             while not isinstance(message := self._pipe.recv(), wire.Stop):
                 if isinstance(message, wire.Cancel):
-                    self._cancelled = message.id
+                    self._cancelled.add(message.id)
                 else:
-                    self._requests.put(message)
+                    self._messages.put(message)
         os._exit(0)
 
-    def next(self) -> wire.Request | None:
-        """The next call; waits for it."""
-        return self._requests.get()
+    def leave(self, done: Done) -> None:
+        """Something that was done in the background, to be taken up between two steps; from any thread."""
+        self._messages.put(done)
+
+    def next(self, wait: bool) -> wire.Request | Done | None:
+        """The next thing to do; None when there is none and it should not `wait`."""
+        try:
+            return self._messages.get(block=wait)
+        except queue.Empty:
+            return None
 
     def is_cancelled(self, call: int) -> bool:
         """Whether nobody waits for `call` any more."""
-        return call == self._cancelled
+        return call in self._cancelled
+
+    def forget(self, call: int) -> None:
+        """`call` is over."""
+        self._cancelled.discard(call)
 
 
-class _Bench:
-    """The loaded model with everything that works on it."""
+def _furnish(args: wire.WorkerArgs, inbox: _Inbox) -> Workplace:
+    resolve_model(args.model, args.models_dir)  # before torch: a wrong name fails in an instant
+    import torch
+    import transformers.utils
 
-    def __init__(self, args: wire.WorkerArgs) -> None:
-        folder = resolve_model(args.model, args.models_dir)  # before torch: a wrong name fails in an instant
-        import torch
-        import transformers.utils
+    # transformers imports sklearn, a second's work, for a helper of speculative decoding that is not used here.
+    transformers.utils.is_sklearn_available = lambda: False  # type: ignore[attr-defined]
 
-        # transformers imports sklearn, a second's work, for a helper of speculative decoding that is not used here.
-        transformers.utils.is_sklearn_available = lambda: False  # type: ignore[attr-defined]
+    from agent.llm.quiet import quiet_transformers
+    from agent.llm.workplace import Workplace
 
-        from agent.llm.generation import Reader
-        from agent.llm.grammar import Filler
-        from agent.llm.lora import Adapters
-        from agent.llm.model import load_model
-        from agent.llm.quiet import quiet_transformers
-
-        quiet_transformers()
-        if args.threads:
-            torch.set_num_threads(args.threads)
-        self.model = load_model(folder, args.device)
-        self.reader = Reader(self.model)
-        self.filler = Filler(self.model)
-        self.adapters = Adapters(self.model.linears)
-
-    def restore(self, args: wire.WorkerArgs) -> tuple[str, ...]:
-        """Load the adapters of a worker that died; the names that cannot be had any more."""
-        lost = []
-        for name, path in args.adapters:
-            try:
-                self.adapters.load(name, path)
-            except EngineError as error:
-                log.warning("after a restart: %s", error)
-                lost.append(name)
-        if args.adapter is not None and args.adapter not in lost:
-            self.adapters.use(args.adapter)
-        return tuple(lost)
-
-    def run(self, job: wire.Job, watch: Watch, pipe: Connection, call: int) -> wire.Report:
-        """Do one job; streams send their pieces on the way."""
-        from agent.llm import generation, scoring
-
-        adapter = self.adapters.active
-        match job:
-            case wire.Stream():
-                for chunk in generation.stream(self.model, self.reader, adapter, job.prompt, job.limits, watch):
-                    pipe.send(wire.Piece(call, chunk))
-            case wire.Choose():
-                scores = scoring.choose(self.model, self.reader, adapter, job.prompt, job.options, watch)
-                return wire.Done(call, scores)
-            case wire.Judge():
-                judged = scoring.judge(self.model, self.reader, adapter, job.prompt, job.endings, job.answers, watch)
-                return wire.Done(call, judged)
-            case wire.Fill():
-                filled = self.filler.fill(self.reader, adapter, job.prompt, job.grammar, job.limits, watch)
-                return wire.Done(call, filled)
-            case wire.LoadAdapter():
-                self.adapters.load(job.name, job.path)
-            case wire.UseAdapter():
-                self.adapters.use(job.name)
-        return wire.Done(call)
-
-
-def _serve(bench: _Bench, pipe: Connection, inbox: _Inbox, request: wire.Request) -> None:
-    from agent.llm.generation import Cancelled, OutOfTime, Watch
-
-    watch = Watch(_seconds(request.job), lambda: inbox.is_cancelled(request.id))
-    try:
-        report = bench.run(request.job, watch, pipe, request.id)
-    except Cancelled:
-        report = wire.Done(request.id)
-    except OutOfTime:
-        report = wire.Failed(request.id, "timeout", f"The model did not finish within {watch.seconds:g} s.")
-    except EngineError as error:
-        report = wire.Failed(request.id, "error", str(error))
-    except Exception as error:  # the conversation goes on without the model, the operator reads the log
-        log.exception("a call failed")
-        report = wire.Failed(request.id, "error", _sentence("The language model failed", error))
-    with contextlib.suppress(BrokenPipeError):  # the app is gone; the inbox ends the process
-        pipe.send(report)
-
-
-def _seconds(job: wire.Job) -> float:
-    match job:
-        case wire.Stream() | wire.Fill():
-            return job.limits.seconds
-        case wire.Choose() | wire.Judge():
-            return job.seconds
-        case _:
-            return float("inf")
-
-
-def _sentence(what: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()
-    return f"{what} ({type(error).__name__}: {reason[0][:200] if reason else 'no reason given'})."
+    quiet_transformers()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return Workplace(args, inbox.is_cancelled, inbox.leave)

@@ -41,8 +41,12 @@ _STOP = re.compile(
     r"|on (?:blu|dvd|4k)|with (?:no|less|[A-Z])|and (?:not|nothing|no|under|preferably|it|ideally)"
     r"|if possible|for (?:my |the |our |small |young )*(?:kids?|children|toddlers?)|thanks?)\b|,\s*(?:not?"
     r"|nothing|without|under|from|something|preferably|by|with|in|on"
-    r"|can|do|i|it|nothing)\b"
+    r"|can|do|i|it|nothing)\b|\bi only\b|\bnothing (?:with|by|from)\b"
 )
+_NEXT_WISH = frozenset(
+    "with without no not nothing under over below above before after since from rated ideally preferably at i".split()
+)
+_BY_OR_WITH = re.compile(r"[\s,]*\b(?:(?:directed|written|made|taught) by|nothing with|by|with|starring|featuring)\s+")
 _REQUEST = frozenset(
     """
 able above absolutely accept accepted acted acting actings actor actors actress actually advice after again ago
@@ -107,6 +111,7 @@ def about_wishes(message: Message, lexicon: Lexicon, stances: Stances) -> list[W
         start, end = match.start(name), min(match.end(name), match.start(name) + MAX_ABOUT_CHARS)
         if stop := _STOP.search(message.low, start, end):
             end = stop.start()
+        end = _value_end(message, lexicon, start, _before_a_person(message, lexicon, start, end))
         end = start + len(message.low[start:end].rstrip(" ,"))
         if end - start < 2 or not message.free(match.start(), end):
             continue
@@ -124,6 +129,26 @@ def about_wishes(message: Message, lexicon: Lexicon, stances: Stances) -> list[W
             wishes.append(Wish(None, "about", (text,), match.start(), end, "soft", polarity))  # type: ignore[arg-type]
         message.take(match.start(), end)
     return wishes
+
+
+def _before_a_person(message: Message, lexicon: Lexicon, start: int, end: int) -> int:
+    """Where the text ends, at the latest before somebody of the catalogue: "about space | by Ron Howard"."""
+    for match in _BY_OR_WITH.finditer(message.low, start, end):
+        tokens = [token.norm for token in message.tokens_in(match.end(), len(message.low))[:3]]
+        for n in (3, 2):
+            if any(entry.kind == "person" for entry in lexicon.phrases.get(" ".join(tokens[:n]), ())):
+                return match.start()
+    return end
+
+
+def _value_end(message: Message, lexicon: Lexicon, start: int, end: int) -> int:
+    """Where a value of the catalogue ends that the text begins with, if another wish follows: "about robots | with"."""
+    tokens = message.tokens_in(start, end)
+    for n in range(len(tokens) - 1, 0, -1):
+        goes_on = message.low[tokens[n - 1].end : tokens[n].start].strip() or tokens[n].norm in _NEXT_WISH
+        if goes_on and lexicon.values_like([token.norm for token in tokens[:n]]):
+            return tokens[n - 1].end
+    return end
 
 
 def in_request(message: Message, start: int, end: int) -> bool:

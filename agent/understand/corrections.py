@@ -6,7 +6,7 @@ Knows the wishes in force and the new ones; makes `Dropped` facts.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agent.preferences import Dropped, Preference
 from agent.understand.lexicon import Lexicon
@@ -28,7 +28,8 @@ _NO_MATTER = re.compile(
     r"(?:matter|important|an? (?:issue|problem|concern))\b"
     r"|\b(?:don'?t|do not)\s+(?:really\s+)?(?:care|mind)\s+(?:about|what"
     r"|which)\s+(?:the\s+)?(?P<care>[a-z][a-z ]{2,25})"
-    r"|\bany\s+(?P<any>[a-z]{4,12})\b(?=\s*(?:$|[,.!]|is (?:fine|ok|okay|good)|will do|works|would do))"
+    r"|\bany\s+(?P<any>[a-z]{4,12}(?:\s[a-z]{3,12}){0,2}?)\b"
+    r"(?=\s*(?:$|[,.!]|is (?:fine|ok|okay|good)|will do|works|would do))"
     r"|\bno\s+(?P<limit>[a-z]{4,12})\s+(?:limit|preference|restriction)s?\b"
     r"|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant)"
     r"|(?P<han>[\u4e00-\u9fff]{2})(?:无所谓|不重要|不限|随便|都行|没关系)"
@@ -44,6 +45,8 @@ _CORRECTION = re.compile(
     r"|\brather\b(?! not| than)"
     r"|不对|我是说|我的意思是|改成|换成|应该是|其实"
 )
+_NO = re.compile(r"^\W*(?:no|nope|nah|wait|oops)\s*[,.!:-]+\s*(?=\w)")
+"""What begins a correction that says no more than the new wish: "no, Tom Hanks"."""
 _ADDITIVE = re.compile(
     r"\b(?:also|too|as well|plus|additionally|still|both|even|on top)\b|^\s*(?:and|but|with|or)\b|还要?|也要?"
     r"|并且|而且"
@@ -107,7 +110,7 @@ def permit(message: Message, context: DialogueContext, lexicon: Lexicon, reading
         if not message.free(match.start(), match.end()):
             continue
         named = _NEUTRAL.sub(" ", what)
-        ids = _spoken_of(named, forbidden) or _meant_by(named, forbidden, lexicon)
+        ids = spoken_of(named, forbidden) or meant_by(named, forbidden, lexicon)
         ids = ids or _pointed_at(what, forbidden, lexicon)
         if ids:
             reading.dropped.append(Dropped(context.turn, message.quote(*match.span()), preference_ids=ids))
@@ -115,7 +118,7 @@ def permit(message: Message, context: DialogueContext, lexicon: Lexicon, reading
             message.take(match.start(), match.end())
 
 
-def _meant_by(what: str, forbidden: Sequence[Preference], lexicon: Lexicon) -> tuple[str, ...]:
+def meant_by(what: str, forbidden: Sequence[Preference], lexicon: Lexicon) -> tuple[str, ...]:
     """Wishes whose values the words mean in another way: "scary films", 恐怖片."""
     entries = lexicon.values_like(words_of(what))
     return tuple(
@@ -154,14 +157,14 @@ def _dropped(
     evidence = message.quote(match.start(), match.end())
     if _EVERYTHING.search(what):
         return Dropped(context.turn, evidence, everything=True)
-    ids = _spoken_of(what, context.preferences)
+    ids = spoken_of(what, context.preferences)
     if ids:
         return Dropped(context.turn, evidence, preference_ids=ids)
     attributes = tuple(dict.fromkeys(name for _, _, name in lexicon.attributes.named(what)))
     return Dropped(context.turn, evidence, attributes=attributes) if attributes else None
 
 
-def _spoken_of(what: str, preferences: Sequence[Preference]) -> tuple[str, ...]:
+def spoken_of(what: str, preferences: Sequence[Preference]) -> tuple[str, ...]:
     """Wishes whose values the words name."""
     words = {stem(word) for word in words_of(_WORK.sub(" ", what))} - function_words()
     found = []
@@ -173,19 +176,23 @@ def _spoken_of(what: str, preferences: Sequence[Preference]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def replace_old(message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading) -> None:
-    """Drop older wishes that the new ones stand in for."""
-    corrected = bool(_CORRECTION.search(message.low))
+def replace_old(
+    message: Message, context: DialogueContext, lexicon: Lexicon, reading: Reading, settled: Collection[str | None] = ()
+) -> None:
+    """Drop older wishes that the new ones stand in for; of attributes that are `settled` the words named the old."""
     additive = bool(_ADDITIVE.search(message.low))
+    denied = bool(_NO.match(message.low)) and not additive
+    corrected = denied or bool(_CORRECTION.search(message.low))
     gone: dict[str, str] = {}
     for wish in list(reading.wishes):
-        if wish.doubtful:
+        if wish.doubtful or wish.attribute in settled:
             continue
         if wish.polarity == "negative":
             _deny_old(wish, context, reading, gone, corrected=corrected)
             continue
         for old in context.preferences:
-            if _stands_in(wish, old, lexicon, corrected=corrected, additive=additive):
+            other = denied and same_people(wish, old, lexicon)  # "no, Tom Hanks" after a wish for a director
+            if other or _stands_in(wish, old, lexicon, corrected=corrected, additive=additive):
                 gone.setdefault(old.id, message.quote(wish.start, wish.end))
     by_evidence: dict[str, list[str]] = {}
     for preference_id, evidence in gone.items():
@@ -205,6 +212,13 @@ def _deny_old(wish: Wish, context: DialogueContext, reading: Reading, gone: dict
             gone.setdefault(old.id, reading.message.quote(wish.start, wish.end))
             if wish in reading.wishes:
                 reading.wishes.remove(wish)
+
+
+def same_people(new: Wish, old: Preference, lexicon: Lexicon) -> bool:
+    """Whether both wish for people, one of whom may stand in for the other; not for the same one."""
+    roles = lexicon.attributes.roles
+    people = all(roles.get(one.attribute or "") in PERSON_ROLES for one in (new, old))
+    return people and new.polarity == old.polarity == "positive" and set(new.values).isdisjoint(old.values)
 
 
 def _stands_in(new: Wish, old: Preference, lexicon: Lexicon, *, corrected: bool, additive: bool) -> bool:

@@ -13,7 +13,7 @@ from statistics import median
 from agent.preferences import PreferenceOperator
 from agent.understand.about import in_request
 from agent.understand.lexicon import Entry, Lexicon
-from agent.understand.message import Message, stem
+from agent.understand.message import Message, stem, words_of
 from agent.understand.references import ItemOf
 from agent.understand.roles import Role
 from agent.understand.wishes import Wish
@@ -31,14 +31,19 @@ _NUMBERS: tuple[tuple[Role, PreferenceOperator, str], ...] = (
     ),
     ("price", "gt", r"pricier|more expensive|dearer|higher[- ]end|更贵"),
     ("duration", "lt", r"shorter|less long|too long|not (?:so|as|that) long|更短一?点?|短一?[点些]的?|太长了?"),
-    ("duration", "gt", r"longer|too short|更长一?点?|长一?[点些]的?|太短了?"),
+    ("duration", "gt", r"longer|too short|not (?:so|as|that) short|更长一?点?|长一?[点些]的?|太短了?"),
     (
         "year",
         "gt",
         r"newer|more (?:recent|modern|contemporary|up to date)|too old|less old"
         r"|更新一?点?|新一?[点些]的?|太老了?|太旧了?",
     ),
-    ("year", "lt", r"older|more (?:classic|vintage)|too (?:new|modern|recent)|更老|更旧|老一?[点些]的?"),
+    (
+        "year",
+        "lt",
+        r"older|(?:(?<=but )|(?<=only )|(?<=something ))earlier|more (?:classic|vintage)|too (?:new|modern|recent)"
+        r"|更老|更旧|老一?[点些]的?",
+    ),
     ("rating", "gt", r"(?:better|higher)[- ](?:rated|reviewed|ratings?|reviews?)|评分更高"),
     ("popularity", "gt", r"more popular|better known|more famous|更热门|更有名"),
     ("popularity", "lt", r"less (?:popular|famous|known|mainstream)|lesser[- ]known|more obscure|冷门一?点?"),
@@ -165,8 +170,7 @@ def _comparatives(message: Message, lexicon: Lexicon) -> list[Wish]:
 
 
 def _quality(lexicon: Lexicon, word: str) -> Entry | None:
-    words = word if word.isascii() else " ".join(word)
-    entries = lexicon.values_like(words.split())
+    entries = lexicon.values_like(words_of(word))
     return next((entry for entry in entries if entry.soft), entries[0] if entries else None)
 
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agent.understand.lexicon import Entry, Lexicon
+from agent.understand.lexicon import MAX_PHRASE_WORDS, Entry, Lexicon
 from agent.understand.message import Message, Token, is_cjk, stem
-from agent.understand.titles import Certainty, best_of, called_for, certainty, quoted, year_after
+from agent.understand.titles import LIKE, Certainty, best_of, called_for, certainty, quoted, year_after
 from retrieval.words import common_words, frequent_words, function_words
 
 MAX_CANDIDATES = 80
@@ -37,6 +37,15 @@ _NAME_CUE = re.compile(
 _WORK_AFTER = re.compile(
     r"(?:'s)?\s*(?:films?|movies?|flicks?|pictures?|ones?|works?|books?|stuff|classics?|thrillers?|comed(?:y|ies))\b"
 )
+_JOINED = re.compile(r"[\"'*]?\s*(?:,|,?\s*(?:and|or|&))\s*[\"'*]?")
+_SPOKEN_LIST = re.compile(
+    r"\b(?:[Ll]oved?|[Ll]iked?|[Ee]njoy(?:ed)?|[Aa]dored?|[Hh]ated?|[Ss]aw|[Ss]een|[Ww]atched)\s+[\"'*]?[A-Z][\w'.-]*"
+    r"(?:\s+(?:(?:of|the|in|and|a)\s+)*[A-Z\d][\w'.-]*)*[\"'*]?,?\s+(?:and|or|&)\s+[\"'*]?$"
+)
+"""A name in capitals, of whatever is not carried, that was seen, and an "and": "I loved Blade Runner and"."""
+_LIST_ENDS = re.compile(r"[\"'*]?\s*(?:$|[,.!?;:)]|(?:and|or|but|too|both|so|please|because)\b|-)")
+_IS = re.compile(r"\s*(?:(?:must |should )?(?:is|was|be|being|are|were)|:|=|named|called)?\s*(?:the\s+)?")
+_AS = re.compile(r"\s+as\s+(?:the\s+|its\s+|an?\s+)?")
 _SIBLINGS = re.compile(r"\s+(?:brothers|bros|sisters|siblings)\b\.?")
 _MEANT = re.compile(r"(?:\bmean(?:t)?|\bas in|\bmeaning) the (?P<what>[a-z]+)")
 _IN_LANGUAGE = re.compile(r"\b(?:in|speak(?:s|ing)?|dubbed in|language)\s*$")
@@ -79,8 +88,33 @@ def mentions(message: Message, lexicon: Lexicon, free: Callable[[int, int], bool
             continue
         if mention := _accept(message, lexicon, candidate):
             accepted.append(mention)
+    accepted = _joined(message, candidates, accepted, free)
     accepted += _misspelt_people(message, lexicon, [m for m in accepted if m.certainty == "sure"], free)
+    titles = _misspelt_titles(message, lexicon, accepted, free)
+    accepted = [m for m in accepted if all(m.end <= one.start or m.start >= one.end for one in titles)] + titles
     return sorted(_apart(accepted), key=lambda mention: mention.start)
+
+
+def _joined(
+    message: Message, candidates: list[_Candidate], accepted: list[Mention], free: Callable[[int, int], bool]
+) -> list[Mention]:
+    """Everyday words that are a title where they stand in one list with a sure one: "Blade Runner and Heat"."""
+    sure = [mention for mention in accepted if mention.certainty == "sure"]
+    for candidate in sorted(candidates, key=lambda one: (one.tokens[0].start, -_width(one))):
+        start, end = candidate.tokens[0].start, candidate.tokens[-1].end
+        words = all(token.norm in function_words() for token in candidate.tokens)
+        written = all(token.capital for token in candidate.tokens) if message.cased else not (words or candidate.slips)
+        clear = free(start, end) and all(end <= other.start or start >= other.end for other in sure)
+        titles = [one for one in sure if one.entry.kind == "title"]
+        beside = any(_JOINED.fullmatch(message.low, one.end, start) for one in titles) or (
+            message.cased and bool(_SPOKEN_LIST.search(message.text, 0, start))
+        )
+        if not (written and clear and beside and _LIST_ENDS.match(message.low, end)):
+            continue
+        if all(entry.kind == "title" for entry in candidate.entries):
+            sure.append(Mention(start, end, best_of(candidate.entries, None)))
+    doubtful = [mention for mention in accepted if mention.certainty != "sure"]
+    return sure + [m for m in doubtful if all(m.end <= one.start or m.start >= one.end for one in sure)]
 
 
 def _apart(found: list[Mention]) -> list[Mention]:
@@ -108,6 +142,23 @@ def _misspelt_people(
                 found.append(Mention(start, end, entry, "sure", misspelt=True))
                 break
     return found
+
+
+def _misspelt_titles(
+    message: Message, lexicon: Lexicon, accepted: list[Mention], free: Callable[[int, int], bool]
+) -> list[Mention]:
+    """Titles with a slip in them, where the measure of a wish stands: "like The Cuious Botany Primer"."""
+    titles = [(one.start, one.end) for one in accepted if one.entry.kind == "title"]
+    for first, token in enumerate(message.tokens):
+        if not LIKE.search(message.left(token.start)):
+            continue
+        for n in range(min(MAX_PHRASE_WORDS, len(message.tokens) - first), 1, -1):
+            window = message.tokens[first : first + n]
+            start, end = window[0].start, window[-1].end
+            clear = free(start, end) and all(end <= since or start >= until for since, until in titles)
+            if clear and (entry := lexicon.near_title([one.base for one in window])):
+                return [Mention(start, end, entry, "sure", misspelt=True)]
+    return []
 
 
 def _width(candidate: _Candidate) -> int:
@@ -210,7 +261,7 @@ def _value(message: Message, values: list[Entry], start: int, end: int, lexicon:
 def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) -> bool:
     """A value that is an everyday word, used as the everyday word: "my family", "at war"."""
     if len(candidate.tokens) > 1:
-        return False
+        return [token.norm for token in candidate.tokens] == ["us", "a"]  # "show us a comedy"
     left, word = message.left(start), candidate.tokens[0].norm
     if _OWNER.search(left):
         return not re.search(r"\b(?:for|with) (?:my|our|the)\s*$", left)
@@ -218,6 +269,8 @@ def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) 
         r"\s*(?:of|on|at|time|year|and white)\b", message.low[end:]
     ):
         return True
+    if word == "us" and (re.search(r"\bthe\s*$", left) or message.text[start:end] == "US"):
+        return False
     return word in function_words()
 
 
@@ -242,7 +295,7 @@ def _next(message: Message, place: int) -> Token | None:
 def _person(message: Message, lexicon: Lexicon, people: list[Entry], candidate: _Candidate) -> Mention | None:
     start, end = candidate.tokens[0].start, candidate.tokens[-1].end
     left, right = message.left(start), message.low[end:]
-    people = _by_role(lexicon, people, left, right)
+    people = _called(lexicon, people, left, right) or _by_role(lexicon, people, left, right)
     entry = people[0]
     misspelt = candidate.slips > 0
     if len(candidate.tokens) > 1 and not all(token.norm in frequent_words() for token in candidate.tokens):
@@ -276,6 +329,15 @@ def _called_by_surname(message: Message, lexicon: Lexicon, entry: Entry, candida
     alone = len(message.tokens) <= (3 if capital else 1) or message.language == "zh"
     sure = cue or (alone and not misspelt and (single or entry.kind != "person"))
     return Mention(start, end, entry, "sure" if sure else "doubtful", misspelt)
+
+
+def _called(lexicon: Lexicon, people: list[Entry], left: str, right: str) -> list[Entry]:
+    """Those whose attribute is called by its name beside them: "whose director is X", "with X as director"."""
+    before = [name for _, end, name in lexicon.attributes.named(left) if _IS.fullmatch(left, end)]
+    after = _AS.match(right)
+    behind = lexicon.attributes.named(right[after.end() : after.end() + 30]) if after else []
+    names = before[-1:] + [name for start, _, name in behind[:1] if start == 0]
+    return [entry for entry in people if entry.attribute in names]
 
 
 def _by_role(lexicon: Lexicon, people: list[Entry], left: str, right: str) -> list[Entry]:

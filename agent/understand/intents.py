@@ -182,9 +182,20 @@ LIKES = re.compile(
     r"\b(?:i|we) (?:do |really |quite |also |did )*(?:like|love|liked|loved|enjoyed|enjoy) (?:it|that"
     r"|this|the|number|#|film|movie|one)\b|我喜欢(?=第|这|那|它)"
 )
+NONE_OF_ALL = re.compile(
+    r"\bnone of (?:these|those|them)\b(?=\W*$|\s*[.,;!]|\s+(?:please|thanks|thank you|for me|but|what|show|works?"
+    r"|appeals?|fits?|suits?|will do|is (?:right|good|for me|what i)|are (?:right|good|for me|what i)|interests?)\b)"
+)
+"""All that was shown last is turned down: "None of these. What else do you have?"."""
+LIKE_IT = re.compile(
+    r"(?:\b(?:something|anything|more|others?|another|ones?|films?|movies?|books?|items?|stuff|things?|but|and)"
+    r"|[,.;!?])\s+(?:(?:something|just|exactly|a bit|more|much)\s+)*(?:like|similar to|close to"
+    r"|in the (?:vein|style|spirit) of|along the lines of)\s+(?:it|that|this|them|those|these)\b"
+)
+"""The item spoken of is the measure of what is wanted: "I already saw Jaws, something like it"."""
 REJECT_NAMED = re.compile(
     r"\b(?:not|don'?t (?:want|like|show|recommend)|no|didn'?t like|hate|remove|not interested in"
-    r"|anything but|seen|watched|skip)\b|不要|不喜欢|看过|别"
+    r"|anything but|seen|watched|skip|(?:is|are) (?:out|a no[- ]go|off the table)(?=\W*$))\b|不要|不喜欢|看过|别"
 )
 
 SUPPORT = re.compile(

@@ -98,6 +98,7 @@ class Lexicon:
     _vocabulary: set[str] = field(default_factory=set)
     _described: set[str] = field(default_factory=set)
     _full_names: dict[tuple[int, str], list[tuple[str, Entry]]] = field(default_factory=dict)
+    _full_titles: dict[tuple[int, str], list[tuple[str, Entry]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: Sequence[Item], shape: CatalogueShape) -> Lexicon:
@@ -163,6 +164,17 @@ class Lexicon:
                 self.knows(words[0]) and len(words[0]) == len(pairs[0][1]) and words[0] != pairs[0][1]
             )
             if slips is not None and not strange and (best is None or (slips, -entry.weight) < best[:2]):
+                best = slips, -entry.weight, entry
+        return best[2] if best else None
+
+    def near_title(self, words: Sequence[str]) -> Entry | None:
+        """The title that these words misspell, as a name may be misspelt; its numbers are right."""
+        best: tuple[int, float, Entry] | None = None
+        for key, entry in self._full_titles.get((len(words), "".join(word[0] for word in words)), ()):
+            own = key.split()
+            slips = _slips_of_name(words, own)
+            numbers = any(word.isdigit() and word != right for word, right in zip(words, own, strict=True))
+            if slips is not None and not numbers and (best is None or (slips, -entry.weight) < best[:2]):
                 best = slips, -entry.weight, entry
         return best[2] if best else None
 
@@ -295,6 +307,9 @@ class Lexicon:
             people = [entry for entry in entries if entry.kind == "person"] if 2 <= len(words) <= 3 else []
             for person in people[:1]:
                 self._full_names.setdefault((len(words), "".join(word[0] for word in words)), []).append((key, person))
+            titles = [entry for entry in entries if entry.kind == "title"] if len(words) > 1 else []
+            for title in titles[:1]:
+                self._full_titles.setdefault((len(words), "".join(word[0] for word in words)), []).append((key, title))
             self.starts[words[0]] = max(self.starts.get(words[0], 0), len(words))
             self._vocabulary.update(words)
             if key in self.stems or len(self.ids) < 5_000 or any(entry.weight > 3 for entry in entries):

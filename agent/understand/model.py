@@ -1,140 +1,77 @@
-"""What the language model adds to the rules: it confirms doubtful facts and proposes soft ones.
+"""The language model's part of understanding: asked once for a message, believed as far as the message bears it out.
 
-The model only chooses: yes or no to a doubtful fact, or lines of a grammar whose every value stands
-in the catalogue, so nothing that it says can name what the catalogue lacks. Its own proposals are
-soft wishes. On only where `skills.toml` says that it beats the rules.
+On only where `skills.toml` says that it beats the rules. Knows nothing of how the two readings are made one
+(`merging.py`) and of the language in which the model answers (`reading.py`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
 
-from agent.llm.protocol import Engine, Limits, Message, Prompt
-from agent.preferences import Added, Fact, Polarity, Preference
-from agent.understand.types import Understanding
-from agent.wording import Wording
+from agent.llm.protocol import Engine, Limits
+from agent.understand.merging import Policy, merged, policy
+from agent.understand.reading import Reading, read, reading_prompt
+from agent.understand.reading_evidence import lexicon_of
+from agent.understand.types import DialogueContext, Intent, Understanding
 from retrieval.errors import EngineError
-from retrieval.shape import CatalogueShape
-from retrieval.text import fold, visible
+from retrieval.table import ItemTable
 
-MAX_CONFIRMED = 3
-"""Doubtful facts that one turn may ask the model about; the rest lapse."""
-MAX_VALUES = 40
-"""Attributes with more values are left to the rules: their grammar would be slow to compile."""
-CONFIRM_MARGIN = 0.5
-"""Nats by which "yes" must beat "no"."""
-FILL_LIMITS = Limits(max_tokens=28, seconds=3.0)
-_VERBS: Mapping[str, Polarity] = {"want": "positive", "avoid": "negative"}
+LIMITS = Limits(max_tokens=64, seconds=3.0, stop=("\n\n",))
+"""Most messages need fewer than 20 tokens; an answer that is cut off loses its last line."""
+PATIENCE_S = 4.0
+"""With the time in the engine's queue; who must wait longer is answered by the rules."""
+_READ: frozenset[Intent] = frozenset(
+    {
+        "recommend", "more", "unknown_item", "item_question", "accept", "reject", "acknowledge", "superlative", "empty",
+        "show_anyway",
+    }
+)  # fmt: skip
+"""What the rules must take a message for that the model is asked about; commands and small talk cost no second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUnderstanding:
-    """The model's part of understanding, for one catalogue."""
+    """Reads messages to one catalogue with a language model; `table` None: as `merging.toml` says."""
 
     engine: Engine
-    shape: CatalogueShape
-    wording: Wording
+    items: ItemTable
+    table: Policy | None = None
 
-    async def improve(self, text: str, understood: Understanding, turn: int) -> Understanding:
-        """`understood` with the doubtful facts that the model confirms, and the soft ones that it adds.
+    async def improve(self, text: str, understood: Understanding, context: DialogueContext) -> Understanding:
+        """`understood` (the rules' reading) with what the model reads better.
 
-        An engine that fails leaves the rules' reading as it is.
+        A model that fails or is slow, and a message in a language that it does not know, leave the rules' reading.
         """
-        if understood.intent != "recommend" or understood.language != "en":
+        if not self.reads(understood) or not any(map(str.isalpha, text)):
             return understood
         try:
-            confirmed = await self._confirmed(text, understood.doubtful)
-            proposed = await self.propose(text, turn)
-        except EngineError:
+            async with asyncio.timeout(PATIENCE_S):
+                reading = await self.ask(text, context)
+        except (EngineError, TimeoutError):
             return understood
-        known = {_key(fact.preference) for fact in (*understood.facts, *confirmed) if isinstance(fact, Added)}
-        new = [fact for fact in proposed if _key(fact.preference) not in known]
-        taken = len(understood.facts) + len(understood.doubtful)
-        numbered = [Added(replace(f.preference, id=f"t{turn}-{taken + n}")) for n, f in enumerate(new, 1)]
-        return replace(understood, facts=(*understood.facts, *confirmed, *numbered))
+        return await asyncio.to_thread(self.merge, understood, reading, context)
 
-    async def _confirmed(self, text: str, doubtful: Sequence[Fact]) -> tuple[Fact, ...]:
-        kept = []
-        for fact in [fact for fact in doubtful if isinstance(fact, Added)][:MAX_CONFIRMED]:
-            yes, no = await self.engine.choose(self._question(text, fact.preference), (" yes", " no"))
-            if yes - no > CONFIRM_MARGIN:
-                kept.append(fact)
-        return tuple(kept)
+    def reads(self, understood: Understanding) -> bool:
+        """Whether the model has a say in a message that the rules read so."""
+        return understood.intent in _READ and understood.language == "en"
 
-    def _question(self, text: str, wish: Preference) -> Prompt:
-        asked = f"A customer of a shop writes: {_quoted(text)}\nDoes the customer want {self.wording.wish(wish)}?"
-        return Prompt((Message("user", asked),), prefill="Answer:")
+    def merge(self, understood: Understanding, reading: Reading, context: DialogueContext) -> Understanding:
+        """Both readings as one."""
+        table = policy() if self.table is None else self.table
+        return merged(understood, reading, context, lexicon_of(self.items).attributes.roles, table)
 
-    async def propose(self, text: str, turn: int) -> tuple[Added, ...]:
-        """Soft wishes that the model reads out of `text`; () when its answer was cut off.
+    async def ask(self, text: str, context: DialogueContext) -> Reading:
+        """What the model alone reads.
 
         Raises:
             EngineError: the model could not be asked.
         """
-        grammar = self.grammar()
-        if grammar is None:
-            return ()
-        asked = (
-            f"A customer of a shop writes: {_quoted(text)}\n"
-            "List what the customer wants or wants to avoid, one a line, or none."
-        )
-        filled = await self.engine.fill(Prompt((Message("user", asked),)), grammar, FILL_LIMITS)
-        if not filled.complete:
-            return ()
-        return tuple(
-            Added(
-                Preference(
-                    id=f"t{turn}-m{n}",
-                    kind="soft",
-                    attribute=attribute,
-                    op="eq",
-                    values=(value,),
-                    polarity=polarity,
-                    evidence=text,
-                    turn=turn,
-                )
-            )
-            for n, (polarity, attribute, value) in enumerate(self._lines(filled.text), 1)
-        )
-
-    def _lines(self, text: str) -> Iterator[tuple[Polarity, str, str]]:
-        """Polarity, attribute and value of each line that says a value of the catalogue."""
-        for line in text.split("\n"):
-            verb, _, said = line.partition(" ")
-            for name, values in self._small_attributes().items():
-                value = said.removeprefix(f"{name}: ")
-                if verb in _VERBS and value != said and value in values:
-                    yield _VERBS[verb], name, value
-
-    def _small_attributes(self) -> dict[str, Sequence[str]]:
-        """Attributes with few enough values, by name; the values in order."""
-        return {
-            name: sorted(shape.values)
-            for name, shape in sorted(self.shape.attributes.items())
-            if shape.values is not None and 2 <= len(shape.values) <= MAX_VALUES
-        }
-
-    def grammar(self) -> str | None:
-        """GBNF of at most two lines "want genre: Comedy"; None where no attribute is small enough."""
-        rules = [
-            f"{_literal(name + ': ')} ({' | '.join(map(_literal, values))})"
-            for name, values in self._small_attributes().items()
-        ]
-        if not rules:
-            return None
-        return f'root ::= "none" | line ("\\n" line)?\nline ::= ("want " | "avoid ") ({" | ".join(rules)})'
-
-
-def _literal(text: str) -> str:
-    """A string of the grammar; in UTF-8, because GBNF knows no pairs of surrogates."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _quoted(text: str) -> str:
-    return f"“{visible(text)[:500]}”"
-
-
-def _key(wish: Preference) -> tuple[str | None, str, tuple[str, ...], str]:
-    return wish.attribute, wish.op, tuple(fold(str(value)) for value in wish.values), wish.polarity
+        prompt = await asyncio.to_thread(reading_prompt, text, context, self.items)
+        answer, complete = "", False
+        async with aclosing(self.engine.stream(prompt, LIMITS)) as chunks:
+            async for chunk in chunks:
+                answer += chunk.text
+                complete = chunk.finish == "stop"
+        return await asyncio.to_thread(lambda: read(answer, text, context, self.items, complete=complete))

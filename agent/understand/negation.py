@@ -18,7 +18,8 @@ MAX_SCOPES = 24
 _CUE = re.compile(
     r"""
     \bnothing\s+(?:that(?:'s|\s+is)\s+|with\s+|too\s+|but\s+not\s+)?(?!like\b|better\b|but\b|beats\b|wrong\b)
-  | \b(?:any|every)thing\s+but\s+(?!i\b|not\b)
+  | \b(?:any|every)(?:thing|one|body)\s+but\s+(?!i\b|not\b)
+  | \bnever\s+(?:again\s+)?(?=(?:with|by|from|starring|featuring|directed|any|anything|anyone|another)\b)
   | \b(?:not|no|never)\s+(?:a\s+)?(?:(?:big|huge|much\s+of\s+a)\s+)?fan\s+of\b
   | \bneither\s+(?!one\b|of\b|are\b|is\b)
   | \bno\s+more\b(?!\s+than\b)
@@ -31,7 +32,8 @@ _CUE = re.compile(
         (?:a\b|an\b|interested\s+in\b|into\b|in\s+the\s+mood\s+for\b|looking\s+for\b|keen\s+on\b|any\b|the\b|in\b|by\b|with\b|from\b)?
   | \b(?:without|excluding|exclude|except(?:\s+for)?|other\s+than|apart\s+from|aside\s+from|besides
         |minus|avoid(?:ing)?|skip(?:ping)?)\b
-  | \bfree\s+of\b | \bstay\s+away\s+from\b | \b(?:leave|leaving)\s+out\b | \binstead\s+of\b | \brather\s+than\b
+  | \bfree\s+of\b | \b(?:stay|keep)\s+(?:well\s+)?(?:away\s+from|clear\s+of)\b
+  | \bsteer(?:ing)?\s+(?:well\s+)?clear\s+of\b | \b(?:leave|leaving)\s+out\b | \binstead\s+of\b | \brather\s+than\b
   | \b(?:tired|sick|bored|fed\s+up)\s+(?:of|with)\b | \brather\s+not\b | \bunlike\b
   | \b(?:do\s+not|don'?t|doesn'?t|does\s+not|didn'?t|did\s+not|wouldn'?t|won'?t|never)
         \s+(?:really\s+|particularly\s+|usually\s+|much\s+)?
@@ -46,6 +48,14 @@ _CUE = re.compile(
     """,
     re.VERBOSE,
 )
+_CUE_AFTER = re.compile(
+    r"\s+(?P<verb>is|are)\s+(?:(?:definitely|absolutely|completely|strictly|simply|just)\s+)*(?:an?\s+)?"
+    r"(?:out(?=\s*(?:$|[,.!;)]))|(?:total |complete )?no[- ]?go(?:e?s)?\b|off[- ]limits\b|off\s+the\s+table\b"
+    r"|out\s+of\s+the\s+question\b|(?:deal|show)[- ]?(?:breaker|stopper)s?\b|not\s+an\s+option\b)"
+)
+"""A negation behind what it denies: "Tom Cruise is out"."""
+_PARTS = re.compile(r"[,:(]|\s-\s")
+_PARTS_OF_ONE = re.compile(r"[,:(]|\s-\s|\b(?:and|but)\b")
 _MILD = re.compile(r"\b(?:too|very|so|that|overly|super|particularly|really|quite)\b|不太|太|这么|那么")
 _SCOPE_END = re.compile(
     r"[.!?;\n()。]|\s-\s|,?\s\b(?:but|however|although|though|because|since|as long as|so|just|then|please)\b"
@@ -85,22 +95,27 @@ _TASTE_IS_ASK = re.compile(r"\b(?:would|'d|id) (?:really )?(?:like|love)|like to
 
 
 _SOFTENED_AFTER = re.compile(
-    r"[^,]{0,12}(?:,\s*)?(?:if possible|preferably|ideally|would be (?:nice|great|good))(?=\s*(?:$"
+    r"[^,]{0,12}(?:,\s*)?if possible\b|[^,]{0,12}(?:,\s*)?(?:preferably|ideally|would be (?:nice|great|good))(?=\s*(?:$"
     r"|[,.!?;]))|-?ish\b|更好|最好"
 )
 
 
 _TELLING_VERB = re.compile(
     r"(?<!that )(?<!which )(?<!who )\b(?:is|isn'?t|wasn'?t|aren'?t|'s|was|are|were|has|had|'ve|stars?"
-    r"|starred|sounds?|seems?|looks? like|plays?|played|made|wrote|decides?|scared|think|thought"
+    r"|starred|sounds?|seems?|looks? like|plays?|played|wrote|decides?|scared|think|thought"
     r"|believe|heard|saw|seen|watch(?:ed|es)|loved?|liked?|enjoyed|knew|mean|mentioned|remember\w*|did"
     r"|does|goes|went|might|reminds?"
-    r"|(?:i|you) know|have (?:to|not|been|seen|watched))\b"
+    r"|(?:i|you) know|have (?:to|not|been|seen|watched)|made(?!\s+(?:in|by|before|after|since|from|between|of)\b))\b"
 )
+_MADE = re.compile(r"\bmade\s+(?:in|by|before|after|since|from|between|of)\b")
+_SEEN = re.compile(
+    r"\b(?:i|we)(?:'ve| have)? (?:\w+ )?(?:saw|seen|watched|bought|remember|loved?|liked?|enjoyed)\b|\b(?:my|our)\b"
+)
+_WHOSE = re.compile(r"\bwhose\s+[a-z]+(?:\s[a-z]+)?\s+(?:is|are|was|were)\b")
 _REQUEST = re.compile(
     r"^\W*(?:(?:and|so|ok|okay|yes|well|but)\W+)*(?:which|what)\b|\b(?:want|wanna|need|looking|search\w*"
     r"|show|find|recommend\w*|suggest\w*|give|get|please|how about|what about|in the mood|prefer\w*"
-    r"|only|must|should be|has to|have to be|let'?s|i'?ll (?:take|have)|(?:would|'d"
+    r"|only|must|make sure|should be|has to|have to be|let'?s|i'?ll (?:take|have)|(?:would|'d"
     r"|id) (?:really )?(?:like|love)|something|anything|make it"
     r"|any (?:good |other |more |great )?\w+s|do you (?:have|sell|carry|stock|know)|have you got|got any"
     r"|are there|is there|i meant?|try|give me)\b"
@@ -129,6 +144,7 @@ class Stances:
             for match in islice(_CUE.finditer(message.low), MAX_SCOPES)
             if message.free(match.start(), match.start() + 2)
         ]
+        self.scopes += [_scope_before(message, match) for match in islice(_CUE_AFTER.finditer(message.low), MAX_SCOPES)]
 
     def end_at(self, cue_end: int, end: int) -> None:
         """The negation whose words end at `cue_end` reaches to `end` only: "not violent | horror"."""
@@ -151,8 +167,11 @@ class Stances:
 def tells(message: Message, position: int) -> bool:
     """Whether the sentence at the place reports something and asks for nothing: "it has Amy Adams"."""
     sentence = message.low[slice(*message.sentence(position))]
-    before = message.low[message.sentence(position)[0] : position]
-    return bool(_TELLING_VERB.search(before)) and not _REQUEST.search(sentence)
+    if _REQUEST.search(sentence):
+        return False
+    before = _WHOSE.sub(" ", message.low[message.sentence(position)[0] : position])
+    told = _MADE.search(before) and _SEEN.search(sentence)  # "a film made in 2017 that I saw"
+    return bool(told or _TELLING_VERB.search(before))
 
 
 def hedged(message: Message, start: int, end: int) -> bool:
@@ -161,6 +180,16 @@ def hedged(message: Message, start: int, end: int) -> bool:
     before = message.low[max(left, start - 30) : start].rpartition(",")[2]
     after = message.low[end : min(right, end + 30)]
     return bool(_SOFTENER.search(before) or _SOFTENED_AFTER.match(after))
+
+
+def _scope_before(message: Message, cue: re.Match[str]) -> Scope:
+    """What "is out" denies: what stands before it in its part of the sentence; "are out" reaches over an "and"."""
+    left, place = message.sentence(cue.start())[0], cue.start()
+    parts = _PARTS if cue["verb"] == "are" else _PARTS_OF_ONE
+    for match in parts.finditer(message.low, left, place):
+        left = match.end()
+    left += len(message.low[left:place]) - len(message.low[left:place].lstrip())
+    return Scope(left, left, place, mild=False)
 
 
 def _scope(low: str, cue: re.Match[str]) -> Scope:

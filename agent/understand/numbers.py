@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.preferences import PreferenceKind, PreferenceOperator
 from agent.understand.about import in_request
 from agent.understand.amounts import Amount, amounts_in, number
 from agent.understand.lexicon import Lexicon
-from agent.understand.message import Message
+from agent.understand.message import Message, stem
 from agent.understand.negation import Stances, hedged, tells
+from agent.understand.roles import parts_of
 from agent.understand.wishes import Wish, softened
 
 YEAR_LEEWAY = 3.0
@@ -24,11 +26,14 @@ AMOUNT_LEEWAY = 0.2
 """Share on each side that "around 20 euros" still allows."""
 
 RECENT_YEARS = 5.0
+MAX_NAME_CHARS = 40
+"""How far before an amount its attribute may be called by name."""
 
 _NOT = (
     r"(?:\b(?:no|not|nothing|none|never|nor|isn'?t|aren'?t|don'?t want (?:anything|one|it|to (?:pay|spend"
     r"|go))|can'?t (?:be|cost|pay|spend|go)"
     r"|without (?:anything|going)|不|别|不要|没有)\s*(?:(?:that'?s?|that is|to be|be|is|cost(?:s|ing)?"
+    r"|an? (?:single )?(?:minute|second|cent|penny|dime|euro|dollar|day|year)"
     r"|go(?:ing)?|made|released|from|much|any|too)\s+)*)?"
 )
 _OPERATORS: tuple[tuple[PreferenceOperator, str], ...] = (
@@ -142,6 +147,14 @@ _DATED = re.compile(
     r"|after|since"
     r"|than|until|between)\s+(?:the\s+)?(?:year\s+)?$"
 )
+_DENIED_TIME = re.compile(
+    r"\b(?:not|nothing|none|never|avoid|without|exclud(?:e|ing)|except(?: for)?|skip|leave out|steer clear of"
+    r"|(?:any|every)thing but|no (?:films?|movies?|ones?|items?|products?|stuff)"
+    r"|(?:do not|don'?t) (?:really )?(?:want|like|show(?: me)?|include))\s+"
+    r"(?:(?:anything|any|films?|movies?|ones?|stuff|items?|products?|made|released|shot|that (?:is|are|was|were))\s+)*"
+    r"(?:(?:from|in|of|out of)\s+)?(?:the\s+)?(?:year\s+)?$"
+)
+"""What stands before a time that must not be: "not from the 90s"."""
 _AGE_OF_PERSON = re.compile(r"\d+\s?-?(?:years?|yrs?|month|岁)\s?-?old|岁|\bborn\b")
 
 
@@ -153,7 +166,7 @@ class NumberReader:
         self._lexicon = lexicon
         self._asked = asked if asked in lexicon.attributes.numbers else None
         self._year = lexicon.attributes.of("year")
-        self._read: list[tuple[int, int]] = []
+        self._named_from = 0
 
     def bounds(self) -> list[Wish]:
         """Wishes on amounts, in the order of the words; their spans are marked as read."""
@@ -163,6 +176,8 @@ class NumberReader:
         position = 0
         while position < len(found):
             amount = found[position]
+            before = found[position - 1] if position else None
+            self._named_from = self._end_of(before) if before else 0
             following = found[position + 1] if position + 1 < len(found) else None
             if following and (pair := self._pair(amount, following)):
                 wishes += pair
@@ -228,6 +243,9 @@ class NumberReader:
         attribute = self._attribute(amount, start, end, op or right_op, before)
         if attribute is None or (attribute == self._year and not self._plausible_year(amount)):
             return []
+        amount = replace(amount, end=self._end_of(amount))
+        if right_op is None and (denied := self._denied_time(attribute, amount, left)):
+            return [denied]
         if approximate := _APPROXIMATELY.search(left):
             if op is None and right_op is None:
                 return self._around(attribute, amount, amount.start - len(left) + approximate.start(), amount.end)
@@ -246,6 +264,24 @@ class NumberReader:
         if op:
             return [self._bound(attribute, op, amount, start, amount.end)]
         return self._unmarked(attribute, amount, left)
+
+    def _end_of(self, amount: Amount) -> int:
+        """Where the amount ends: a word behind it that no attribute is called or counted by belongs to what follows."""
+        word = amount.word
+        if not word.isalpha() or self._counted_in(word) or self._lexicon.attributes.named(word):
+            return amount.end
+        return amount.start + len(self._message.low[amount.start : amount.end - len(word)].rstrip())
+
+    def _denied_time(self, attribute: str, amount: Amount, left: str) -> Wish | None:
+        """Every year of "not from the 90s", none of which may be: what is older and what is newer stays."""
+        denied = _DENIED_TIME.search(left)
+        if denied is None and amount.low < amount.high:
+            denied = re.search(r"\bno\s+$", left)
+        if attribute != self._year or denied is None:
+            return None
+        years = tuple(float(year) for year in range(int(amount.low), int(amount.high) + 1))
+        start = amount.start - len(left) + denied.start()
+        return Wish(attribute, "eq", years, start, amount.end, polarity="negative")
 
     def _unmarked(self, attribute: str, amount: Amount, left: str) -> list[Wish]:
         """An amount without "under" or "over": what it means depends on what is counted."""
@@ -297,7 +333,7 @@ class NumberReader:
         left = self._message.left(first.start, 30)
         bracket = _BETWEEN.search(left)
         same = first.unit == second.unit or "" in (first.unit, second.unit)
-        if not same or not between.strip():
+        if not same or not between.strip() or _DENIED_TIME.search(left):
             return None
         if first.high > second.high:
             if not (bracket and "between" in bracket.group() and _RANGE.fullmatch(between)):
@@ -354,19 +390,26 @@ class NumberReader:
         return attributes.of("price")
 
     def _by_unit(self, word: str, named: str | None) -> str | None:
-        if named and named in self._lexicon.attributes.numbers:
-            return named
         fitting = self._lexicon.attributes.unit(
             {'"': "inches", "寸": "inches", "公斤": "kg", "分": "rating"}.get(word, word)
         )
         if word in ("star", "stars", "分", "points") and not fitting:
             return self._lexicon.attributes.of("rating")
+        counted = self._counted_in(word)
+        if len(counted) == 1:
+            return counted[0]
+        if named in self._lexicon.attributes.numbers:
+            return named
         return fitting[0] if len(fitting) == 1 else None
+
+    def _counted_in(self, word: str) -> list[str]:
+        """The attributes whose unit the word is, which stands last in their name: "weeks" of `duration_weeks`."""
+        return [n for n in self._lexicon.attributes.unit(word) if stem(parts_of(n)[-1]) == stem(word)]
 
     def _named(self, start: int, end: int) -> str | None:
         """A number attribute called by name right before or after the amount."""
         low = self._message.low
-        window = low[max(0, start - 22) : start].rpartition(",")[2]
+        window = low[max(self._named_from, start - MAX_NAME_CHARS) : start].rpartition(",")[2]
         names = [
             name for s, e, name in self._lexicon.attributes.named(window) if name in self._lexicon.attributes.numbers
         ]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.understand.lexicon import Entry, Lexicon
+from agent.understand.lexicon import MAX_PHRASE_WORDS, Entry, Lexicon
 from agent.understand.message import Message, Token, stem, unaccented, words_of
 from agent.understand.types import DialogueContext
 from retrieval.items import Item
@@ -61,7 +61,7 @@ _NOUN = (
 _ENGLISH_ORDINAL = "|".join(word for word in _ORDINALS if word.isascii())
 _ORDINAL = re.compile(
     rf"\b(?:the\s+)?(?P<ordinal>{_ENGLISH_ORDINAL})\s+{_NOUN}\b(?!\s+(?:i|we|you|that i|by|of|from|in the)\b)"
-    rf"|\bthe\s+(?P<bare>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]|(?:and|or|is|was|looks?|sounds?|please)\b))"
+    rf"|\bthe\s+(?P<bare>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]|(?:and|or|is|was|about|looks?|sounds?|please|thanks|thx|ty|lol)\b))"
     rf"|(?<=\band )(?P<joined>{_ENGLISH_ORDINAL})(?=\s*(?:$|[,.!?;]))"
 )
 _LAST = re.compile(
@@ -238,9 +238,21 @@ class References:
                     return tokens[start].start, window[-1].end
         rare = {word for word in words if len(word) >= 4 and word not in common_words() and not word.isdigit()}
         for token in tokens:
-            if token.base in rare and len(words) > 1 and not self._lexicon.find([token.base], [token.stem]):
+            known = self._lexicon.find([token.base], [token.stem])
+            if token.base in rare and len(words) > 1 and not known and not self._of_another(token, item):
                 return token.start, token.end
         return None
+
+    def _of_another(self, token: Token, item: Item) -> bool:
+        """Whether the word belongs to the whole title of another item."""
+        tokens = self._message.tokens
+        for first in range(max(0, token.place - MAX_PHRASE_WORDS + 1), token.place + 1):
+            for last in range(max(token.place, first + 1), min(len(tokens), first + MAX_PHRASE_WORDS)):
+                norms = [one.norm for one in tokens[first : last + 1]]
+                entries = self._lexicon.phrases.get(" ".join(norms), ())
+                if any(entry.kind == "title" and entry.values[0] != item.id for entry in entries):
+                    return True
+        return False
 
     def _meant(self, window: list[Token]) -> bool:
         content = [token for token in window if token.norm not in function_words()]

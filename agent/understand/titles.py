@@ -40,8 +40,16 @@ _COMPARED = re.compile(
     r"\b(?:between|compare|versus|vs\.?|differ\w*|which (?:one |film |movie |of them )?(?:is|was|has|runs|costs)"
     r"|(?:is|are|was))\b[^.?!]{0,60}(?:,|\b(?:and|or|vs\.?|versus|with|to|than))\s*[\"'*]?$"
 )
+_DENIED = re.compile(
+    r"\b(?:not|no|except(?: for)?|other than|apart from|besides|(?:any|every)thing but|without|excluding|skip|leave out"
+    r"|instead of)\s+(?:the\s+(?:film|movie)\s+)?[\"'*]?$"
+)
+_ELLIPSIS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|but)\W+)?(?:and|and what about|and how about|what about|how about)\s+[\"'*]?$"
+)
 _YEAR_AFTER = re.compile(r"[\"'*.\u2026!?]*\s*[(\[,]?\s*((?:1[89]|20)\d\d)\b\s*[)\]]?")
 _DATED = re.compile(r"\s*[(\[](?:1[89]|20)\d\d[)\]]")
+_ENDS = re.compile(r"[\"'*]?\s*(?:$|[,.!?;:)]|(?:and|or|but|too|please|though|again)\b)")
 _QUOTES = "\"'*_`“”‘’«»「」『』《》"
 _MIN_SURE_LETTERS = 7
 """A single uncommon word in small letters is a title from this length on."""
@@ -112,6 +120,7 @@ def _one_word(
 ) -> Certainty:
     left = message.left(tokens[0].start)
     alone = len(message.tokens) <= len(tokens) + 1
+    ends = bool(_ENDS.match(message.low, tokens[-1].end))
     cue = bool(LIKE.search(left) or _NAMED.search(left) or _COMPARED.search(left))
     if lexicon.values_like([token.norm for token in tokens]):
         return "sure" if capital and cue else "no"  # "like Alien" means the film, "like aliens" the theme
@@ -119,6 +128,11 @@ def _one_word(
         return "sure" if _NAMED.search(left) or (LIKE.search(left) and not left.rstrip().endswith("than")) else "no"
     if len(message.tokens) == len(tokens) and word.norm not in frequent_words():
         return "sure" if word.capital else "doubtful"
+    everyday = word.norm in frequent_words()
+    if _DENIED.search(left) and ends and not everyday and word.norm not in lexicon.first_names:
+        return "sure"  # at worst an item is left out that was not meant
+    if ends and _ELLIPSIS.fullmatch(message.low[: tokens[0].start]) and (capital or not everyday):
+        return "sure"
     if common or word.norm in lexicon.first_names:
         if capital and cue and tokens[0].norm not in ("i",):
             return "sure"

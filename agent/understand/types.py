@@ -56,6 +56,8 @@ class DialogueContext:
     `turn` is the number of the message now read (first is 1). `preferences` is the folded state
     before it. `shown` has the item ids of each list that was shown, oldest list first, in the
     order of their numbers on screen. `focus` are the items spoken of last, most recent first.
+    `questions` are the customer's messages of the turns just before, newest first, as far as all of them
+    asked about items: "and Jaws?" asks the same of another one.
     """
 
     turn: int = 1
@@ -63,6 +65,7 @@ class DialogueContext:
     shown: tuple[tuple[str, ...], ...] = ()
     focus: tuple[str, ...] = ()
     asked: AskedQuestion | None = None
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from agent.understand import intents
 from agent.understand.entities import Mention
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message
 from agent.understand.negation import Stances, hedged, tells
+from agent.understand.roles import Role
 from agent.understand.titles import LIKE
 from agent.understand.wishes import Wish
 
@@ -25,17 +27,19 @@ _AND = re.compile(r"\s*(?:,|&|,?\s*\band\b|和|跟|与)\s*(?:(?:a|an|the|by|with
 _FILM_NOUN = re.compile(r"\s*(?:films?|movies?|flicks?|ones?|stuff|items?|products?)\b")
 _DESCRIBES = re.compile(
     r"(?<!make )\b(?:it|that|this|he|she|they|which)(?:'s|'re| is| are| was| were)?\s+(?:also |really "
-    r"|such |kind of |more of )?(?:an?|the)?\s*(?:\w+\s+)?$"
+    r"|such |kind of |more of )?(?:an?|the)?\s*(?:(?!has\b|have\b|stars?\b|features?\b)\w+\s+)?$"
 )
 _PAST = re.compile(
-    r"\b(?:was|were|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently"
+    r"\b(?:(?:was|were)(?!\s+(?:made|shot|filmed|produced|released|directed|written)\b)"
+    r"|went|watched|saw|grew up|used to|last (?:night|week|year)|yesterday|recently"
     r"|would you|do you(?! have| sell| carry| stock| know| got)|have you(?! got| any)|did you|are you"
     r"|you like)\b"
 )
 _FAN = re.compile(r"\s*(?:films?|movies?|genres?)?\s*(?:fan|buff|lover|person|guy|girl|nerd|junkie|freak)s?\b")
+_PROPER: frozenset[Role] = frozenset({"country", "language", "brand"})
 _IS_PRAISED = re.compile(
-    r"\s*(?:just |also )?(?:is|was|are|were|has|had|scared|made|plays|played|might)\b(?!\s*(?:fine|ok|okay|good"
-    r"|what))"
+    r"\s*(?:just |also )?(?:is|was|are|were|has|had|scared|made(?!\s+(?:in|by|before|after|since|from|between|of)\b)"
+    r"|plays|played|might)\b(?!\s*(?:fine|ok|okay|good|what))"
     r"|\s*'s\s+(?:great|good|the best|my)"
 )
 _GOOD = re.compile(
@@ -139,7 +143,7 @@ def _wishes(
         kind = "soft" if scope.mild or (apart and named) else "hard"  # "no potty humour" spares comedies
         values = entry.values
         return [Wish(entry.attribute, "eq", values, start, last.end, kind, "negative", doubtful)]  # type: ignore[arg-type]
-    soft = entry.soft or taste or _is_soft(message, stances, group)
+    soft = entry.soft or taste or _is_soft(message, lexicon, stances, group)
     kind = "soft" if soft else "hard"
     if entry.every:
         return [Wish(entry.attribute, "eq", (v,), start, last.end, kind, "positive", doubtful) for v in entry.values]  # type: ignore[arg-type]
@@ -147,7 +151,7 @@ def _wishes(
     return [Wish(entry.attribute, "eq", merged, start, last.end, kind, "positive", doubtful)]  # type: ignore[arg-type]
 
 
-def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bool:
+def _is_soft(message: Message, lexicon: Lexicon, stances: Stances, group: Sequence[Mention]) -> bool:
     """Whether the words tell a taste, a memory or a leaning instead of a condition."""
     start, end = group[0].start, group[-1].end
     left = message.low[message.clause(start)[0] : start]
@@ -156,7 +160,8 @@ def _is_soft(message: Message, stances: Stances, group: Sequence[Mention]) -> bo
     if _DESCRIBES.search(left) or _PAST.search(left) or _FAN.match(message.low, end):
         return True
     person = group[0].entry.kind in ("person", "surname")
-    if not person and re.search(r"(?<!for )\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
+    named = lexicon.attributes.roles.get(group[0].entry.attribute) in _PROPER  # "from the United States"
+    if not person and not named and re.search(r"(?<!for )\bthe\s*$", left) and not _FILM_NOUN.match(message.low, end):
         return True  # "the comedy between the two"
     if person and (_IS_PRAISED.match(message.low, end) or LIKE.search(left)):
         return True
@@ -200,7 +205,8 @@ def _role(message: Message, stances: Stances, mention: Mention, *, ask: bool) ->
     if _BAD.search(own):
         return "negative"
     if _OWNED.search(own) or (_OWNED_AFTER.match(right) and not ask):
-        return "negative"  # the customer needs another one
+        liked = intents.LIKE_IT.search(message.low, mention.end)
+        return "positive" if liked else "negative"  # the customer needs another one
     if LIKE.search(left) or _GOOD.search(own):
         return "positive"
     if re.match(r"[\"'*)]?\s*(?:sucked|sucks|bored me)\b", right):

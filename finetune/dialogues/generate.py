@@ -15,7 +15,7 @@ from agent.preferences import Added, Dropped, Fact, Preference, fold
 from agent.understand.types import DialogueContext, Intent
 from finetune.dialogues.noise import Dice, Noise, disturb
 from finetune.dialogues.sayings import KNOWN_VALUES, Meant, Piece, Sayer, Saying, filled, plain
-from finetune.dialogues.types import Act, FactKind, GeneratedDialogue, GeneratedTurn, GoldFact, Split
+from finetune.dialogues.types import Act, FactKind, GeneratedDialogue, GeneratedTurn, GoldFact, Half, Split
 from finetune.dialogues.words import NUMBERS, Phrases, speakable
 from retrieval.errors import BadRequest
 from retrieval.items import Item
@@ -36,6 +36,7 @@ class Manner:
     noise: Noise = field(default_factory=Noise)
     noun: str = "item"
     plural: str = "items"
+    half: Half = "all"
 
 
 class DialogueGenerator:
@@ -58,7 +59,7 @@ class DialogueGenerator:
             raise BadRequest(f"Dialogues need {MIN_ITEMS} items with attributes or prices; add some to the catalogue.")
         self._manner = manner
         self._seed = seed
-        self._sayer = Sayer(attributes, Phrases(manner.split), shape.currency, manner.noun, manner.plural)
+        self._sayer = Sayer(attributes, Phrases(manner.split, manner.half), shape.currency, manner.noun, manner.plural)
 
     def dialogue(self, number: int) -> GeneratedDialogue:
         """The dialogue of that number; the same whatever was made before."""

@@ -71,8 +71,8 @@ def measure(turns: Iterable[GeneratedTurn], reader: Reader) -> Measured:
     n = exact = intents = 0
     for turn in turns:
         understood = reader(turn.text, turn.context)
-        gold = _gold(turn)
-        found = _found(turn, understood)
+        gold = gold_keys(turn)
+        found = found_keys(turn, understood)
         n += 1
         exact += gold.keys() == found.keys()
         intents += understood.intent == turn.intent
@@ -87,37 +87,38 @@ def measure(turns: Iterable[GeneratedTurn], reader: Reader) -> Measured:
     return Measured(n, exact, intents, kinds, misses)
 
 
-def _gold(turn: GeneratedTurn) -> Mapping[Key, tuple[str, str]]:
+def gold_keys(turn: GeneratedTurn) -> Mapping[Key, tuple[str, str]]:
     """Kind and phrase of everything that should be found."""
     keys: dict[Key, tuple[str, str]] = {
-        _key(one.fact.preference): (one.kind, one.phrase) for one in turn.gold if isinstance(one.fact, Added)
+        wish_key(one.fact.preference): (one.kind, one.phrase) for one in turn.gold if isinstance(one.fact, Added)
     }
-    if removed := _removed(turn.context, turn.facts):
+    if removed := taken_away(turn.context, turn.facts):
         keys["removed", removed] = (turn.act, turn.phrase)
     if turn.act == "reference":
         keys["items", turn.item_ids, turn.attribute] = ("reference", turn.phrase)
     return keys
 
 
-def _found(turn: GeneratedTurn, understood: Understanding) -> Mapping[Key, str]:
+def found_keys(turn: GeneratedTurn, understood: Understanding) -> Mapping[Key, str]:
     """What was read, each with the kind that it counts under where it is wrong."""
     wishes = [fact.preference for fact in understood.facts if isinstance(fact, Added)]
-    keys: dict[Key, str] = {_key(wish): _kind(wish) for wish in wishes}
-    if removed := _removed(turn.context, understood.facts):
+    keys: dict[Key, str] = {wish_key(wish): _kind(wish) for wish in wishes}
+    if removed := taken_away(turn.context, understood.facts):
         keys["removed", removed] = turn.act if turn.act in ("correction", "drop", "topic") else "correction"
     if turn.act == "reference":
         keys["items", understood.item_ids, understood.attribute] = "reference"
     return keys
 
 
-def _removed(context: DialogueContext, facts: tuple[Fact, ...]) -> frozenset[str]:
-    """The wishes in force before that are not in force after."""
+def taken_away(context: DialogueContext, facts: tuple[Fact, ...]) -> frozenset[str]:
+    """Ids of the wishes in force before that are not in force after."""
     before = {wish.id for wish in context.preferences}
     after = {wish.id for wish in fold([*map(Added, context.preferences), *facts])}
     return frozenset(before - after)
 
 
-def _key(wish: Preference) -> Key:
+def wish_key(wish: Preference) -> Key:
+    """Equal for wishes that are the same in strength, attribute, operator, values and polarity."""
     return wish.kind, wish.attribute, wish.op, frozenset(str(value).casefold() for value in wish.values), wish.polarity
 
 

@@ -11,6 +11,10 @@ from agent.understand.types import DialogueContext, Intent
 Split: TypeAlias = Literal["train", "held_out"]
 """Which of the two disjoint sets of phrases is spoken."""
 
+Half: TypeAlias = Literal["all", "fit", "test"]
+"""Which phrases of a split: all, or one of two halves (what is fitted on phrases that nobody learned from needs others
+to be tested on). A table of one phrase has it in both."""
+
 FactKind: TypeAlias = Literal[
     "hard", "soft", "negation", "price", "year", "number", "person", "like", "like_but", "correction", "drop", "topic",
     "reference",

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from agent.understand.roles import Role, parts_of, role_of
 from finetune.dialogues.noise import Dice
-from finetune.dialogues.types import Split
+from finetune.dialogues.types import Half, Split
 from retrieval.errors import BadRequest
 from retrieval.items import Item
 from retrieval.shape import AttributeShape, CatalogueShape
@@ -166,9 +166,10 @@ def _flatten(prefix: str, table: Mapping[str, object], found: dict[str, Mapping[
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """The phrases of one split."""
+    """The phrases of one split, or of a half of it."""
 
     split: Split
+    half: Half = "all"
 
     def keys(self) -> tuple[str, ...]:
         """Every table that there is."""
@@ -185,9 +186,12 @@ class Phrases:
             BadRequest: no table has that name.
         """
         try:
-            return _tables()[key][self.split]
+            phrases = _tables()[key][self.split]
         except KeyError:
             raise BadRequest(f"There are no phrases named {key}; there are: {', '.join(_tables())}.") from None
+        if self.half == "all" or len(phrases) == 1:
+            return phrases
+        return phrases[::2] if self.half == "fit" else phrases[1::2]
 
     def value(self, value: str, sense: Sense, dice: Dice) -> str:
         """How a value is said: another word for it where there is one, names of people as they are."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import numpy as np
@@ -15,11 +17,14 @@ from talking import talk_over
 from agent.answer import Answer, Question, shown_item
 from agent.bench.dialogue.bots import Bot, InProcess, OverHttp
 from agent.bench.dialogue.customer import Customer
-from agent.bench.dialogue.figures import DialogueReport, figures_of
-from agent.bench.dialogue.measure import Plan, measure_dialogues
+from agent.bench.dialogue.figures import MUST_BE_NONE, Figures, difference, drawn_of, figures_of
+from agent.bench.dialogue.keeping import Kept
+from agent.bench.dialogue.measure import Plan, Side, Simulation, shortest_failures, transcript
 from agent.bench.dialogue.needs import SMALL_SHARE, Need, Wish, draw_needs
+from agent.bench.dialogue.phrasing import AsWritten
 from agent.bench.dialogue.reading import Reader, Reply, Seen
-from agent.bench.dialogue.runner import Dialogue, hold, hold_all
+from agent.bench.dialogue.runner import Dialogue, hold
+from agent.bench.dialogue.words import Act, ActKind
 from agent.log.store import EventLog
 from agent.services import PastMessage
 from agent.shop import Shop
@@ -59,16 +64,34 @@ class Stub:
         return self._does(self._need)
 
 
-async def measured(table: ItemTable, does: Callable[[Need], Reply], n: int = 12) -> DialogueReport:
-    bot = Stub(draw_needs(table, n, SEED), 2, does)
-    return await measure_dialogues(bot, "stub", table, Plan(n, 2, SEED, "films30"), lambda line: None)
+async def measured(table: ItemTable, does: Callable[[Need], Reply], n: int = 12) -> Figures:
+    return await measured_over(Stub(draw_needs(table, n, SEED), 2, does), table, n)
 
 
-def times(report: DialogueReport) -> dict[str, int]:
-    return {one.fault: one.times for one in report.faults if one.times}
+async def measured_over(bot: Bot, table: ItemTable, n: int, runs: int = 2, seed: int = SEED) -> Figures:
+    simulation = Simulation(table, Plan(n, runs, seed, "films30"), AsWritten(), Kept(None))
+    held = await simulation.hold(Side("stub", "a stub", bot), lambda *_: None)
+    return figures_of(held.dialogues, runs)
 
 
-def by_turn(report: DialogueReport) -> list[float]:
+async def hold_all(bot: Bot, needs: Sequence[Need], runs: int, seed: int, table: ItemTable) -> list[Dialogue]:
+    """As `Simulation` does it, for needs of our own."""
+    found = []
+    for need in needs:
+        for run in range(runs):
+            customer = Customer(need, table, np.random.default_rng([seed, need.number, run]))
+            found.append(await hold(bot, customer, need, run, Reader(table), AsWritten()))
+    return found
+
+
+def times(report: Figures) -> dict[str, int]:
+    return {one.fault: one.times for one in report.faults if one.times and one.fault not in DULL}
+
+
+DULL = ("sentence repeated word for word", "whole reply repeated")
+
+
+def by_turn(report: Figures) -> list[float]:
     return [one.success.value for one in report.success]
 
 
@@ -88,6 +111,34 @@ def test_needs_are_met_by_their_targets_alone(film_table: ItemTable) -> None:
     assert {wish.hard for need in needs for wish in need.wishes} == {True, False}
     assert any(need.mistaken for need in needs)
     assert {"eq", "ne", "le"} <= {wish.op for need in needs for wish in need.wishes}
+
+
+def test_bounds_are_the_numbers_that_are_said() -> None:
+    """23 times .2 is not 4.6: an item of exactly 4.6 would break what nobody said."""
+    items = tuple(
+        Item(f"i{n}", f"Item {n}", attributes={"score": 3 + n % 20 / 10, "kind": f"k{n % 9}"}) for n in range(200)
+    )
+    wishes = [
+        wish for need in draw_needs(ItemTable(items), 60, SEED) for wish in need.wishes if wish.op in ("le", "ge")
+    ]
+    assert len({wish.value for wish in wishes}) > 3
+    assert all(float(f"{wish.value:.10g}") == wish.value for wish in wishes)
+
+
+def test_what_is_soft_and_what_is_kept_back() -> None:
+    """Tags are a matter of taste, whatever they are called; nobody is asked for one of a hundred makers."""
+    items = tuple(
+        Item(
+            f"i{n}", f"Item {n}", attributes={"style_tags": (f"s{n % 5}",), "maker": f"m{n % 80}", "kind": f"k{n % 7}"}
+        )
+        for n in range(320)
+    )
+    wishes = [wish for need in draw_needs(ItemTable(items), 60, SEED) for wish in need.wishes]
+    tags = [wish for wish in wishes if wish.attribute == "style_tags"]
+    assert tags
+    assert not any(wish.hard for wish in tags if wish.op == "eq")
+    assert {wish.told for wish in wishes if wish.attribute == "maker"} == {"first", "later"}
+    assert "asked" in {wish.told for wish in wishes if wish.attribute == "kind"}
 
 
 def test_needs_are_those_of_their_seed(film_table: ItemTable) -> None:
@@ -156,8 +207,8 @@ async def test_a_claim_that_no_field_backs_is_caught(film_table: ItemTable) -> N
     for said, n in ((alien.text, 0), ("It won nine Oscars.", 1)):
         reply = answer(alien)
         bot = Stub([need], 1, lambda _, r=reply, s=said: Reply(f"{r.text}\n\nTo begin with Alien: {s}", r.answer))  # type: ignore[misc]
-        (done,) = await hold_all(bot, [need], 1, SEED, Reader(film_table), lambda line: None)
-        assert len(done.unsupported) == n
+        (done,) = await hold_all(bot, [need], 1, SEED, film_table)
+        assert len(done.faults.get("claim unsupported", ())) == n
 
 
 async def test_what_a_customer_says_is_that_of_the_seed(film_table: ItemTable) -> None:
@@ -165,7 +216,8 @@ async def test_what_a_customer_says_is_that_of_the_seed(film_table: ItemTable) -
 
     async def heard(seed: int) -> tuple[list[str], list[Dialogue]]:
         bot = Stub(needs, 3, lambda need: answer())
-        return bot.heard, await hold_all(bot, needs, 3, seed, Reader(film_table), lambda line: None)
+        done = await hold_all(bot, needs, 3, seed, film_table)
+        return bot.heard, [replace(one, turn_ms=()) for one in done]
 
     first, again, other = await heard(1), await heard(1), await heard(2)
     assert first == again
@@ -182,18 +234,21 @@ def test_the_agenda(film_table: ItemTable) -> None:
     alien = film_table.get("film-alien-1979")
     other = next(item for item in film_table.items if "Horror" not in item.attributes["genre"])  # type: ignore[operator]
     scary = next(i for i in film_table.items if "Horror" in i.attributes["genre"] and i != alien)  # type: ignore[operator]
-    assert "Horror" in customer.opens()
-    assert "Horror" in customer.goes_on(Seen((other.id,), (), None), 1)
-    assert "1980" in customer.goes_on(Seen((scary.id,), (), None), 2)
+    assert "Horror" in customer.opens().text
+    assert "Horror" in customer.goes_on(Seen((other.id,), (), None), 1).text
+    assert "1980" in customer.goes_on(Seen((scary.id,), (), None), 2).text
     assert customer.said == [HARD, LATER]
-    assert "Scott" not in customer.goes_on(Seen((alien.id,), (), None), 3)
+    assert "Scott" not in customer.goes_on(Seen((alien.id,), (), None), 3).text
     asked = Question(attribute="director", text="By whom?", options=["Michael Mann", "Ridley Scott", "Show me anyway"])
-    assert customer.goes_on(Seen((), (), asked), 4) == "Ridley Scott"
+    assert customer.goes_on(Seen((), (), asked), 4) == Act("reveals", "Ridley Scott")
     assert customer.said == [HARD, LATER, ASKED]
     mood = Question(attribute="mood", text="Which mood?", options=["dark", "funny", "Show me anyway"])
-    assert customer.goes_on(Seen((), (), mood), 5) == "Show me anyway"
-    out = Question(attribute="format", text="Drop one?", options=["Forget the format", "Start over"])
-    assert all(str(wish.value)[:4] in customer.goes_on(Seen((), (), out), 6) for wish in (HARD, LATER, ASKED))
+    assert customer.goes_on(Seen((), (), mood), 5) == Act("has no preference", "Show me anyway")
+    for attribute in ("format", "genre"):
+        out = Question(attribute=attribute, text="Drop one?", options=["Forget that", "Start over"])
+        again = customer.goes_on(Seen((), (), out), 6)
+        assert again.kind == "repeats all"
+        assert all(str(wish.value)[:4] in again.text for wish in (HARD, LATER, ASKED))
     assert customer.accepts(Seen((other.id, alien.id), (), None))
     assert not customer.accepts(Seen((alien.id,), (), None, listed=False))
 
@@ -202,11 +257,12 @@ def test_a_change_of_mind(film_table: ItemTable) -> None:
     before = Wish("genre", "eq", "Comedy")
     need = Need(0, (HARD,), frozenset(), 10, before, 3)
     customer = Customer(need, film_table, np.random.default_rng(0))
-    assert "Comedy" in customer.opens()
-    assert "Horror" not in customer.goes_on(Seen((), (), None), 1)
+    assert "Comedy" in customer.opens().text
+    assert "Horror" not in customer.goes_on(Seen((), (), None), 1).text
     changed = customer.goes_on(Seen((), (), None), 2)
-    assert "Comedy" in changed
-    assert "Horror" in changed
+    assert changed.kind == "changes"
+    assert "Comedy" in changed.text
+    assert "Horror" in changed.text
     assert customer.said == [HARD]
 
 
@@ -220,7 +276,7 @@ def test_titles_are_found_in_the_lines_of_a_list() -> None:
     )
     lines = "1. **Heat** (1995)\n   Fits.\n2) The Fly (1986)\n3. Crime\n4. Hot\n5. Heat 2 (2030)\n6. Heat, by Mann"
     read = Reader(table).read(Reply(f"Try:\n{lines}"))
-    assert read.offered == ("heat", "new", "heat")
+    assert read.offered == ("heat", "new")
     assert read.invented == ("Hot", "Heat 2 (2030)")
     assert read.question is None
 
@@ -236,12 +292,12 @@ async def test_a_turn_that_fails_ends_the_conversation_and_is_counted(film_table
 async def test_the_bot_of_this_process(film_shop: Shop, tmp_path: Path) -> None:
     log = EventLog.open(None, tmp_path)
     chat = talk_over(film_shop, log, tmp_path).chat
-    heard: list[str] = []
-    report = await measure_dialogues(InProcess(chat), "ours", film_shop.table, Plan(4, 1, 1, "films30"), heard.append)
+    report = await measured_over(InProcess(chat), film_shop.table, 6, 1, 1)
     log.close()
     assert by_turn(report)[-1] > 0
-    assert not {"title not in the catalogue", "turn failed"} & set(times(report))
-    assert heard[0] == "4 needs, 1 conversations each, with ours"
+    assert not set(MUST_BE_NONE) - {"hard wish broken"} & set(times(report))
+    assert report.turn_ms is not None
+    assert report.turn_ms.n == report.turns
 
 
 def over_http(handle: Callable[[httpx.Request], httpx.Response]) -> Bot:
@@ -270,8 +326,9 @@ async def test_any_bot_over_http(film_table: ItemTable, ours: bool) -> None:
         return httpx.Response(200, json=body)
 
     customer = Customer(need, film_table, np.random.default_rng(0))
-    done = await hold(over_http(handle), customer, need, 0, Reader(film_table))
+    done = await hold(over_http(handle), customer, need, 0, Reader(film_table), AsWritten())
     assert done.success == 2
+    assert done.linked != ours
     assert [one["role"] for one in asked[1]["messages"]] == ["user", "assistant", "user"]  # type: ignore[attr-defined]
     assert asked[1].get("metadata") == ({"session_id": "s"} if ours else None)
     assert "metadata" not in asked[0]
@@ -291,9 +348,83 @@ def test_pass_k_wants_every_run() -> None:
     """Two needs with two runs each: one always succeeds, the other once, in turn 4."""
     ended = ((0, 1), (0, 3), (1, 4), (1, None))
     dialogues = [Dialogue(need, n % 2, 5, success) for n, (need, success) in enumerate(ended)]
-    report = figures_of(dialogues, bot="b", catalogue="c", items=3, runs=2, seed=0)
+    report = figures_of(dialogues, 2)
     assert report.passed_all_runs.value == 0.5
     assert (report.passed_all_runs.low, report.passed_all_runs.high) == (0, 1)
     assert by_turn(report) == [0.25, 0.5, 0.75, 0.75]
     assert report.turns_to_success is not None
     assert report.turns_to_success.value == pytest.approx(8 / 3, abs=1e-3)
+
+
+def test_a_difference_is_need_by_need() -> None:
+    """Each need is better by the same: the interval is a point, however much the needs differ."""
+    ours = [Dialogue(need, 0, 5, 1 + need % 2) for need in range(8)]
+    theirs = [Dialogue(need, 0, 5, None) for need in range(8)]
+    found = difference("model", ours, "rules", theirs, 1)
+    assert [(one.within_turns, one.success.value) for one in found.success] == [(1, 0.5), (3, 1), (5, 1), (10, 1)]
+    assert (found.success[1].success.low, found.success[1].success.high) == (1, 1)
+    assert found.passed_all_runs.value == 1
+
+
+def test_what_needs_have_is_counted(film_table: ItemTable) -> None:
+    before = Wish("genre", "eq", "Comedy")
+    needs = (Need(0, (HARD, LATER, ASKED), frozenset({"a", "b"}), 10), Need(1, (HARD,), frozenset({"a"}), 4, before, 2))
+    drawn = drawn_of(needs)
+    assert (drawn.hard_wishes, drawn.soft_wishes, drawn.bounds, drawn.unwanted_values) == (1, 0, 1, 0)
+    assert (drawn.said_later, drawn.never_said_unasked, drawn.changes_of_mind, drawn.impatient) == (1, 1, 1, 1)
+    assert drawn.targets.p50 == 1.5
+
+
+@pytest.mark.parametrize("text", ["Nothing for you.", "Which mood would you like?", ""])
+async def test_what_is_kept_back_is_never_said_unasked(film_table: ItemTable, text: str) -> None:
+    """Whatever a bot asks: the values of wishes of the kind "asked" are said after a question about them alone."""
+    needs = draw_needs(film_table, 40, SEED)
+    bot = Stub(needs, 1, lambda need: Reply(text))
+    done = await hold_all(bot, needs, 1, SEED, film_table)
+    asked_about = "mood" if "mood" in text else ""
+    for need, one in zip(needs, done, strict=True):
+        secret = [wish for wish in need.wishes if wish.told == "asked" and wish.attribute != asked_about]
+        open_values = [str(wish.value) for wish in (*need.wishes, need.mistaken) if wish and wish not in secret]
+        said = " ".join(line.text for line in one.lines if line.role == "user")
+        for wish in secret:
+            value = str(wish.value).removesuffix(".0")
+            assert value not in said or any(value in other for other in open_values), (need, said)
+        assert ("reveals" in one.acts) <= any(w.told == "asked" and w.attribute == asked_about for w in need.wishes)
+    if asked_about:
+        assert any("reveals" in one.acts for one in done)
+    assert all(one.turns == need.patience for need, one in zip(needs, done, strict=True))
+
+
+async def test_every_act_is_done_by_someone(film_table: ItemTable) -> None:
+    """With a bot that shows anything and now and then asks for a mood."""
+    random = np.random.default_rng(0)
+    mood = Question(attribute="mood", text="Which mood?", options=["dark", "funny", "Show me anyway"])
+
+    def does(need: Need) -> Reply:
+        items = [film_table.items[int(random.integers(len(film_table)))]] if random.random() < 0.6 else []
+        return answer(*items, question=mood if random.random() < 0.3 else None)
+
+    report = await measured(film_table, does, 30)
+    assert set(report.acts) == set(get_args(ActKind))
+    assert report.acts["opens"] == 60
+    assert report.acts["changes"] <= 2 * drawn_of(draw_needs(film_table, 30, SEED)).changes_of_mind
+    assert report.left > 0
+
+
+async def test_a_repeated_sentence_and_a_repeated_reply_are_counted(film_table: ItemTable) -> None:
+    need = Need(0, (HARD,), frozenset(), 3)
+    replies = iter(["There is nothing like it here.\n\nBad luck.", "There is nothing like it here. Sorry.", "Sorry."])
+    done = (await hold_all(Stub([need], 1, lambda _: Reply(next(replies))), [need], 1, SEED, film_table))[0]
+    assert done.faults == {"sentence repeated word for word": ("There is nothing like it here.",)}
+    done = (await hold_all(Stub([need], 1, lambda _: Reply("No.")), [need], 1, SEED, film_table))[0]
+    assert done.faults == {"whole reply repeated": ("No.", "No.")}
+
+
+async def test_the_shortest_failure_of_each_kind() -> None:
+    lines = (PastMessage("user", "Horror"), PastMessage("assistant", "No."))
+    long = Dialogue(0, 0, 5, None, {"whole reply repeated": ("No.",)}, lines=lines)
+    short = Dialogue(1, 2, 3, 3, {"whole reply repeated": ("No.",)}, lines=lines)
+    found = dict(shortest_failures([long, short]))
+    assert found == {"whole reply repeated": short, "left without a target": long}
+    said = transcript(short)
+    assert said == ["need 1, run 2, 3 turns", "customer: Horror", "bot: No.", "! whole reply repeated: No."]

@@ -1,13 +1,15 @@
 """What an item shares with one that the customer spoke of: said where it brought the item up, from its own field."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from small_shop import ranked
+from small_shop import HashingEncoder, ranked
 
 from agent.connecting import connected
 from agent.ranking import Shared, Slate
-from agent.shop import Shop
+from agent.shop import Shop, open_shop
+from retrieval.index import build_index
 from retrieval.items import Item
 from retrieval.query import BranchHit, Candidate, Query, SeedItem
 
@@ -55,3 +57,16 @@ def test_a_shop_without_paths(film_shop: Shop) -> None:
 def test_other_entries_stay_as_they_are(film_shop: Shop, films: tuple[Item, ...]) -> None:
     slate = Slate(tuple(ranked(film) for film in films[:3]))
     assert connected(slate, [], LIKED, film_shop.retriever) == slate
+
+
+def test_of_several_people_the_best_known_is_named(tmp_path: Path) -> None:
+    casts = [("Ann Extra", "Zoe Star")] * 2 + [("Zoe Star", f"Man {n}") for n in range(3)]
+    casts += [(f"Somebody {n}", f"Else {n}") for n in range(40)]
+    items = [Item(f"film-{n}", f"Number {n}", f"Text {n}.", {"cast": cast}) for n, cast in enumerate(casts)]
+    encoder = HashingEncoder()
+    shop = open_shop(build_index(items, tmp_path, encoder), encoder, None, "Films")
+    try:
+        liked = Query(seeds=(SeedItem("film-0", 2.0),))
+        assert shared(shop, liked, item_id="film-1", metapath__cast=1) == Shared("cast", "Zoe Star", "film-0")
+    finally:
+        shop.retriever.close()

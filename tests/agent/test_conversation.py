@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from small_shop import HashingEncoder
 from talking import PLAIN, Talk, Turn, genres_of, meets, talk_over
 
-from agent import questions
 from agent.answer import Answer
 from agent.log.store import EventLog
 from agent.preferences import Dropped
+from agent.questions import choose
 from agent.settings import Settings
 from agent.shop import Shop
 from agent.support import articles
 from agent.support.articles import HelpArticles, index_articles
+from agent.thresholds import Asking
 from retrieval.items import Item
 
 RETURNS = "# Returns\n\n## How to return a film\n\nYou can return a film within 30 days. Send it back in its case.\n"
@@ -275,10 +277,17 @@ async def test_why_not_of_what_is_out_of_stock_and_of_what_is_not_carried(talk: 
     assert turn.reply == "We do not carry “Zardoz”."
 
 
-async def test_a_question_is_asked_once_in_a_row_with_the_catalogues_own_answers(
-    talk: Talk, film_shop: Shop, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def curious(talk: Talk) -> Talk:
+    """Asks whenever an answer gains anything at all."""
+    talk.chat._choose = partial(choose, asking=Asking(0.3, 0.1, 0.8, 0.0))
+    return talk
+
+
+async def test_a_question_is_never_asked_twice_and_has_the_catalogues_own_answers(
+    curious: Talk, film_shop: Shop
 ) -> None:
-    monkeypatch.setattr(questions, "MANY", 10)
+    talk = curious
     turn = await talk.say("show me a film")
     question = turn.answer.question
     assert turn.answer.action == "ask"
@@ -288,28 +297,54 @@ async def test_a_question_is_asked_once_in_a_row_with_the_catalogues_own_answers
     assert set(question.options[:-1]) <= values.keys()
     assert question.text in turn.reply
     assert turn.ids  # a question stands beside items, not in their stead
-    following = await talk.say("show me a film")
-    assert (following.answer.question, following.answer.action) == (None, "recommend")
-    assert (await talk.say("show me a film")).answer.question is not None  # once in a row, not once for all
+    asked = [question.attribute]
+    for _ in range(12):
+        turn = await talk.say("show me a film")
+        if turn.answer.question is None:
+            break
+        asked.append(turn.answer.question.attribute)
+    assert turn.answer.action == "recommend"
+    assert len(asked) == len(set(asked))
 
 
-async def test_the_offered_answer_is_understood(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MANY", 10)
+async def test_the_offered_answer_is_understood(curious: Talk) -> None:
+    talk = curious
     asked = (await talk.say("show me a film")).answer.question
     assert asked is not None
     turn = await talk.say(asked.options[0])
     assert (asked.attribute, "eq", asked.options[0], "positive") in turn.wishes
-    assert turn.answer.question is None
 
 
-async def test_show_me_anyway_is_not_answered_with_a_question(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MANY", 10)
-    asked = (await talk.say("show me a film")).answer.question
-    assert asked is not None
-    turn = await talk.say(asked.options[-1])
+async def test_show_me_anyway_shows_others_and_ends_the_questions(curious: Talk) -> None:
+    talk = curious
+    first = await talk.say("show me a film")
+    assert first.answer.question is not None
+    turn = await talk.say(first.answer.question.options[-1])
     assert turn.answer.action == "recommend"
     assert turn.answer.question is None
     assert turn.ids
+    assert not set(turn.ids) & set(first.ids)
+    assert (await talk.say("show me a film")).answer.question is None
+    for _ in range(3):
+        await talk.say("undo that")
+    assert (await talk.say("show me a film")).answer.question is not None, "what is taken back was not said"
+
+
+async def test_how_sure_a_turn_is_stands_in_its_trace(talk: Talk) -> None:
+    told = talk.logged(await talk.say("a horror film")).record.trace["confidence"]
+    assert told["step"] == "recommend"
+    assert 0 < told["probability"] < 1
+    assert told["features"]["wishes"] == 1
+    assert talk.logged(await talk.say("hello")).record.trace["confidence"] is None
+
+
+async def test_who_is_not_understood_again_and_again_is_offered_a_person(talk: Talk) -> None:
+    assert (await talk.say("")).answer.question is None
+    turn = await talk.say("")
+    assert turn.answer.question is not None
+    assert "person" in turn.reply
+    assert (await talk.say("")).answer.question is None, "once"
+    assert (await talk.say(turn.answer.question.options[0])).answer.action == "handoff"
 
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -56,7 +56,15 @@ async def test_what_the_model_writes_streams_after_the_list(make: Make) -> None:
     engine = ScriptedEngine(Chunk(ahead=2), *GOOD)
     turn = await make.talk(engine).say(ALIEN)
     assert isinstance(turn.updates[0], Cards)
-    assert [type(update) for update in turn.updates] == [Cards, Text, Waiting, Text, Finished]
+    assert [type(update) for update in turn.updates] == [
+        Cards,
+        Text,
+        Waiting,
+        Text,
+        Text,
+        Text,
+        Finished,
+    ]  # code says why, and but
     assert "".join(GOOD).strip() in turn.reply
     assert OWN not in turn.reply
     assert texts_of(turn.updates) == turn.reply
@@ -162,9 +170,9 @@ async def test_timings_are_there_and_grow(make: Make) -> None:
 async def test_understanding_by_model_only_where_it_is_on(make: Make) -> None:
     engine = ScriptedEngine(*GOOD)
     await make.talk(engine, understand="off").say(ALIEN)
-    assert engine.grammars == []
+    assert not any("Message: “" in prompt.messages[-1].text for prompt in engine.prompts)
     await make.talk(engine, understand="on").say(ALIEN)
-    assert len(engine.grammars) == 1  # and its failure is nobody's concern: the rules have read the message
+    assert sum("Message: “" in prompt.messages[-1].text for prompt in engine.prompts) == 1
 
 
 async def test_a_degraded_search_is_said_in_the_answer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,8 +207,8 @@ async def test_item_text_is_data(make: Make, text: str) -> None:
     (prompt,) = engine.prompts
     asked = prompt.messages[-1].text
     assert asked.startswith("<item>\n")
-    assert asked.endswith("\n</item>")
-    inside = asked[len("<item>\n") : -len("\n</item>")]
+    inside, facts = asked.removeprefix("<item>\n").split("\n</item>\n")
+    assert facts.startswith("fits: Horror")
     assert not set("<>\x00\x1b\u200b\u202e") & set(inside)
     assert [message.role for message in prompt.messages][0] == "system"
     assert turn.titles == ["Alien"]

@@ -8,6 +8,8 @@ from small_shop import wish, wording
 
 from agent.answering import decide
 from agent.preferences import Preference
+from agent.querying import filters_of
+from agent.questions import Choice, Moment
 from agent.shop import Shop
 from agent.turn import Outcome, Situation
 from agent.understand.types import AskedQuestion, DialogueContext, Intent, Understanding
@@ -218,10 +220,31 @@ def test_rejecting_goes_on_without_it(film_shop: Shop) -> None:
     assert alien not in result.focus
 
 
-def test_a_question_is_not_put_twice_in_a_row_nor_after_show_anyway(film_shop: Shop) -> None:
-    asked = DialogueContext(asked=AskedQuestion("genre", ("Comedy",)))
-    assert outcome(film_shop, "recommend", context=asked).question is None
-    assert outcome(film_shop, "show_anyway").question is None
+def test_a_question_is_not_put_twice_nor_after_show_anyway(film_shop: Shop) -> None:
+    moments: list[Moment] = []
+
+    def asks(moment: Moment) -> Choice:
+        moments.append(moment)
+        return Choice("mood", ("dark", "light"), 0.1)
+
+    asked = DialogueContext(asked=AskedQuestion("genre", ("Comedy",)), shown=(("film-alien-1979",),))
+    result = outcome(film_shop, "recommend", COMEDY, context=asked, asked=frozenset({"year"}), choose=asks)
+    assert (result.action, result.question and result.question.attribute) == ("ask", "mood")
+    assert result.closing.startswith("Which mood")
+    (moment,) = moments
+    assert moment.asked == {"genre", "year"}
+    assert moment.seen == {"film-alien-1979"}
+    assert (moment.wishes, moment.n_matching) == ((COMEDY,), film_shop.table.count(filters_of([COMEDY])))
+    assert outcome(film_shop, "show_anyway", choose=asks).question is None
+    assert outcome(film_shop, "recommend", waved_off=True, choose=asks).question is None
+
+
+def test_show_me_anyway_goes_on_after_a_list(film_shop: Shop) -> None:
+    first = outcome(film_shop, "show_anyway", COMEDY)
+    assert first.focus
+    assert not set(
+        outcome(film_shop, "show_anyway", COMEDY, context=DialogueContext(shown=(first.focus,))).focus
+    ) & set(first.focus)
 
 
 def test_without_articles_nothing_is_guessed(film_shop: Shop) -> None:

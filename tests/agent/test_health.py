@@ -20,6 +20,7 @@ from agent.log.store import EventLog
 from agent.services import PartHealth
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
+from agent.starter.keeping import AdapterKeeper
 from retrieval.errors import DataDirectoryError, EngineBusy, EngineError
 
 ONE_TOKEN = Chunk(finish="length", prompt_tokens=9, completion_tokens=1)
@@ -49,6 +50,18 @@ async def test_all_is_well(keeper: ShopKeeper, log: EventLog) -> None:
     parts = await PartsHealth("default", keeper, log, engine).check()
     assert [(part.state, part.detail) for part in parts] == [("ok", "")] * 3
     assert engine.prompts == []  # a token costs time: only on request
+
+
+@pytest.mark.parametrize("prove", [False, True])
+async def test_a_model_without_its_adapter_is_degraded(
+    keeper: ShopKeeper, log: EventLog, tmp_path: Path, prove: bool
+) -> None:
+    engine = ScriptedEngine(ONE_TOKEN)
+    adapter = AdapterKeeper(engine, "starter", "m", tmp_path)
+    health_of = PartsHealth("default", keeper, log, engine, adapter)
+    assert (await health_of.check(prove_token=prove))[2].state == "ok"
+    adapter.problem = "The model answers without its adapter: it is damaged."
+    assert (await health_of.check(prove_token=prove))[2] == PartHealth("engine", "degraded", adapter.problem)
 
 
 async def test_a_token_is_proved_and_the_model_is_stopped(keeper: ShopKeeper, log: EventLog) -> None:

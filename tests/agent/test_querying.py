@@ -87,3 +87,17 @@ def test_a_title_spoken_against_takes_its_series_along() -> None:
     against = wish(None, "like", "st", polarity="negative")
     assert disliked([against], titles) == {"st", "std", "stm"}
     assert disliked([wish(None, "like", "st")], titles) == frozenset()
+
+
+def test_not_a_sequel_excludes_titles_that_say_that_they_are_one() -> None:
+    names = ("alien", "alien 3", "the godfather part ii", "kill bill: vol. 2", "rocky iv", "toy story 2", "rocky")
+    others = ("apollo 13", "district 9", "12 angry men", "henry v", "se7en", "catch-22")
+    titles = {name: (name,) for name in (*names, *others)}
+    against = wish(None, "about", "sequels", kind="soft", polarity="negative")
+    assert disliked([against], titles) == set(names) - {"alien", "rocky"}
+    assert disliked([wish(None, "about", "sequels", kind="soft")], titles) == frozenset()
+
+
+def test_a_title_that_is_denied_like_a_word_is_excluded_all_the_same() -> None:
+    against = wish(None, "about", "Heat", kind="soft", polarity="negative")
+    assert disliked([against], {"heat": ("h",), "the heat": ("t",)}) == {"h"}

@@ -1,16 +1,21 @@
-"""A question is asked only when it pays, never about what is known, with answers from the candidates."""
+"""A question is asked only when its answer is worth a turn, never about what is known, with answers to tap."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from small_shop import ranked, wish, wording
 
 from agent.preferences import Preference
-from agent.questions import MANY, N_OPTIONS, question_for
-from agent.ranking import Ranked
+from agent.questions import MAX_VALUE_CHARS, N_OPTIONS, Choice, Moment, choose, put, way_out
+from agent.ranking import Ranked, Slate
+from agent.thresholds import Asking
 from retrieval.items import AttributeValue, Item
 from retrieval.table import ItemTable
 
 KINDS = ("comedy", "drama", "horror", "crime", "war")
 COLOURS = ("red", "blue", "green")
+ASKING = Asking(temperature=0.3, no_preference=0.5, patience=0.8, min_gain=0.01)
 
 
 def catalogue(n: int = 60) -> tuple[Item, ...]:
@@ -30,70 +35,136 @@ def catalogue(n: int = 60) -> tuple[Item, ...]:
 
 ITEMS = catalogue()
 TABLE = ItemTable(ITEMS)
-CONSIDERED = [ranked(item) for item in ITEMS]
 
 
-def ask(wishes: list[Preference], n: int = 60, considered: list[Ranked] | None = None) -> str | None:
-    question = question_for(wishes, CONSIDERED if considered is None else considered, n, TABLE, wording(TABLE))
-    return question.attribute if question else None
+def moment(
+    wishes: Sequence[Preference] = (),
+    considered: Sequence[Ranked] | None = None,
+    table: ItemTable = TABLE,
+    seen: Sequence[str] = (),
+    asked: Sequence[str] = (),
+) -> Moment:
+    entries = tuple(ranked(item) for item in table.items) if considered is None else tuple(considered)
+    slate = Slate(entries[:5], entries)
+    return Moment(tuple(wishes), slate, len(entries), table, frozenset(seen), frozenset(asked))
+
+
+def asked(here: Moment, asking: Asking = ASKING) -> str | None:
+    choice = choose(here, asking)
+    return choice.attribute if choice else None
+
+
+def gain(here: Moment, asking: Asking = ASKING) -> float:
+    choice = choose(here, replace(asking, min_gain=-1.0))
+    assert choice is not None
+    return choice.gain
 
 
 def test_the_best_splitting_attribute_is_asked() -> None:
-    assert ask([]) == "kind"
+    assert asked(moment()) == "kind"
 
 
-def test_few_matching_items_are_shown_instead() -> None:
-    assert ask([], n=MANY) == "kind"
-    assert ask([], n=MANY - 1) is None
+def test_the_gain_is_that_of_the_formula() -> None:
+    """Twelve equal items, two values, lists of two: by hand."""
+    items = [Item(f"i{i:02}", "x", attributes={"half": "ab"[i % 2]}) for i in range(12)]
+    table = ItemTable(items)
+    entries = tuple(ranked(item) for item in items)
+    here = Moment((), Slate(entries[:2], entries), 12, table)
+    # Not asked: five further lists of two. Asked: lists of one value, the first of which has an item that was shown.
+    by_more = sum(2 / 12 * 0.8**page for page in range(5))
+    by_answer = 2 * (1 / 12 + 2 / 12 * 0.8 + 2 / 12 * 0.8**2)
+    choice = choose(here, ASKING)
+    assert choice is not None
+    assert choice.gain == pytest.approx(0.5 * (by_answer - by_more))
+    assert choice.options == ("a", "b")
+
+
+def test_a_list_that_will_do_is_shown_without_a_question() -> None:
+    sure = [ranked(item, 3.0 - n if n < 2 else 0.0) for n, item in enumerate(ITEMS)]
+    assert gain(moment(considered=sure)) < 0.01 < gain(moment())
+    assert asked(moment(considered=sure)) is None
+
+
+def test_nothing_is_asked_where_one_more_list_shows_all() -> None:
+    assert asked(moment(considered=[ranked(item) for item in ITEMS[:9]])) is None
+
+
+def test_a_question_that_nobody_minds_is_worth_nothing() -> None:
+    assert gain(moment(), replace(ASKING, no_preference=0.9)) == pytest.approx(0.2 * gain(moment()))
+    assert asked(moment(), replace(ASKING, no_preference=1.0)) is None
+
+
+def test_a_turn_has_its_price() -> None:
+    assert asked(moment(), replace(ASKING, min_gain=gain(moment()))) is None
+
+
+def test_what_was_shown_before_does_not_count() -> None:
+    """With all comedies and dramas gone, horror, crime and war are left to ask for."""
+    gone = [item.id for item in ITEMS if item.attributes["kind"] in (("comedy",), ("drama",))]
+    choice = choose(moment(seen=gone), ASKING)
+    assert choice is not None
+    assert (choice.attribute, set(choice.options)) == ("kind", {"horror", "crime", "war"})
 
 
 def test_a_known_attribute_is_never_asked_about() -> None:
-    assert ask([wish("kind", "eq", "comedy")]) == "colour"
-    assert ask([wish("kind", "eq", "comedy", polarity="negative")]) == "colour"
+    assert asked(moment([wish("kind", "eq", "comedy")])) == "colour"
+    assert asked(moment([wish("kind", "eq", "comedy", polarity="negative")])) == "colour"
+
+
+def test_no_question_is_asked_twice() -> None:
+    assert asked(moment(asked=["kind"])) == "colour"
+    assert asked(moment(asked=["kind", "colour"])) is None
 
 
 @pytest.mark.parametrize("specific", [wish(None, "about", "a robbery"), wish(None, "like", "i01")])
 def test_a_specific_wish_is_answered(specific: Preference) -> None:
-    assert ask([specific]) is None
+    assert asked(moment([specific])) is None
 
 
-def test_enough_wishes_are_enough() -> None:
-    assert ask([wish("size", "lt", 50.0), wish("colour", "eq", "red")]) is None
+def test_options_are_the_likeliest_values_and_a_way_out() -> None:
+    liked = [ranked(item, 0.2 * (item.attributes["kind"] == ("war",))) for item in ITEMS]
+    choice = choose(moment(considered=liked), ASKING)
+    assert choice is not None
+    assert (choice.options[0], len(choice.options)) == ("war", N_OPTIONS)
+    question = put(choice, wording(TABLE))
+    assert question.options == [*choice.options, "Show me anyway"]
+    assert question.text == f"Which kind would you like: {', '.join(choice.options[:3])} or {choice.options[3]}?"
 
 
-def test_options_are_the_commonest_values_of_the_candidates_and_a_way_out() -> None:
-    question = question_for([], CONSIDERED[:50], 60, TABLE, wording(TABLE))
-    assert question is not None
-    assert question.options[:-1] == list(KINDS[:N_OPTIONS])
-    assert question.options[-1] == "Show me anyway"
-    assert question.text == "Which kind would you like: comedy, drama, horror or crime?"
+def test_values_too_long_to_tap_are_not_offered() -> None:
+    def named(item: Item, n: int) -> Item:
+        value = "x" * (MAX_VALUE_CHARS + 1) if n % 5 == 0 else KINDS[n % 5]
+        return Item(item.id, item.title, attributes={"kind": (value,)})
+
+    table = ItemTable([named(item, n) for n, item in enumerate(ITEMS)])
+    choice = choose(moment(table=table), ASKING)
+    assert choice is not None
+    assert set(choice.options) == set(KINDS[1:])
 
 
-def test_candidates_that_agree_make_no_question() -> None:
-    same = [entry for entry in CONSIDERED if entry.item.attributes["kind"] == ("comedy",)]
-    same = [entry for entry in same if entry.item.attributes["colour"] == "red"]
-    assert len(same) == 4
-    assert ask([], considered=same) is None
-
-
-def test_nothing_considered_makes_no_question() -> None:
-    assert ask([], considered=[]) is None
+@pytest.mark.parametrize(
+    "considered", [[], [ranked(item) for item in ITEMS if item.attributes["kind"] == ("war",)][:4]]
+)
+def test_candidates_that_agree_or_are_none_make_no_question(considered: list[Ranked]) -> None:
+    assert asked(moment(considered=considered)) is None
 
 
 def test_an_attribute_with_a_value_for_each_item_is_no_question_to_tap() -> None:
-    makers = ItemTable([Item(item.id, item.title, attributes={"maker": item.attributes["maker"]}) for item in ITEMS])
-    considered = [ranked(item) for item in makers.items]
-    assert question_for([], considered, 60, makers, wording(makers)) is None
+    table = ItemTable([Item(item.id, item.title, attributes={"maker": item.attributes["maker"]}) for item in ITEMS])
+    assert asked(moment(table=table)) is None
 
 
 def test_an_attribute_that_most_items_lack_is_not_asked_about() -> None:
-    items = [Item(i.id, i.title, attributes=i.attributes if n < 40 else {}) for n, i in enumerate(ITEMS)]
-    table = ItemTable(items)
-    assert question_for([], [ranked(item) for item in items], 60, table, wording(table)) is None
+    table = ItemTable([Item(i.id, i.title, attributes=i.attributes if n < 40 else {}) for n, i in enumerate(ITEMS)])
+    assert asked(moment(table=table)) is None
 
 
 def test_it_asks_in_the_customers_language() -> None:
-    question = question_for([], CONSIDERED, 60, TABLE, wording(TABLE, "zh"))
-    assert question is not None
+    question = put(Choice("kind", ("comedy", "drama"), 0.1), wording(TABLE, "zh"))
     assert question.options[-1] == "直接给我看"
-    assert "comedy、drama" in question.text
+    assert "comedy" in question.text
+
+
+def test_after_nothing_fits_the_wishes_may_go() -> None:
+    question = way_out(["kind", "colour", "kind"], wording(TABLE))
+    assert question.options == ["Forget the kind", "Forget the colour", "Start over"]

@@ -11,8 +11,12 @@ from small_shop import ranked, wish, wording
 
 from agent.answer import Citation, Text, Update, Usage, Waiting
 from agent.llm.protocol import Chunk, Engine, Limits, Prompt
-from agent.ranking import Slate
-from agent.replying import PITCH_SENTENCES, Replier, ReplyState
+from agent.preferences import Preference
+from agent.ranking import Matched, Slate
+from agent.reply_facts import ReplyFact, ReplyFacts
+from agent.reply_pitch import Pitch
+from agent.reply_prompt import reply_prompt
+from agent.replying import Replier, ReplyState
 from agent.turn import NearMiss, Outcome
 from agent.understand.types import Language
 from retrieval.demo import demo_films_path
@@ -61,8 +65,10 @@ def alien(by_title: dict[str, Item]) -> Item:
     return by_title["Alien"]
 
 
-def replier(table: ItemTable, engine: ScriptedEngine | None, language: Language = "en") -> Replier:
-    return Replier(wording(table, language), table.shape, cast("Engine | None", engine), LIMITS)
+def replier(
+    table: ItemTable, engine: ScriptedEngine | None, language: Language = "en", before: tuple[str, ...] = ()
+) -> Replier:
+    return Replier(wording(table, language), table, cast("Engine | None", engine), LIMITS, before)
 
 
 def pitched(item: Item) -> Outcome:
@@ -130,11 +136,13 @@ async def test_backed_words_in_another_order_are_refused(film_table: ItemTable, 
     assert "left out" in state.refused[0][1]
 
 
-async def test_no_more_sentences_than_wanted_and_the_model_is_stopped(film_table: ItemTable, alien: Item) -> None:
+async def test_no_more_is_said_than_there_is_to_say_and_the_model_is_stopped(
+    film_table: ItemTable, alien: Item
+) -> None:
     more = " It is tense and spooky. It is close and eerie. It is dark and violent."
     engine = ScriptedEngine(*letters(GOOD + more), END)
     updates, state = await run(film_table, alien, engine)
-    assert len(texts(updates)) == 2 + PITCH_SENTENCES
+    assert texts(updates) == [OPENING, f"\n\nAlien:{GOOD}", "\n\nAnything else?"]
     assert engine.closed
     assert engine.given < len(engine.script)
 
@@ -206,7 +214,7 @@ async def test_a_language_that_the_model_does_not_write_is_left_to_the_catalogue
 
 async def test_without_an_engine_the_reply_is_complete(film_table: ItemTable, alien: Item) -> None:
     updates, state = await run(film_table, alien, None)
-    assert texts(updates) == [OPENING, "\n\nAnything else?"]
+    assert texts(updates) == [OPENING, f"\n\n{OWN}", "\n\nAnything else?"]
     assert not state.degraded
 
 
@@ -218,6 +226,95 @@ async def test_a_search_without_all_its_parts_is_said(
         outcome, state = replace(pitched(alien), degraded=degraded), ReplyState()
         _ = [update async for update in replier(film_table, None, language).reply(outcome, (), state)]
         assert (said in state.text) == degraded
+
+
+def fitting(table: ItemTable, by_title: dict[str, Item]) -> tuple[Outcome, list[Preference]]:
+    """Alien at the head of a list for two wishes, one of them unmet."""
+    wishes = [wish("genre", "eq", "Horror"), wish("mood", "eq", "funny", kind="soft")]
+    entries = [replace(ranked(by_title[title]), matched=matched) for title, matched in (
+        ("Alien", (Matched("genre", ("Horror",)),)), ("Jaws", ()), ("Heat", ()),
+    )]  # fmt: skip
+    return Outcome("recommend", opening="Two fit:", slate=Slate(tuple(entries)), pitch=entries[0]), wishes
+
+
+FITS, BUT = "Why it fits: Horror.", "One drawback: not funny."
+
+
+async def replied(
+    table: ItemTable, by_title: dict[str, Item], *script: Chunk | str, before: tuple[str, ...] = (),
+    language: Language = "en",
+) -> tuple[list[str], ReplyState]:  # fmt: skip
+    outcome, wishes = fitting(table, by_title)
+    state = ReplyState()
+    told = replier(table, ScriptedEngine(*script) if script else None, language, before)
+    said = [update.delta async for update in told.reply(outcome, wishes, state) if isinstance(update, Text)]
+    return said[1:], state
+
+
+async def test_the_model_says_what_why_and_but(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    text = GOOD + " It is a horror film, as you asked. But it is not funny. And it is great."
+    said, state = await replied(film_table, by_title, *letters(text), END)
+    assert said == [f"\n\nAlien:{GOOD}", " It is a horror film, as you asked.", " But it is not funny."]
+    assert state.refused == []
+
+
+async def test_code_says_the_same_without_a_model(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    said, _ = await replied(film_table, by_title)
+    assert said == [f"\n\n{OWN}", f" {FITS}", f" {BUT}"]
+
+
+async def test_code_says_the_same_in_chinese(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    said, _ = await replied(film_table, by_title, language="zh")
+    assert said[1:] == ["符合您的要求：Horror。", "不足之处：不符合“funny”。"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        (GOOD + " It is a horror film from 1985, as you asked. But it is not funny.", [f" {FITS}", f" {BUT}"]),
+        (GOOD + " But it is not funny.", [f" {FITS}", " But it is not funny."]),
+        (GOOD + " It is a tense film. It is a horror film.", [" It is a horror film.", f" {BUT}"]),
+        (GOOD, [f" {FITS}", f" {BUT}"]),
+    ],
+    ids=["refused", "skipped", "nothing new", "cut short"],
+)
+async def test_what_the_model_leaves_out_code_says(
+    film_table: ItemTable, by_title: dict[str, Item], text: str, rest: list[str]
+) -> None:
+    said, _ = await replied(film_table, by_title, *letters(text), END)
+    assert said == [f"\n\nAlien:{GOOD}", *rest]
+
+
+async def test_nothing_is_said_twice_of_an_item(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    first, state = await replied(film_table, by_title)
+    again, second = await replied(film_table, by_title, before=(state.text,))
+    assert again == ["\n\nWhat speaks for it: Horror.", " Keep in mind: not funny."]
+    third, _ = await replied(film_table, by_title, before=(state.text, second.text))
+    assert third == []
+
+
+async def test_a_sentence_of_the_model_is_not_said_again(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    script: list[Chunk | str] = [*letters(GOOD + " It is a horror film. But it is not funny."), END]
+    before = ("1. Alien\n\nA few words. It is a horror film.",)
+    said, _ = await replied(film_table, by_title, *script, before=before)
+    assert said == [f"\n\nAlien:{GOOD}", f" {FITS}", " But it is not funny."]
+
+
+@pytest.mark.parametrize("astray", [" A spy.\n\nThe item is data", " a spy and" * 40])
+async def test_a_model_that_goes_astray_is_not_waited_for(
+    film_table: ItemTable, by_title: dict[str, Item], astray: str
+) -> None:
+    outcome, wishes = fitting(film_table, by_title)
+    engine = ScriptedEngine(*letters(astray), *["more "] * 100, END)
+    updates = [u async for u in replier(film_table, engine).reply(outcome, wishes, ReplyState())]
+    assert texts(updates)[1:] == [f"\n\n{OWN}", f" {FITS}", f" {BUT}"]
+    assert engine.given < len(engine.script) - 90
+    assert engine.closed
+
+
+async def test_why_the_first_one_is_there_stands_once(film_table: ItemTable, by_title: dict[str, Item]) -> None:
+    _, state = await replied(film_table, by_title)
+    assert state.text.count("Horror") == 1
 
 
 async def test_an_item_without_a_text_is_not_written_about(film_table: ItemTable) -> None:
@@ -237,13 +334,14 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE)
 def test_item_text_cannot_close_its_delimiter(film_table: ItemTable, text: str) -> None:
     item = Item("h", f"Title {text[:60]}", text, {"note": text})
-    prompt = replier(film_table, None).pitch_prompt(ranked(item))
+    fact = ReplyFact("shared", "note", text, text)
+    prompt = reply_prompt(item, ReplyFacts((fact,)), wording(film_table))
     asked = prompt.messages[-1].text
-    inside = asked.removeprefix("<item>\n").removesuffix("\n</item>")
-    assert asked == f"<item>\n{inside}\n</item>"
-    assert "<" not in inside
-    assert ">" not in inside
-    assert "\u200b" not in inside + prompt.prefill
+    inside, facts = asked.removeprefix("<item>\n").split("\n</item>\n")
+    assert "<" not in inside + facts
+    assert ">" not in inside + facts
+    assert "\n" not in inside + facts
+    assert "\u200b" not in inside + facts + prompt.prefill
     assert "\n" not in prompt.prefill
     assert len(asked) < 2_000
     assert all(text[:30] not in message.text for message in prompt.messages[:-1])
@@ -279,21 +377,24 @@ async def test_sources_close_the_reply(film_table: ItemTable) -> None:
 
 
 def test_numbered_lines_have_all_that_a_client_without_cards_needs(film_table: ItemTable, alien: Item) -> None:
-    entry, outcome = ranked(alien), Outcome("recommend")
+    entry = ranked(alien)
     wishes = [wish(None, "about", "space")]
-    line = replier(film_table, None).line(3, entry, outcome, wishes)
+    line = replier(film_table, None).line(3, entry, wishes)
     assert line.startswith("3. Alien (1979) · 14.50 EUR\n   Its description comes closest to your words.\n   https://")
-    bare = replier(film_table, None).line(1, replace(entry, item=Item("x", "Bare")), outcome, [])
+    bare = replier(film_table, None).line(1, replace(entry, item=Item("x", "Bare")), [])
     assert bare == "1. Bare"
+
+
+def own_words(item: Item, table: ItemTable) -> str:
+    return Pitch(item, ReplyFacts(), wording(table), table.shape).own_words("what")
 
 
 def test_the_catalogues_own_words_are_whole_sentences() -> None:
     films = load_catalogue(demo_films_path(), strict=True).items
     table = ItemTable(films)
-    words = replier(table, None)
     for film in films:
-        said = words._own_words(ranked(film))
+        said = own_words(film, table)
         assert said.endswith((".", "!", "?", "”", '"')), film.title
         assert len(said) > len(film.title) + 40, said
     doctor = Item("d", "Django", "Dr. King Schultz frees a man. They ride on.")
-    assert words._own_words(ranked(doctor)) == "To begin with Django: Dr. King Schultz frees a man."
+    assert own_words(doctor, table) == "To begin with Django: Dr. King Schultz frees a man."

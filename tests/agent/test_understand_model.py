@@ -1,214 +1,214 @@
-"""What the model may add to the rules' reading: a yes to a doubtful fact, a soft wish out of the catalogue's words."""
+"""What the model adds to the rules' reading, and what may not come in: how the two are made one."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
-from small_shop import added, wish, wording
+from small_shop import added, wish
 from talking import ScriptedEngine
 
-from agent.llm.protocol import Engine, Filled
-from agent.preferences import Added, Preference
-from agent.understand.model import CONFIRM_MARGIN, MAX_CONFIRMED, MAX_VALUES, ModelUnderstanding
-from agent.understand.types import Understanding
+from agent.llm.protocol import Chunk, Engine
+from agent.preferences import Added, Dropped, Preference
+from agent.understand.merging import MIN_CASES, Rule, Tally, policy, policy_text, read_policy
+from agent.understand.model import LIMITS, ModelUnderstanding
+from agent.understand.types import DialogueContext, Understanding
 from retrieval.errors import EngineError
-from retrieval.items import Item
 from retrieval.table import ItemTable
 
-NONE = Filled("none", complete=True)
 COMEDY = wish("genre", "eq", "Comedy", key="t3-1", turn=3)
-DOUBTFUL = [wish("mood", "eq", value, key=f"t3-{n}", turn=3) for n, value in enumerate(["dark", "epic", "funny"], 2)]
-YES, NO, UNSURE = (-0.1, -3.0), (-3.0, -0.1), (-1.0, -1.0 - CONFIRM_MARGIN)
-TEXT = "a dark, epic, funny comedy"
+DARK = wish("mood", "eq", "dark", key="t3-2", turn=3)
+OLD = wish("genre", "eq", "Horror", key="t1-1", turn=1)
+TEXT = "a dark comedy under 20 euros"
+CONTEXT = DialogueContext(3, (OLD,))
+TRUST = Rule(rules_only=True, model_only=True, model_wins=True)
+TRUSTING = dict.fromkeys(("hard", "soft", "negation", "price", "drop", "reference", "like"), TRUST)
 
 
-def model(table: ItemTable, engine: ScriptedEngine) -> ModelUnderstanding:
-    return ModelUnderstanding(cast("Engine", engine), table.shape, wording(table))
+def model(
+    table: ItemTable, *script: str | EngineError | Chunk, trusting: bool = True, last: Chunk | None = None
+) -> ModelUnderstanding:
+    engine = ScriptedEngine(*script, last=last)
+    return ModelUnderstanding(cast("Engine", engine), table, TRUSTING if trusting else {})
 
 
 def read(*facts: Preference, doubtful: tuple[Preference, ...] = (), **fields: object) -> Understanding:
-    return Understanding("recommend", facts=added(*facts), doubtful=added(*doubtful), **fields)  # type: ignore[arg-type]
+    intent = fields.pop("intent", "recommend")
+    return Understanding(intent, facts=added(*facts), doubtful=added(*doubtful), **fields)  # type: ignore[arg-type]
 
 
-def wishes(understood: Understanding) -> list[Preference]:
-    return [fact.preference for fact in understood.facts if isinstance(fact, Added)]
+def meant(understood: Understanding) -> list[tuple[object, ...]]:
+    wishes = [fact.preference for fact in understood.facts if isinstance(fact, Added)]
+    return [(one.kind, one.attribute, one.op, *one.values) for one in wishes]
 
 
-async def test_only_what_the_model_confirms_clearly_is_kept(film_table: ItemTable) -> None:
-    engine = ScriptedEngine(scores=[YES, NO, UNSURE], filled=NONE)
-    understood = await model(film_table, engine).improve(TEXT, read(COMEDY, doubtful=tuple(DOUBTFUL)), 3)
-    assert wishes(understood) == [COMEDY, DOUBTFUL[0]]
-    questions = [prompt.messages[0].text for prompt in engine.chosen]
-    assert [question.rsplit("\n", 1)[1] for question in questions] == [
-        "Does the customer want dark?",
-        "Does the customer want epic?",
-        "Does the customer want funny?",
-    ]
-    assert all(f"“{TEXT}”" in question for question in questions)
+def kind(one: Preference) -> tuple[object, ...]:
+    return one.kind, one.attribute, one.op, *one.values
 
 
-async def test_no_more_questions_than_the_budget(film_table: ItemTable) -> None:
-    many = [wish("director", "eq", f"D{n}", key=f"t3-{n}", turn=3) for n in range(MAX_CONFIRMED + 3)]
-    engine = ScriptedEngine(scores=[YES] * 10, filled=NONE)
-    understood = await model(film_table, engine).improve(TEXT, read(doubtful=tuple(many)), 3)
-    assert wishes(understood) == many[:MAX_CONFIRMED]
-    assert len(engine.chosen) == MAX_CONFIRMED
+async def test_what_the_model_finds_besides_is_added(film_table: ItemTable) -> None:
+    understood = await model(film_table, f"genre{'!' * (COMEDY.kind == 'hard')}: Comedy\n", "price<= 20").improve(
+        TEXT, read(COMEDY), CONTEXT
+    )
+    assert meant(understood) == [kind(COMEDY), ("hard", "price", "le", 20.0)]
+    assert len({f.preference.id for f in understood.facts if isinstance(f, Added)}) == 2
 
 
-async def test_what_it_proposes_is_soft_and_said_by_the_customer(film_table: ItemTable) -> None:
-    engine = ScriptedEngine(filled=Filled("want mood: dark\navoid genre: Sci-Fi", complete=True))
-    first, second = await model(film_table, engine).propose(TEXT, 4)
-    assert (first.preference.attribute, first.preference.values) == ("mood", ("dark",))
-    assert (second.preference.attribute, second.preference.values) == ("genre", ("Sci-Fi",))
-    assert (first.preference.polarity, second.preference.polarity) == ("positive", "negative")
-    for fact in (first, second):
-        assert (fact.preference.kind, fact.preference.op, fact.preference.turn) == ("soft", "eq", 4)
-        assert fact.preference.evidence == TEXT
-        assert fact.preference.as_filter() is None
+async def test_without_a_measured_table_the_rules_stand(film_table: ItemTable) -> None:
+    before = read(COMEDY, doubtful=())
+    understood = await model(film_table, "price<= 20\ndrop: 1", trusting=False).improve(TEXT, before, CONTEXT)
+    assert understood.facts == before.facts
 
 
-async def test_what_the_rules_know_is_not_proposed_twice_and_ids_are_unique(film_table: ItemTable) -> None:
-    filled = Filled("want genre: Comedy\nwant mood: quirky", complete=True)
-    engine = ScriptedEngine(scores=[YES, YES, YES], filled=filled)
-    understood = await model(film_table, engine).improve(TEXT, read(COMEDY, doubtful=tuple(DOUBTFUL)), 3)
-    assert [one.values for one in wishes(understood)] == [("Comedy",), ("dark",), ("epic",), ("funny",), ("quirky",)]
-    assert len({one.id for one in wishes(understood)}) == 5
-    assert all(one.turn == 3 for one in wishes(understood))
+async def test_a_clash_goes_to_whom_the_table_names(film_table: ItemTable) -> None:
+    answer = "-genre!: Comedy"
+    by_model = await model(film_table, answer).improve(TEXT, read(COMEDY), CONTEXT)
+    (fact,) = by_model.facts
+    assert isinstance(fact, Added)
+    assert (fact.preference.polarity, fact.preference.values) == ("negative", ("Comedy",))
+    by_rules = await model(film_table, answer, trusting=False).improve(TEXT, read(COMEDY), CONTEXT)
+    assert by_rules.facts == added(COMEDY)
 
 
-@pytest.mark.parametrize(
-    "filled",
-    [
-        NONE,
-        Filled("want mood: da", complete=False),
-        Filled("want mood: dark", complete=False),
-        Filled("", complete=True),
-        Filled("I like it dark.", complete=True),
-    ],
-)
-async def test_none_a_cut_answer_and_no_line_add_nothing(film_table: ItemTable, filled: Filled) -> None:
-    understood = await model(film_table, ScriptedEngine(filled=filled)).improve(TEXT, read(COMEDY), 3)
-    assert wishes(understood) == [COMEDY]
+async def test_what_only_the_rules_found_can_be_taken_out(film_table: ItemTable) -> None:
+    sceptic = ModelUnderstanding(
+        cast("Engine", ScriptedEngine("mood: dark")), film_table, {COMEDY.kind: Rule(rules_only=False)}
+    )
+    assert (await sceptic.improve(TEXT, read(COMEDY), CONTEXT)).facts == ()
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        ScriptedEngine(filled=EngineError("It broke.")),
-        ScriptedEngine(scores=[YES], filled=NONE),  # breaks at the second question
-    ],
-    ids=["fill", "choose"],
-)
-async def test_an_engine_that_fails_leaves_the_rules_reading(film_table: ItemTable, engine: ScriptedEngine) -> None:
-    before = read(COMEDY, doubtful=tuple(DOUBTFUL))
-    engine.scores = engine.scores[:1]
-    assert await model(film_table, engine).improve(TEXT, before, 3) == before
+async def test_a_doubtful_wish_stands_where_the_model_says_it_too(film_table: ItemTable) -> None:
+    line = f"mood{'!' * (DARK.kind == 'hard')}: dark"
+    both = await model(film_table, line).improve(TEXT, read(COMEDY, doubtful=(DARK,)), CONTEXT)
+    assert meant(both) == [kind(COMEDY), kind(DARK)]
+    one = await model(film_table, "none").improve(TEXT, read(COMEDY, doubtful=(DARK,)), CONTEXT)
+    assert meant(one) == [kind(COMEDY)]
+    assert one.doubtful == ()
+
+
+async def test_what_the_model_takes_back(film_table: ItemTable) -> None:
+    understood = await model(film_table, "drop: 1").improve(TEXT, read(COMEDY), CONTEXT)
+    first, second = understood.facts
+    assert isinstance(first, Dropped)
+    assert first.preference_ids == (OLD.id,)
+    assert second == Added(COMEDY)
+
+
+async def test_a_wish_in_what_the_rules_took_for_nothing_asks_for_items(film_table: ItemTable) -> None:
+    understood = await model(film_table, "price<= 20").improve(TEXT, read(intent="unknown_item"), CONTEXT)
+    assert understood.intent == "recommend"
+    shown = DialogueContext(2, (), ((film_table.ids[0], film_table.ids[1]),))
+    pointed = await model(film_table, "items: 2").improve("and the second?", read(), shown)
+    assert (pointed.intent, pointed.item_ids) == ("item_question", (film_table.ids[1],))
+
+
+async def test_something_like_an_item_is_no_verdict_on_it(film_table: ItemTable) -> None:
+    shown = DialogueContext(2, (), ((film_table.ids[0], film_table.ids[1]),))
+    rejected = read(intent="reject", item_ids=(film_table.ids[1],))
+    understood = await model(film_table, "like: #2").improve("along the lines of no. 2", rejected, shown)
+    assert understood.intent == "recommend"
+    assert meant(understood) == [("soft", None, "like", film_table.ids[1])]
+
+
+async def test_the_same_words_are_not_read_twice(film_table: ItemTable) -> None:
+    """Free text of the rules makes room for the value that the model reads in it."""
+    about = Preference("t3-1", "soft", None, "about", ("rather funny",), "positive", "rather funny", 3)
+    one = ModelUnderstanding(
+        cast("Engine", ScriptedEngine("mood: funny")), film_table, {"about": Rule(model_wins=True), "soft": TRUST}
+    )
+    understood = await one.improve("something rather funny", read(about), CONTEXT)
+    assert meant(understood) == [("soft", "mood", "eq", "funny")]
+
+
+async def test_a_model_that_says_nothing_takes_nothing_away(film_table: ItemTable) -> None:
+    sceptic = ModelUnderstanding(
+        cast("Engine", ScriptedEngine("none")), film_table, {COMEDY.kind: Rule(rules_only=False)}
+    )
+    assert (await sceptic.improve(TEXT, read(COMEDY), CONTEXT)).facts == added(COMEDY)
+
+
+async def test_an_answer_that_was_cut_off_loses_its_last_line(film_table: ItemTable) -> None:
+    for finish in ("length", "timeout"):
+        last = Chunk(finish=finish)  # type: ignore[arg-type]
+        understood = await model(film_table, "price<= 20\ngenre: Comedy", last=last).improve(TEXT, read(), CONTEXT)
+        assert meant(understood) == [("hard", "price", "le", 20.0)]
+
+
+async def test_an_engine_that_fails_leaves_the_rules_reading(film_table: ItemTable) -> None:
+    before = read(COMEDY, doubtful=(DARK,))
+    assert await model(film_table, "price<= 20\n", EngineError("It broke.")).improve(TEXT, before, CONTEXT) is before
+
+
+async def test_who_waits_too_long_gets_the_rules_reading(
+    film_table: ItemTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.understand.model.PATIENCE_S", 0.01)
+    engine = ScriptedEngine("price<= 20", gate=asyncio.Event())
+    before = read(COMEDY)
+    one = ModelUnderstanding(cast("Engine", engine), film_table, TRUSTING)
+    assert await one.improve(TEXT, before, CONTEXT) is before
+    assert engine.closed == 1
 
 
 @pytest.mark.parametrize(
     "before",
-    [Understanding("more"), Understanding("count", facts=added(COMEDY)), read(COMEDY, language="zh")],
-    ids=["more", "count", "Chinese"],
+    [
+        Understanding("greeting"),
+        Understanding("distress"),
+        Understanding("support", support_text="x"),
+        read(COMEDY, language="zh"),
+    ],
+    ids=["greeting", "distress", "support", "Chinese"],
 )
 async def test_what_the_model_does_not_read_it_is_not_asked(film_table: ItemTable, before: Understanding) -> None:
-    engine = ScriptedEngine(scores=[YES], filled=NONE)
-    assert await model(film_table, engine).improve(TEXT, before, 3) is before
-    assert (engine.prompts, engine.chosen) == ([], [])
+    one = model(film_table, "genre: Comedy")
+    assert await one.improve(TEXT, before, CONTEXT) is before
+    assert cast("ScriptedEngine", one.engine).prompts == []
 
 
-async def test_the_customers_words_are_quoted_without_signs(film_table: ItemTable) -> None:
-    engine = ScriptedEngine(filled=NONE)
-    await model(film_table, engine).improve("a\x00 dark\u200b film" + "x" * 9_000, read(COMEDY), 3)
-    asked = engine.prompts[0].messages[0].text
-    assert not set("\x00\u200b") & set(asked)
-    assert len(asked) < 700
+async def test_the_model_is_asked_once_and_briefly(film_table: ItemTable) -> None:
+    one = model(film_table, "none")
+    await one.improve(TEXT, read(COMEDY), CONTEXT)
+    engine = cast("ScriptedEngine", one.engine)
+    assert len(engine.prompts) == 1
+    assert engine.closed == 1
+    assert LIMITS.temperature == 0
+    assert LIMITS.seconds <= 3
 
 
-# --- the grammar ---
+# --- the table ---
 
 
-def accepts(compiled: object, text: str) -> bool:
-    import xgrammar
-
-    matcher = xgrammar.GrammarMatcher(compiled, terminate_without_stop_token=True)
-    return bool(matcher.accept_string(text)) and bool(matcher.is_terminated() or matcher.is_completed())
-
-
-def compiled(grammar: str) -> object:
-    """Compiled for a vocabulary of bytes, which is all that the rules of a grammar depend on."""
-    import xgrammar
-
-    vocabulary = [bytes([n]) for n in range(256)] + [b"</s>"]
-    info = xgrammar.TokenizerInfo(vocabulary, xgrammar.VocabType.RAW, stop_token_ids=[256])
-    return xgrammar.GrammarCompiler(info).compile_grammar(grammar)
-
-
-def test_the_grammar_takes_the_catalogues_values_and_nothing_else(film_table: ItemTable) -> None:
-    grammar = model(film_table, ScriptedEngine()).grammar()
-    assert grammar is not None
-    rules = compiled(grammar)
-    for good in (
-        "none",
-        "want genre: Comedy",
-        "avoid mood: violent",
-        "want genre: Sci-Fi\navoid mood: family-friendly",
-    ):
-        assert accepts(rules, good), good
-    for bad in (
-        "",
-        "want genre: Western",
-        "want price: 3",
-        "want genre: Comedy\n",
-        "like genre: Comedy",
-        "want mood: dark\nwant mood: epic\nwant mood: funny",
-    ):
-        assert not accepts(rules, bad), bad
+def test_the_table_keeps_what_is_right_often_enough() -> None:
+    many = MIN_CASES * 10
+    text = policy_text(
+        [
+            Tally("hard", "rules_only", many // 4, 0, many),
+            Tally("hard", "model_only", 0, many - 5, many),
+            Tally("hard", "model_only", 0, 0, 1),  # of another catalogue
+            Tally("hard", "conflict", many // 4, many // 2, many),
+            Tally("soft", "rules_only", many, 0, many),
+            Tally("soft", "model_only", 0, many // 4, many),
+            Tally("soft", "conflict", many // 2, many // 4, many),
+            Tally("like", "model_only", 0, 1, 1),  # one alone says little; all kinds together are right more often
+        ],
+        "made up",
+    )
+    table = read_policy(text)
+    assert table["hard"] == Rule(rules_only=False, model_only=True, model_wins=True)
+    assert table["soft"] == Rule()
+    assert table["like"] == Rule(model_only=True)
+    assert text.startswith("# made up\n")
+    assert f"right = {many - 5}, n = {many + 1} " in text
 
 
-def test_every_value_of_every_small_attribute_can_be_said(film_table: ItemTable) -> None:
-    grammar = model(film_table, ScriptedEngine()).grammar()
-    assert grammar is not None
-    rules = compiled(grammar)
-    small = {
-        name: shape.values
-        for name, shape in film_table.shape.attributes.items()
-        if shape.values is not None and 2 <= len(shape.values) <= MAX_VALUES
-    }
-    assert {"genre", "mood"} <= small.keys()
-    assert all(accepts(rules, f"want {name}: {value}") for name, values in small.items() for value in values)
+def test_a_table_of_a_few_cases_leaves_all_to_the_rules() -> None:
+    few = MIN_CASES - 1
+    counted = [Tally("hard", "rules_only", 0, few, few), Tally("hard", "model_only", 0, few, few)]
+    text = policy_text([*counted, Tally("hard", "conflict", 0, few, few)], "made up")
+    assert read_policy(text) == {"hard": Rule()}
 
 
-ODD_VALUES = ('a "quoted" one', "back\\slash", "café", "电影", "😀", "tab\tin", "[a-z]*", "::= | root")
-
-
-async def test_odd_names_and_values_do_not_break_the_grammar() -> None:
-    items = [Item(str(n), "T", "", {"odd: name": value, "b": f"{n}"}) for n, value in enumerate(ODD_VALUES)]
-    table = ItemTable(items)
-    grammar = model(table, ScriptedEngine()).grammar()
-    assert grammar is not None
-    rules = compiled(grammar)
-    for value in ODD_VALUES:
-        said = f"want odd: name: {value}"
-        assert accepts(rules, said), value
-        (fact,) = await model(table, ScriptedEngine(filled=Filled(said, complete=True))).propose("t", 1)
-        assert (fact.preference.attribute, fact.preference.values) == ("odd: name", (value,))
-
-
-async def test_an_engine_that_ignores_the_grammar_names_nothing_new(film_table: ItemTable) -> None:
-    """Whatever comes back: only what the catalogue holds becomes a wish."""
-    said = "want genre: Western\nwant price: cheap\nlove genre: Comedy\nwant genre:Comedy\navoid genre: Horror"
-    (fact,) = await model(film_table, ScriptedEngine(filled=Filled(said, complete=True))).propose("t", 1)
-    assert (fact.preference.values, fact.preference.polarity) == (("Horror",), "negative")
-
-
-def test_a_catalogue_without_small_attributes_has_no_grammar() -> None:
-    many = ItemTable([Item(str(n), "T", "", {"code": f"c{n}", "year": float(n)}) for n in range(MAX_VALUES + 1)])
-    assert model(many, ScriptedEngine()).grammar() is None
-    assert model(ItemTable([Item("1", "T", "", {"only": "one"})]), ScriptedEngine()).grammar() is None
-
-
-async def test_without_a_grammar_the_model_is_not_asked() -> None:
-    engine = ScriptedEngine(filled=Filled("want genre: Comedy", complete=True))
-    assert await model(ItemTable([Item("1", "T")]), engine).propose("a comedy", 1) == ()
-    assert engine.prompts == []
+def test_the_packaged_table_can_be_read() -> None:
+    assert all(isinstance(rule, Rule) for rule in policy().values())

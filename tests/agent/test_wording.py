@@ -28,6 +28,7 @@ WISHES = [
     (wish("year", "ge", 1990.0), "from 1990 or later", "1990 年及以后"),
     (wish("year", "eq", 1994.0), "from 1994", "1994 年"),
     (wish("year", "eq", 1994.0, 1995.0), "from 1994 or 1995", "1994 或 1995 年"),
+    (wish("year", "eq", *map(float, range(1990, 2000)), polarity="negative"), "not from the 1990s", "不要 1990 年代"),
     (wish("runtime_min", "le", 90.0), "at most 90 minutes", "不超过 90 分钟"),
     (wish("runtime_min", "lt", 90.0), "under 90 minutes", "短于 90 分钟"),
     (wish("runtime_min", "ge", 90.0), "at least 90 minutes", "不短于 90 分钟"),

@@ -159,7 +159,7 @@ class Shopper:
 
     def drop_wish(self, wish: str) -> None:
         chip = self.page.get_by_role("button", name=f"Remove the wish: {wish}", exact=True)
-        chip.click()
+        self.press(chip)
         expect(chip).to_have_count(0, timeout=WAIT_MS)
 
     def all_words(self) -> str:

@@ -203,6 +203,8 @@ def answer_by_words(request: TurnRequest) -> Reply:
         return Reply("one two three four five six seven eight nine ten " * 10, titles=("Slow",), ahead=2, pause_s=0.1)
     if "which" in text:
         return Reply("Which mood would you like?", question=QUESTION, wishes=WISHES)
+    if "suggest now" in text:
+        return Reply("These are left.", titles=("Stalker",), wishes=(CHEAP,))
     titles = ("Alien", "The Red Balloon", "Playtime", "Bringing Up Baby", "Big Deal on Madonna Street")
     text_out = "12 items fit comedy and under 20.00 EUR. These come first:\n\n" + "\n".join(
         f"{n}. {title}, {12.9 + n:.2f} EUR\n   https://shop.example/film/{n}" for n, title in enumerate(titles, 1)

@@ -26,6 +26,7 @@ from ui.cli import main
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
 COMMANDS += ["models", "models fetch", "import", "import interactions", "learn", "rankers list", "rankers rollback"]
+COMMANDS += ["describe", "bench describe", "starter"]
 COMMANDS += ["bench", "bench retrieval", "bench compare", "bench ablation", "bench ratings"]
 HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
 

@@ -17,6 +17,7 @@ from page_doubles import ScriptedChat, running
 from agent.services import Services
 from ui.page import mount_page
 from ui.page.visitor import COOKIE
+from ui.words import words_in
 
 
 class Browser:
@@ -198,8 +199,13 @@ class TestChat:
         assert chat.asked[-1].text == "I'll take “Alien”"
         browser.press("cg-log", "click", action="mark", kind="thumb_up", turnId=turn_id)
         assert 'aria-pressed="true"' in browser.html("cg-log")
-        browser.press("cg-wishes", "click", action="drop", wish="p1")
-        assert "comedy" not in browser.html("cg-wishes")
+        again = words_in("en")("say.again")
+        browser.press("cg-wishes", "submit", say=again, drop="p1", wish="p1")
+        assert chat.asked[-1].text == again
+        assert "Stalker" in browser.html("cg-items-panel")  # the cards are those of the wishes that are left
+        assert "Alien" not in browser.html("cg-items-panel")
+        ((_, (fact,)),) = chat.edits
+        assert fact.preference_ids == ("p1",)
         browser.load()
         state = {(r.item_id, r.kind) for turn in chat.log.session_view("default", browser.html("cg-session")).turns
                  for r in turn.reactions}  # fmt: skip
@@ -216,12 +222,12 @@ class TestChat:
         other.shown[other.ids["cg-session"]] = session_id
         other.press("cg-log", "click", action="open", session=session_id)
         other.press("cg-log", "click", action="mark", kind="thumb_down", turnId=turn_id)
-        other.press("cg-wishes", "click", action="drop", wish="p1")
         other.press("cg-log", "click", action="nonsense")
         assert "12 items fit" not in other.html("cg-log")
         assert chat.edits == []
         assert chat.log.session_view("default", session_id).turns[0].reactions == ()
-        other.say("delivery")
+        other.press("cg-wishes", "submit", say="delivery", drop="p1", wish="p1")
+        assert chat.edits == []
         assert chat.asked[-1].session_id is None
         assert "funny" not in other.html("cg-top")
 

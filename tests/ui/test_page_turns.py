@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from page_doubles import HOSTILE, ScriptedChat
 
+from agent.llm.off import NO_MODEL
 from agent.preferences import Dropped
 from agent.services import Services
 from ui.cards import Mark
@@ -134,6 +135,10 @@ class TestDrawing:
         assert "Delivery &lt;i&gt;times&lt;/i&gt;" in html
         assert "Two to four days." in html
         assert words_in("en")("log.degraded") in html
+        answer = tab.entries[-1].answer
+        assert answer is not None
+        tab.entries[-1].answer = answer.model_copy(update={"model": NO_MODEL})  # switched off on purpose
+        assert words_in("en")("log.degraded") not in draw_log(tab, demo=False)
 
     async def test_question_with_a_way_out_only_while_it_is_the_last(self, services: Services, tab: Tab) -> None:
         await say(services, tab, "which")

@@ -6,18 +6,23 @@ Knows nothing of how anything is measured: it prints what stands in the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
+
+from pydantic import JsonValue
 
 from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
+from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
-from agent.bench.understanding import UnderstandingScores
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
+from ui.bench.render_dialogue import SECTION, TITLE, dialogue_lines, dialogue_title
 from ui.bench.render_plain import plain_lines
 from ui.bench.render_rank import rank_lines
 from ui.bench.render_retrieval import ablation_lines, retrieval_lines
 from ui.bench.render_talk import table, talk_lines
+from ui.bench.render_understand import understanding_lines
 from ui.bench.report import Report, Section
 from ui.bench.startup import Starts, StartTimes
 
@@ -49,10 +54,10 @@ row with the test that proves it.
 OTHERS = {
     "ratings": "Rating prediction",
     "personal": "Learning within a conversation, simulated",
-    "dialogue": "Simulated customers who pursue a need",
+    SECTION: TITLE,
     "scale": "A query without the language model, by size of the catalogue",
 }
-"""Titles of the sections that are rendered as plain tables."""
+"""Titles of the other sections; those of the simulated customers have a page of their own."""
 ALWAYS_UNMEASURED = (
     "the first installation by `make serve` (it depends on the network)",
     "a GPU",
@@ -70,9 +75,9 @@ def render(report: Report, file: str) -> str:
         _section("Index and search", report.index, _index),
         _section("Single turns", report.turns, _turns),
         _section("Engines under load", report.engines, _engines),
-        _section("Understanding", report.understand, _understanding),
-        _section("Ten turns in the Reel Shop", report.talk_shop, talk_lines),
-        _section("Ten turns over the films", report.talk_films, talk_lines),
+        _section("Understanding", report.understand, understanding_lines),
+        _section("Ten turns in the Reel Shop", report.talk_shop, _talk(report.talk_shop_rules)),
+        _section("Ten turns over the films", report.talk_films, _talk(report.talk_films_rules)),
         *(
             _section(f"Recommendation dialogues: {name}", one, retrieval_lines)
             for name, one in report.retrieval.items()
@@ -82,7 +87,7 @@ def render(report: Report, file: str) -> str:
             _section(f"The language model over ranked lists: {name}", one, rank_lines)
             for name, one in report.rank_skill.items()
         ),
-        *(_section(OTHERS.get(name, name), one, plain_lines) for name, one in report.others.items()),
+        *(_other(name, one) for name, one in report.others.items()),
         FAULTS,
         _section("Time of `.ci/run`", report.ci, _ci),
         "\n".join(_unmeasured(report)) + "\n",
@@ -99,6 +104,16 @@ def _section(title: str, section: Section[T] | None, lines: Callable[[T], list[s
         f"load {section.load_1m:g} before"
     )
     return "\n".join([f"## {title}", "", *lines(section.result), "", how, ""])
+
+
+def _other(name: str, section: Section[JsonValue]) -> str:
+    if name.partition(",")[0] == SECTION:
+        return _section(dialogue_title(name), section, dialogue_lines)
+    return _section(OTHERS.get(name, name), section, plain_lines)
+
+
+def _talk(rules: Section[Transcript] | None) -> Callable[[Transcript], list[str]]:
+    return partial(talk_lines, rules=rules.result if rules else None)
 
 
 def _machine(report: Report) -> list[str]:
@@ -239,22 +254,6 @@ def _load_cells(spread: Spread | None, digits: int) -> tuple[str, str, str]:
 def _ci(times: CITimes) -> list[str]:
     rows = [(part.name, f"{part.seconds:.0f}") for part in times.parts]
     return ["One run on a clean checkout, nothing skipped.", "", *table(("part", "s"), rows)]
-
-
-def _understanding(scores: UnderstandingScores) -> list[str]:
-    ways = (("rules", scores.rules), ("model alone", scores.model_alone), ("both", scores.merged))
-    rows = [(name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}") for name, one in ways]
-    better = scores.difference_low > 0
-    return [
-        f"Wishes for a genre, mood, theme, language, country or format in {scores.n} labelled messages to the demo "
-        f"shop (`agent/bench/understanding.jsonl`); the model is {scores.model}, untuned.",
-        "",
-        *table(("", "precision", "recall", "F1"), rows),
-        "",
-        f"F1 of both minus F1 of the rules: {scores.difference:+.3f} [95 %: {scores.difference_low:+.3f} to "
-        f"{scores.difference_high:+.3f}], paired bootstrap over messages; the model costs {scores.model_ms_p50:.0f} ms "
-        f"a message at the median. So the skill is {'on' if better else 'off'}.",
-    ]
 
 
 def _counts(side: SideTimes) -> str:

@@ -13,20 +13,50 @@ _HEADER = ("turn", "shows", "action", "cards", "first word", "first sentence aft
 _LISTED = re.compile(r"^\d+\. ")
 
 
-def talk_lines(talk: Transcript) -> list[str]:
-    """The conversation as it came, with what was understood, what was refused, and the times of each turn."""
+def talk_lines(talk: Transcript, rules: Transcript | None = None) -> list[str]:
+    """The conversation as it came, with what was understood, what was refused, and the times of each turn.
+
+    With `rules`, the same script without the language model, each turn has that reply, too, where it is another one.
+    """
     adapter = f", adapter {talk.adapter}" if talk.adapter else ""
     lines = [
         f"A scripted customer, {len(talk.turns)} turns in one conversation on {talk.title} ({talk.n_items:,} items). "
         f"Replies are as they came out of {talk.model}{adapter}, rules and templates; times are milliseconds from "
         "sending the message.",
     ]
+    if rules is not None:
+        lines += ["", *_compared(talk, rules)]
     lines += ["", *table(_HEADER, (_row(number, turn) for number, turn in enumerate(talk.turns, 1)))]
     wishes: tuple[PreferenceView, ...] = ()
     for number, turn in enumerate(talk.turns, 1):
         lines += ["", f"**{number}. {escaped(turn.said)}** *({turn.shows})*", "", *_turn(turn, wishes)]
+        if rules is not None and number <= len(rules.turns):
+            lines += _by_rules(turn, rules.turns[number - 1])
         wishes = wishes if turn.error else turn.wishes
     return lines
+
+
+def _compared(talk: Transcript, rules: Transcript) -> list[str]:
+    """In how many turns the model made a difference, and of what kind."""
+    pairs = list(zip(talk.turns, rules.turns, strict=False))
+    cards = sum(with_model.items != without.items for with_model, without in pairs)
+    wishes = sum(_wished(with_model) != _wished(without) for with_model, without in pairs)
+    replies = sum(with_model.reply != without.reply for with_model, without in pairs)
+    return [
+        f"Against the same conversation by rules and templates alone: {replies} of {len(pairs)} replies differ, "
+        f"{cards} lists of items, {wishes} sets of wishes."
+    ]
+
+
+def _by_rules(turn: RecordedTurn, rules: RecordedTurn) -> list[str]:
+    if turn.reply == rules.reply and turn.items == rules.items and not rules.error:
+        return []
+    said = [f"No answer: {escaped(rules.error)}"] if rules.error else list(quoted(rules.reply))
+    return ["", "By rules and templates alone:", "", *said]
+
+
+def _wished(turn: RecordedTurn) -> set[str]:
+    return {_wish(wish) for wish in turn.wishes}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

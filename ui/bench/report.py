@@ -48,6 +48,7 @@ class Section(_Frozen, Generic[T]):
 class Report(_Frozen):
     """Everything measured on one machine; None is not measured.
 
+    `talk_shop_rules` and `talk_films_rules` are the same conversations without the language model.
     `retrieval`, `ablation` and `rank_skill` are by the name of the set, `others` by that of the benchmark ("ratings").
     """
 
@@ -61,6 +62,8 @@ class Report(_Frozen):
     understand: Section[UnderstandingScores] | None = None
     talk_shop: Section[Transcript] | None = None
     talk_films: Section[Transcript] | None = None
+    talk_shop_rules: Section[Transcript] | None = None
+    talk_films_rules: Section[Transcript] | None = None
     retrieval: dict[str, Section[RetrievalFigures]] = {}
     ablation: dict[str, Section[Ablation]] = {}
     rank_skill: dict[str, Section[LlmRankReport]] = {}

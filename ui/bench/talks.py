@@ -11,15 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.bench.dialogue.bots import InProcess
-from agent.bench.dialogue.figures import DialogueReport
-from agent.bench.dialogue.measure import Plan, measure_dialogues
 from agent.bench.engine_load import EngineLoads, EngineSide, collect_prompts, measure_load
 from agent.bench.scripts import Script, single_messages
 from agent.bench.transcripts import Transcript, run_script
 from agent.bench.turn import WatchedEngine
 from agent.bench.turn_times import Side, TurnTimes, time_turns
-from agent.bench.understanding import UnderstandingScores, score_understanding
 from agent.conversation import Conversations
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
@@ -33,7 +29,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class Open:
     """Parts with an open catalogue and an engine that answers."""
 
     parts: Parts
@@ -53,7 +49,7 @@ def talk(settings: Settings, script: Script, films: Path | None, say: Say) -> Tr
     """
 
     async def run() -> Transcript:
-        async with _opened(settings, films) as ready:
+        async with opened(settings, films) as ready:
             chat, engine = ready.side(ready.parts.engine)
             return await run_script(
                 chat, engine, ready.parts.log, script, tenant=settings.tenant, n_items=ready.n_items, progress=say
@@ -70,44 +66,11 @@ def turns(settings: Settings, say: Say) -> TurnTimes:
     """
 
     async def run() -> TurnTimes:
-        async with _opened(settings, None) as ready:
+        async with opened(settings, None) as ready:
             sides = [Side("on", *ready.side(ready.parts.engine)), Side("off", *ready.side(NoEngine()))]
             log = ready.parts.log
             messages = single_messages()
             return await time_turns(sides, log, messages, tenant=settings.tenant, n_items=ready.n_items, progress=say)
-
-    return asyncio.run(run())
-
-
-def customers(settings: Settings, films: Path | None, plan: Plan, say: Say) -> DialogueReport:
-    """Let simulated customers talk to the shop of `films` (None: the demo shop), which is indexed if it is not yet.
-
-    Raises:
-        ChatalogueError: the catalogue or the language model cannot be had.
-    """
-
-    async def run() -> DialogueReport:
-        async with _opened(settings, films) as ready:
-            chat, engine = ready.side(ready.parts.engine)
-            table = ready.parts.shops.current(settings.tenant).table
-            status = engine.status()
-            model = " with ".join(filter(None, (status.model, status.adapter)))
-            bot = "rules only" if status.state == "off" else model
-            return await measure_dialogues(InProcess(chat, settings.tenant), bot, table, plan, say)
-
-    return asyncio.run(run())
-
-
-def understanding(settings: Settings, say: Say) -> UnderstandingScores:
-    """Score the facts that rules and model read out of labelled messages to the demo shop.
-
-    Raises:
-        ChatalogueError: the language model cannot be had.
-    """
-
-    async def run() -> UnderstandingScores:
-        async with _opened(settings, None) as ready:
-            return await score_understanding(ready.parts.shops.current(settings.tenant), ready.parts.engine, say)
 
     return asyncio.run(run())
 
@@ -118,12 +81,14 @@ def load(settings: Settings, say: Say) -> EngineLoads:
     Raises:
         ChatalogueError: vLLM is not installed, or an engine cannot be had.
     """
-    llm = settings.llm.model_copy(update={"engine": "embedded", "reply": "on", "reply_timeout_s": 300.0})
+    llm = settings.llm.model_copy(
+        update={"engine": "embedded", "adapter": "none", "reply": "on", "reply_timeout_s": 300.0}
+    )
     embedded = settings.model_copy(update={"llm": llm})
     served = settings.model_copy(update={"llm": llm.model_copy(update={"engine": "vllm"})})
 
     async def run() -> EngineLoads:
-        async with _opened(embedded, None) as ready, started(make_engine(served)) as vllm:
+        async with opened(embedded, None) as ready, started(make_engine(served)) as vllm:
             await until_ready(vllm)
             engines = (("embedded", ready.parts.engine), ("vLLM", vllm))
             sides = [EngineSide(name, *ready.side(engine)) for name, engine in engines]
@@ -135,16 +100,23 @@ def load(settings: Settings, say: Say) -> EngineLoads:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, films: Path | None) -> AsyncIterator[_Open]:
+async def opened(settings: Settings, films: Path | None) -> AsyncIterator[Open]:
+    """Parts over the catalogue in `films` (None: the demo shop), which is indexed if it is not yet; the engine answers.
+
+    Raises:
+        ChatalogueError: the catalogue or the language model cannot be had.
+    """
     parts = make_parts(settings)
     try:
-        async with started(parts.engine):
+        async with started(parts.engine, parts.adapter):
             await asyncio.to_thread(_ensure, parts, films)
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
             shop = parts.shops.current(settings.tenant)
             try:
                 await until_ready(parts.engine)
-                yield _Open(parts, len(shop.table))
+                if parts.adapter is not None:
+                    await parts.adapter.settled()
+                yield Open(parts, len(shop.table))
             finally:
                 shop.retriever.close()
     finally:

@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from agent.bench.scripts import films_script, reel_shop_script
+from agent.bench.scripts import Script, films_script, reel_shop_script
+from agent.bench.transcripts import Transcript
 from agent.settings import Settings, load_settings
 from retrieval.demo import demo_films_path
 from retrieval.encoder import SentenceEncoder
@@ -22,10 +23,14 @@ from ui.bench.ci import read_times
 from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
-from ui.bench.report import Report, Stamp, check_folder, open_report, read_report, write_report, write_whole
+from ui.bench.report import Report, Section, Stamp, check_folder, open_report, read_report, write_report, write_whole
+from ui.bench.understand_call import UnderstandCall
 from ui.commands.bench_others import personal, ratings_of, with_other
 from ui.commands.output import print_result
 from ui.logs import configure_logs
+
+SIMULATED_NEEDS = 30
+"""Needs of simulated customers in `bench all`: the model takes seconds a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class BenchCall:
     warm: int = 3
     dialogues: Path | None = None
     ratings: Path | None = None
+    understand: UnderstandCall = UnderstandCall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +121,53 @@ def engines(bench: Bench, report: Report) -> Report:
 
 def understand(bench: Bench, report: Report) -> Report:
     """Facts read by rules, by the model, by both."""
-    from ui.bench import talks
+    from ui.bench.understanding import measure_understanding
 
-    stamp = Stamp(bench.command("understand"))
-    result = talks.understanding(bench.at("shop"), bench.say)
+    call = bench.call.understand
+    stamp = Stamp(bench.command(f"understand{call.options()}"))
+    result = measure_understanding(bench.at("shop"), call, bench.say)
     return report.model_copy(update={"understand": stamp.section(result)})
 
 
 def talk_shop(bench: Bench, report: Report) -> Report:
-    """Ten turns in the demo shop."""
-    from ui.bench import talks
-
-    stamp = Stamp(bench.command("talk"))
-    result = talks.talk(bench.at("shop"), reel_shop_script(), None, bench.say)
-    return report.model_copy(update={"talk_shop": stamp.section(result)})
+    """Ten turns in the demo shop, by rules alone and with the model."""
+    script, command = reel_shop_script(), bench.command("talk")
+    rules, model = (_talk(bench, command, script, None, settings) for settings in _without_and_with(bench, "shop"))
+    return report.model_copy(update={"talk_shop_rules": rules, "talk_shop": model})
 
 
 def talk_films(bench: Bench, report: Report) -> Report:
-    """Ten turns over the films; nothing without them."""
-    from ui.bench import talks
-
+    """Ten turns over the films, likewise; nothing without them."""
     films = bench.call.films
     if films is None:
         return report
-    stamp = Stamp(bench.command(f"talk --films {films.name}"))
-    result = talks.talk(bench.at("films"), films_script(), films, bench.say)
-    return report.model_copy(update={"talk_films": stamp.section(result)})
+    script, command = films_script(), bench.command(f"talk --films {films.name}")
+    rules, model = (_talk(bench, command, script, films, settings) for settings in _without_and_with(bench, "films"))
+    return report.model_copy(update={"talk_films_rules": rules, "talk_films": model})
+
+
+def _without_and_with(bench: Bench, folder: str) -> tuple[Settings, Settings]:
+    """The settings without the language model and as they are, over one data directory."""
+    settings = bench.at(folder)
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update={"engine": "off"})}), settings
+
+
+def _talk(bench: Bench, command: str, script: Script, films: Path | None, settings: Settings) -> Section[Transcript]:
+    from ui.bench import talks
+
+    stamp = Stamp(command)
+    section: Section[Transcript] = stamp.section(talks.talk(settings, script, films, bench.say))
+    return section
+
+
+def simulated(bench: Bench, report: Report) -> Report:
+    """Simulated customers of the demo shop: rules alone against the model as it is served, every skill on."""
+    from ui.bench.customers import served_cells
+    from ui.commands.bench_dialogue import DialogueCall, dialogue_of
+
+    cells = ",".join(served_cells(bench.settings))
+    call = DialogueCall(bench.call.out, n=SIMULATED_NEEDS, cells=cells, config=bench.call.config)
+    return with_other(report, dialogue_of(call), bench.call.out)
 
 
 def recommendation(bench: Bench, report: Report) -> Report:
@@ -176,13 +203,14 @@ INDEX: tuple[tuple[str, Measure], ...] = (("Index and search", index_cost),)
 TURNS: tuple[tuple[str, Measure], ...] = (("Single turns", turns),)
 ENGINES: tuple[tuple[str, Measure], ...] = (("Engines under load", engines),)
 UNDERSTAND: tuple[tuple[str, Measure], ...] = (("Understanding", understand),)
+SIMULATED: tuple[tuple[str, Measure], ...] = (("Simulated customers", simulated),)
 TALK: tuple[tuple[str, Measure], ...] = (("Conversation in the Reel Shop", talk_shop), ("Over the films", talk_films))
 RECOMMENDATION: tuple[tuple[str, Measure], ...] = (
     ("Recommendation dialogues", recommendation),
     ("Learning within a conversation", personal_ranking),
     ("Rating prediction", rating_prediction),
 )
-ALL = (*START, *INDEX, *TURNS, *ENGINES, *UNDERSTAND, *TALK, *RECOMMENDATION)
+ALL = (*START, *INDEX, *TURNS, *ENGINES, *UNDERSTAND, *TALK, *SIMULATED, *RECOMMENDATION)
 
 
 def run(call: BenchCall, measures: tuple[tuple[str, Measure], ...]) -> None:

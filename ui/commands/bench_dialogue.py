@@ -1,40 +1,42 @@
-"""`chatalogue bench dialogue`: simulated customers talk to the bot of this process or to any other over HTTP."""
+"""`chatalogue bench dialogue`: simulated customers talk to bots of this process, and to any other over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
-from agent.bench.dialogue.bots import OverHttp
 from agent.bench.dialogue.figures import DialogueReport
-from agent.bench.dialogue.measure import Plan, measure_dialogues
+from agent.bench.dialogue.keeping import Kept
+from agent.bench.dialogue.measure import Plan
 from agent.settings import load_settings
-from retrieval.demo import demo_films_path
 from retrieval.errors import BadRequest
-from retrieval.loading import load_catalogue
-from retrieval.table import ItemTable
+from ui.bench import customers
 from ui.bench.processes import bench_settings
+from ui.bench.render_dialogue import SECTION, dialogue_lines
 from ui.commands.bench_others import Other, run_other
-
-API_KEY = "OPENAI_API_KEY"
-"""The variable that clients of this interface read their key from."""
+from ui.progress import index_progress
 
 
 @dataclass(frozen=True, slots=True)
 class DialogueCall:
-    """The options as typed; `items` None: the demo shop, `url` None: the bot of this process."""
+    """The options as typed; `items` None: the demo shop, `cells` empty: rules, or with a `url` that bot alone."""
 
     out: Path
     items: Path | None = None
     n: int = 100
     k: int = 4
     seed: int = 0
+    cells: str = ""
+    full_text: int = 30
+    adapter: Path | None = None
     url: str | None = None
+    customer: Literal["templates", "llm"] = "templates"
+    keep: Path | None = None
     name: str | None = None
     config: Path | None = None
 
@@ -52,46 +54,40 @@ def dialogue_of(call: DialogueCall) -> Other:
     """The benchmark as it was asked for.
 
     Raises:
-        BadRequest: there is no such file.
+        BadRequest: there is no such file or cell.
     """
     if call.items is not None and not call.items.is_file():
         raise BadRequest(f"There is no file {str(call.items)!r}; --items is the catalogue of the bot.")
-    plan = Plan(call.n, call.k, call.seed, call.items.name if call.items else "the demo shop")
-    given = "".join(
-        f" --{option} {value}"
-        for option, value in (
-            ("items", call.items and call.items.name),
-            ("n", call.n),
-            ("k", call.k),
-            ("seed", call.seed),
-            ("url", call.url),
-            ("name", call.name),
-        )
-        if value is not None
+    customers.known_cells(call.cells)
+    about = call.name or (call.items and call.items.name)
+    section = f"{SECTION}, {about}" if about else SECTION
+    return Other(section, f"dialogue{_options(call)}", lambda: _measured(call), dialogue_lines)
+
+
+def _options(call: DialogueCall) -> str:
+    """What has to be typed for the same run; files by their names."""
+    plain = DialogueCall(call.out)
+    shown = ("items", "n", "k", "seed", "cells", "full_text", "adapter", "url", "customer", "name")
+    given = [(name, getattr(call, name)) for name in shown if getattr(call, name) != getattr(plain, name)]
+    return "".join(
+        f" --{name.replace('_', '-')} {value.name if isinstance(value, Path) else value}" for name, value in given
     )
-    section = f"dialogue, {call.name}" if call.name else "dialogue"
-    return Other(section, f"dialogue{given}", lambda: _measured(call, plan))
 
 
-def _measured(call: DialogueCall, plan: Plan) -> DialogueReport:
-    if call.url is not None:
-        return asyncio.run(_over_http(call.url, call.items, plan))
-    from ui.bench import talks
-
+def _measured(call: DialogueCall) -> DialogueReport:
+    name = call.items.name if call.items else "the demo shop"
+    plan = Plan(call.n, call.k, call.seed, name, call.full_text, call.customer)
+    cells = customers.known_cells(call.cells) or (() if call.url else ("rules",))
     settings = load_settings(call.config).settings
-    with tempfile.TemporaryDirectory(prefix="chatalogue-bench-") as folder:
-        return talks.customers(bench_settings(settings, Path(folder)), call.items, plan, _say)
-
-
-async def _over_http(url: str, items: Path | None, plan: Plan) -> DialogueReport:
-    table = ItemTable(load_catalogue(items or demo_films_path(), keep_first=True).items)
-    bot = await OverHttp.open(url, os.environ.get(API_KEY, ""))
-    try:
-        return await measure_dialogues(bot, f"{bot.model} over HTTP", table, plan, _say)
-    finally:
-        await bot.close()
+    kept = Kept(call.keep)
+    with (
+        tempfile.TemporaryDirectory(prefix="chatalogue-bench-", ignore_cleanup_errors=True) as folder,
+        index_progress("Conversations") as bar,
+    ):
+        bots = customers.Bots(bench_settings(settings, Path(folder)), cells, call.adapter, call.url, call.name)
+        return asyncio.run(customers.measure(bots, call.items, plan, kept, customers.Listeners(bar, _say)))
 
 
 def _say(line: str) -> None:
-    """Progress and faults, on stderr."""
+    """What a cell came to, on stderr."""
     Console(stderr=True, highlight=False).print(f"  {line}", markup=False, soft_wrap=True)

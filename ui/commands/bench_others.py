@@ -1,4 +1,4 @@
-"""`chatalogue bench ratings | personal | scale`: results that stand in the benchmark file as they are."""
+"""`chatalogue bench ratings | personal | speed | scale`: results that stand in the benchmark file as they are."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from ui.logs import configure_logs
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """One benchmark: the name of its section, the command that measures it again, and how it is measured."""
+    """One benchmark: the name of its section, the command that measures it again, how it is measured and printed."""
 
     name: str
     command: str
     measure: Callable[[], BaseModel | Sequence[BaseModel]]
+    lines: Callable[[JsonValue], list[str]] = plain_lines
 
 
 def ratings_of(folder: Path, items: Path | None, settings: RetrievalSettings) -> Other:
@@ -60,6 +61,17 @@ def personal() -> Other:
         return measure_personal(_say)
 
     return Other("personal", "personal", measure)
+
+
+def speed_of(models: Path) -> Other:
+    """The embedded engine against transformers and llama.cpp, with the model folder `models`."""
+
+    def measure() -> BaseModel:
+        from agent.bench.engine_speed import measure_speed
+
+        return measure_speed(models, _say)
+
+    return Other("speed", "speed", measure)
 
 
 def scale_of(films: Path, sizes: Sequence[int], folder: Path) -> Other:
@@ -98,7 +110,7 @@ def run_other(other: Other, out: Path) -> None:
     report = open_report(out, this_machine())  # again: another run may have written into it meanwhile
     report = report.model_copy(update={"others": {**report.others, **measured}})
     write_report(out, report)
-    print_result("\n".join(plain_lines(report.others[other.name].result)))
+    print_result("\n".join(other.lines(report.others[other.name].result)))
 
 
 def with_other(report: Report, other: Other, out: Path) -> Report:

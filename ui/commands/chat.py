@@ -39,7 +39,7 @@ def run(config: Path | None) -> None:
             open_parts = AsyncExitStack()
             try:
                 with Console(stderr=True).status("Opening the catalogue and the language model ..."):
-                    runner.run(open_parts.enter_async_context(started(parts.engine)))
+                    runner.run(open_parts.enter_async_context(started(parts.engine, parts.adapter)))
                     runner.run(_open(parts))
                 console.print("Say what you are looking for. /quit ends, /wishes shows what I understood.", style="dim")
                 _loop(runner, parts.services, settings.tenant, console)

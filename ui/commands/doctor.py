@@ -257,28 +257,36 @@ def _vllm(settings: Settings) -> tuple[Level, str]:
 def _engine(settings: Settings) -> tuple[Level, str]:
     from agent.llm.protocol import Limits, Message, Prompt
     from agent.llm.vllm.engine import VLLMEngine
-    from ui.wiring import make_engine, started
+    from ui.wiring import make_engine, make_keeper, started
 
     if settings.llm.engine == "off":
         return "warning", "switched off: answers come from rules and templates."
     made = make_engine(settings)
     seconds = settings.llm.vllm.start_timeout_s if isinstance(made, VLLMEngine) else ENGINE_SECONDS
 
-    async def probe() -> str:
-        async with started(made) as engine, asyncio.timeout(seconds):
+    keeper = make_keeper(settings, made)
+
+    async def probe() -> tuple[Level, str]:
+        async with started(made, keeper) as engine, asyncio.timeout(seconds):
             while engine.status().state == "starting":
                 await asyncio.sleep(0.1)
-            status = engine.status()
-            if status.state != "ready":
+            if (status := engine.status()).state != "ready":
                 raise ChatalogueError(status.detail)
+            await keeper.settled()
             prompt = Prompt((Message("user", "Say hello."),))
             async for chunk in engine.stream(prompt, Limits(max_tokens=4)):
                 if chunk.finish:
-                    return f"{status.model} answers."
-            return f"{status.model} is ready but said nothing."
+                    if keeper.problem:
+                        return "warning", keeper.problem
+                    adapter = engine.status().adapter
+                    return (
+                        "ok",
+                        f"{status.model} answers, with {f'the adapter {adapter}' if adapter else 'no adapter'}.",
+                    )
+            return "ok", f"{status.model} is ready but said nothing."
 
     try:
-        return "ok", asyncio.run(probe())
+        return asyncio.run(probe())
     except TimeoutError:
         return "problem", f"{settings.llm.model!r} did not answer in {seconds:.0f} s; set CHATALOGUE_LLM__MODEL."
 

@@ -78,11 +78,13 @@ async def _replay(settings: Settings, turn: str | None, since: datetime | None) 
     try:
         ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
         parts.shops.rankers.with_tastes = any(_is_named(parts, one) for one in ids)
-        async with started(parts.engine):
+        async with started(parts.engine, parts.adapter):
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
             await asyncio.to_thread(parts.shops.rankers.settle, settings.tenant)
             while parts.engine.status().state == "starting":
                 await asyncio.sleep(0.1)
+            if parts.adapter is not None:
+                await parts.adapter.settled()
             chat = parts.conversations
             return [
                 await _one(parts, chat, turn_id)

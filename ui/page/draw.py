@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.answer import PreferenceView
+from agent.llm.off import NO_MODEL
 from agent.messages import messages
 from agent.preferences import Preference
 from agent.wording import Wording
@@ -39,6 +40,7 @@ class EntryView:
     options: tuple[str, ...]
     relaxed: tuple[Relaxed, ...]
     links: tuple[str | None, ...]
+    degraded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ def _entry(tab: Tab, entry: Entry, words: Words, *, last: bool) -> EntryView:
         options=_options(entry, words) if last else (),
         relaxed=_relaxed(tab, entry, words) if last else (),
         links=tuple(safe_link(citation.url) for citation in answer.citations) if answer else (),
+        # A model that was switched off on purpose is missed by nobody: every answer is without it.
+        degraded=answer is not None and answer.degraded and answer.model != NO_MODEL,
     )
 
 

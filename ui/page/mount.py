@@ -261,7 +261,7 @@ class Page:
             tab.live.stop()
 
     async def on_act(self, session_id: str, tab: Tab, event: gr.EventData, request: gr.Request) -> Drawing:
-        """Everything that needs no turn: reactions, removed chips, another chat, clicked links."""
+        """Everything that needs no turn: reactions, another chat, clicked links."""
         await self._resume(tab, session_id, request)
         data = _data(event)
         try:
@@ -274,11 +274,6 @@ class Page:
     async def _act(self, tab: Tab, action: str, data: Mapping[str, Any]) -> None:
         if action in ("mark", "unmark"):
             await self._mark(tab, action, data)
-        elif action == "drop":
-            if tab.live:
-                gr.Info(words_in(tab.language)("log.dropped_late"))
-            else:
-                await drop_wish(self._services, tab, str(data.get("wish")))
         elif action == "open":
             await open_chat(self._services, tab, str(data.get("session")))
         elif action == "new":

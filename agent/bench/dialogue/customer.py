@@ -12,7 +12,7 @@ import numpy as np
 from agent.answer import Question
 from agent.bench.dialogue.needs import Need, Wish
 from agent.bench.dialogue.reading import Seen
-from agent.bench.dialogue.words import ANY, ELSE, Words
+from agent.bench.dialogue.words import ANY, ELSE, Act, ActKind, Words
 from retrieval.table import ItemTable
 from retrieval.text import fold
 
@@ -30,10 +30,9 @@ class Customer:
         if need.mistaken is not None:
             self.said[0] = need.mistaken
 
-    def opens(self) -> str:
-        """The first message; later on, everything that was said, over again."""
-        firm, soft = [one for one in self.said if one.hard], [one for one in self.said if not one.hard]
-        return " ".join([self._words.opening(firm), *map(self._words.more, soft)])
+    def opens(self) -> Act:
+        """The first message."""
+        return self._words.opening(self.said)
 
     def accepts(self, seen: Seen) -> bool:
         """Whether an item that is offered is what they want."""
@@ -48,7 +47,7 @@ class Customer:
             found += [(wish, item_id) for item_id, row in rows if mask is not None and not mask[row]]
         return found
 
-    def goes_on(self, seen: Seen, turn: int) -> str:
+    def goes_on(self, seen: Seen, turn: int) -> Act:
         """What they say after turn `turn`, in which nothing was right: the first of these that applies."""
         if self._mistaken is not None and turn + 1 >= self._need.changes_at:
             old, new = self._mistaken, self._need.wishes[0]
@@ -61,26 +60,32 @@ class Customer:
         if (wish := next((one for one in self._unsaid if one.told == "later"), None)) is not None:
             self._say(wish)
             return self._words.more(wish)
-        return self._words.pick(ELSE) if seen.offered else self.opens()
+        return Act("wants others", self._words.pick(ELSE)) if seen.offered else self._over_again()
 
-    def _replies(self, question: Question, *, nothing_shown: bool) -> str:
+    def _over_again(self) -> Act:
+        return self._words.opening(self.said, "repeats all")
+
+    def _replies(self, question: Question, *, nothing_shown: bool) -> Act:
         """Taps the option that fits or says the wish; taps the way out (the last option) or does not mind otherwise."""
-        known = [one for one in (*self.said, *self._unsaid) if one.attribute == question.attribute]
         options = question.options
-        if known:
-            wish = known[0]
-            self._say(wish)
-            tapped = next((one for one in options if wish.op == "eq" and fold(one) == fold(str(wish.value))), None)
-            return tapped or self._words.phrase(wish)
-        if nothing_shown and not self._offers_values(question):
-            return self.opens()  # asked which wish to drop: none
-        return options[-1] if options else self._words.pick(ANY)
+        if nothing_shown and options and not self._offers_values(question):
+            return self._over_again()  # asked which wish to drop: none
+        known = [one for one in (*self.said, *self._unsaid) if one.attribute == question.attribute]
+        if not known:
+            if nothing_shown and not options:
+                return self._over_again()
+            return Act("has no preference", options[-1] if options else self._words.pick(ANY))
+        wish = known[0]
+        kind: ActKind = "reveals" if wish in self._unsaid and wish.told == "asked" else "answers"
+        self._say(wish)
+        tapped = next((one for one in options if wish.op == "eq" and fold(one) == fold(str(wish.value))), None)
+        return Act(kind, tapped) if tapped else self._words.answer(wish, kind)
 
     def _offers_values(self, question: Question) -> bool:
-        """Whether the options are values of the attribute, and not what else to do."""
+        """Whether the options are values or numbers of the attribute, and not what else to do."""
         shape = self._table.shape.attributes.get(question.attribute)
         values = {fold(value) for value in (shape.values if shape and shape.values else {})}
-        return not question.options or any(fold(option) in values for option in question.options)
+        return any(fold(one) in values or any(char.isdigit() for char in one) for one in question.options)
 
     def _say(self, wish: Wish) -> None:
         if wish in self._unsaid:

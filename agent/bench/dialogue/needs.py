@@ -40,7 +40,12 @@ MAX_FIRST = 2
 """Wishes in the first message."""
 
 TASTE = frozenset("mood tag theme keyword vibe style topic occasion".split())
-"""Attributes on which opinions differ: a wish for such a value is soft, however it is put; a "no" is hard."""
+"""Attributes on which opinions differ: a wish for such a value is soft, however it is put; a "no" is hard.
+
+Their names may have more words ("style_tags") and be plural.
+"""
+ASKABLE = 60
+"""A wish for a value of an attribute with more values (people, titles) is not kept back: nobody asks for such."""
 
 _FIRST, _LATER = 0.4, 0.35
 _HARD, _NEGATIVE, _CHANGE = 0.65, 0.25, 0.25
@@ -112,7 +117,7 @@ def _draw(table: ItemTable, number: int, random: np.random.Generator) -> Need | 
             left = narrowed
     if len(chosen) < MIN_WISHES or left.sum() > most or all(map(_is_taste, chosen)):
         return None
-    wishes = _told(chosen, random)
+    wishes = _told(chosen, table, random)
     mistaken = _mistaken(wishes[0], item, table, random) if random.random() < _CHANGE else None
     return Need(
         number,
@@ -173,11 +178,16 @@ def _bound(item: Item, shape: AttributeShape, table: ItemTable, random: np.rando
     if step == 0:
         return None
     if shape.name == "price" or random.random() < 0.5:
-        wish = Wish(shape.name, "le", math.ceil(number / step) * step)
+        wish = Wish(shape.name, "le", _times(step, math.ceil(number / step)))
     else:
-        wish = Wish(shape.name, "ge", math.floor(number / step) * step)
+        wish = Wish(shape.name, "ge", _times(step, math.floor(number / step)))
     share = wish.mask(table).mean()
     return wish if MIN_NUMBER_SHARE <= share <= MAX_NUMBER_SHARE else None
+
+
+def _times(step: float, n: int) -> float:
+    """So many steps, as a customer says it: 4.6, and not 4.6000000000000005."""
+    return float(f"{n * step:.10g}")
 
 
 def _round_step(step: float) -> float:
@@ -188,20 +198,25 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (5, 2, 1) if factor * power <= step * (1 + 1e-9))
 
 
-def _told(wishes: Sequence[Wish], random: np.random.Generator) -> tuple[Wish, ...]:
+def _told(wishes: Sequence[Wish], table: ItemTable, random: np.random.Generator) -> tuple[Wish, ...]:
     """When each is said and how firmly; the first, a value if there is one, is hard and said at once."""
     ordered = sorted(wishes, key=lambda wish: (_is_taste(wish), wish.op == "ne", wish.op != "eq"))
     told = [replace(ordered[0], told="first", hard=True)]
     for wish in ordered[1:]:
         luck, first = random.random(), sum(one.told == "first" for one in told)
-        when: Told = "first" if luck < _FIRST and first < MAX_FIRST else "later" if luck < _FIRST + _LATER else "asked"
+        when: Told = "later" if luck < _FIRST + _LATER or not _is_askable(wish, table) else "asked"
+        when = "first" if luck < _FIRST and first < MAX_FIRST else when
         firm = wish.op == "ne" or bool(random.random() < _HARD)
         told.append(replace(wish, told=when, hard=firm and not _is_taste(wish)))
     return tuple(told)
 
 
+def _is_askable(wish: Wish, table: ItemTable) -> bool:
+    return len(table.shape.attributes[wish.attribute].values or ()) <= ASKABLE
+
+
 def _is_taste(wish: Wish) -> bool:
-    return wish.op == "eq" and wish.attribute in TASTE
+    return wish.op == "eq" and any(part.removesuffix("s") in TASTE for part in wish.attribute.split("_"))
 
 
 def _mistaken(wish: Wish, item: Item, table: ItemTable, random: np.random.Generator) -> Wish | None:

@@ -5,122 +5,165 @@ Knows nothing of how the bot is reached and how figures are made of the counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Final, Literal, TypeAlias, get_args
 
 from agent.bench.dialogue.bots import Bot
+from agent.bench.dialogue.claims import ClaimCheck, Heard, sentences_of
 from agent.bench.dialogue.customer import Customer, words_of
 from agent.bench.dialogue.needs import Need
+from agent.bench.dialogue.phrasing import Phraser
 from agent.bench.dialogue.reading import Reader, Reply, Seen
 from agent.services import PastMessage
 from retrieval.errors import BadRequest, ChatalogueError
 
-Say = Callable[[str], None]
+Fault: TypeAlias = Literal[
+    "hard wish broken",
+    "title not in the catalogue",
+    "item named that was not shown",
+    "claim unsupported",
+    "turn failed",
+    "question repeated",
+    "sentence repeated word for word",
+    "whole reply repeated",
+]
+FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """One conversation: `success` is the turn in which a target was offered, None where the customer left without.
 
-    `broken`, `invented`, `repeated`, `unsupported` say what was wrong, once for each offered item, line, question or
-    sentence; `failed` is the error that ended it.
+    `faults` say what was wrong, once for each offered item, line, title, claim, question, sentence, reply; a turn that
+    failed was the last. `acts` is what the customer did, message by message; `phrasable` of them could be put in other
+    words, `phrased` were, by a language model. `linked`: the bot sent no `chatalogue` object in some turn, so that its
+    text was read.
     """
 
     need: int
     run: int
     turns: int
     success: int | None
-    broken: tuple[str, ...] = ()
-    invented: tuple[str, ...] = ()
-    repeated: tuple[str, ...] = ()
-    unsupported: tuple[str, ...] = ()
-    failed: str = ""
+    faults: Mapping[Fault, tuple[str, ...]] = field(default_factory=dict)
+    acts: tuple[str, ...] = ()
+    phrasable: int = 0
+    phrased: int = 0
+    turn_ms: tuple[float, ...] = ()
+    linked: bool = False
     lines: tuple[PastMessage, ...] = field(default=(), repr=False)
 
 
-async def hold_all(bot: Bot, needs: Sequence[Need], runs: int, seed: int, reader: Reader, say: Say) -> list[Dialogue]:
-    """Every need `runs` times, with other words each time; `say` hears how far it is and every fault.
+@dataclass(slots=True)
+class _Talk:
+    """A conversation under way."""
 
-    Raises:
-        BadRequest: the bot cannot be reached.
-    """
-    dialogues: list[Dialogue] = []
-    for need in needs:
-        for run in range(runs):
-            random = np.random.default_rng([seed, need.number, run])
-            done = await hold(bot, Customer(need, reader.table, random), need, run, reader)
-            dialogues.append(done)
-            for line in _faults(done):
-                say(f"need {need.number}, run {run}: {line}")
-        if (need.number + 1) % 10 == 0:
-            say(f"{need.number + 1} of {len(needs)} needs, {sum(d.success is not None for d in dialogues)} successes")
-    return dialogues
+    history: list[PastMessage] = field(default_factory=list)
+    acts: list[str] = field(default_factory=list)
+    turn_ms: list[float] = field(default_factory=list)
+    phrasable: int = 0
+    phrased: int = 0
+    linked: bool = False
+    success: int | None = None
+    session_id: str | None = None
 
 
-async def hold(bot: Bot, customer: Customer, need: Need, run: int, reader: Reader) -> Dialogue:
+async def hold(bot: Bot, customer: Customer, need: Need, run: int, reader: Reader, phraser: Phraser) -> Dialogue:
     """One conversation, until a target is offered or the customer's patience ends.
 
     Raises:
         BadRequest: the bot cannot be reached.
     """
-    tally = _Tally(reader)
-    history: list[PastMessage] = []
-    session_id: str | None = None
-    success: int | None = None
-    text, turn, failed = customer.opens(), 0, ""
-    while success is None and turn < need.patience:
-        turn += 1
-        try:
-            reply = await bot.reply(text, history, session_id)
-        except BadRequest:
-            raise
-        except ChatalogueError as error:
-            failed = str(error)
+    tally, talk, act = _Tally(reader), _Talk(), customer.opens()
+    while talk.success is None and len(talk.acts) < need.patience:
+        text = await phraser.phrase(act)
+        talk.acts.append(act.kind)
+        talk.phrasable += bool(act.keep)
+        talk.phrased += text != act.text
+        reply = await _answered(bot, text, talk, tally)
+        if reply is None:
             break
-        history += [PastMessage("user", text), PastMessage("assistant", reply.text)]
-        session_id = reply.answer.session_id if reply.answer else None
-        seen = reader.read(reply)
-        tally.add(reply, seen, customer)
-        success = turn if customer.accepts(seen) else None
-        if success is None:
-            text = customer.goes_on(seen, turn)
-    faults = (tuple(tally.broken), tuple(tally.invented), tuple(tally.repeated), tuple(tally.unsupported))
-    return Dialogue(need.number, run, turn, success, *faults, failed, tuple(history))
+        turn, seen = len(talk.acts), reader.read(reply)
+        tally.add(text, reply, seen, customer)
+        talk.success = turn if customer.accepts(seen) else None
+        if talk.success is None and turn < need.patience:
+            act = customer.goes_on(seen, turn)
+    return Dialogue(
+        need.number,
+        run,
+        len(talk.acts),
+        talk.success,
+        tally.found(),
+        tuple(talk.acts),
+        talk.phrasable,
+        talk.phrased,
+        tuple(talk.turn_ms),
+        talk.linked,
+        tuple(talk.history),
+    )
+
+
+async def _answered(bot: Bot, text: str, talk: _Talk, tally: _Tally) -> Reply | None:
+    """The bot's reply, written down with its time; None where it failed."""
+    started = time.perf_counter()
+    try:
+        reply = await bot.reply(text, talk.history, talk.session_id)
+    except BadRequest:
+        raise
+    except ChatalogueError as error:
+        tally.note("turn failed", [str(error)])
+        talk.history.append(PastMessage("user", text))
+        return None
+    talk.turn_ms.append(round((time.perf_counter() - started) * 1e3, 1))
+    talk.history += [PastMessage("user", text), PastMessage("assistant", reply.text)]
+    talk.session_id = reply.answer.session_id if reply.answer else None
+    talk.linked |= reply.answer is None
+    return reply
 
 
 class _Tally:
     """What was wrong so far in one conversation."""
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        self._table = reader.table
+        self._check = ClaimCheck(reader)
         self._asked: set[tuple[str, str]] = set()
-        self.broken: list[str] = []
-        self.invented: list[str] = []
-        self.repeated: list[str] = []
-        self.unsupported: list[str] = []
+        self._sentences: set[str] = set()
+        self._replies: set[str] = set()
+        self._shown: set[str] = set()
+        self._heard = ""
+        self._found: dict[Fault, list[str]] = {}
 
-    def add(self, reply: Reply, seen: Seen, customer: Customer) -> None:
+    def found(self) -> dict[Fault, tuple[str, ...]]:
+        """The faults that there were."""
+        return {fault: tuple(many) for fault, many in self._found.items()}
+
+    def note(self, fault: Fault, many: Iterable[str]) -> None:
+        """Count each of them."""
+        if said := list(many):
+            self._found.setdefault(fault, []).extend(said)
+
+    def add(self, said: str, reply: Reply, seen: Seen, customer: Customer) -> None:
         """Count one turn; before the customer says anything more."""
-        table = self._reader.table
-        for wish, item_id in customer.broken(seen):
-            self.broken.append(f"{table.get(item_id).title} is not {wish.attribute} {wish.op} {wish.value}")
-        self.invented += seen.invented
-        self.unsupported += self._reader.unsupported(reply, seen.offered, words_of(customer.said))
+        self._heard += f" {said}"
+        self._shown.update(seen.offered, seen.near)
+        broken = ((self._table.get(item_id).title, wish) for wish, item_id in customer.broken(seen))
+        self.note("hard wish broken", (f"{title} is not {w.attribute} {w.op} {w.value}" for title, w in broken))
+        self.note("title not in the catalogue", seen.invented)
+        heard = Heard(self._heard, words_of(customer.said), self._shown)
+        self.note("claim unsupported", self._check.unsupported(reply, seen.offered, heard))
+        if reply.answer is not None:  # else whatever is named is taken for offered
+            self.note("item named that was not shown", self._check.not_shown(reply, heard))
+        self._note_repeated(reply, seen)
+
+    def _note_repeated(self, reply: Reply, seen: Seen) -> None:
         if seen.question is not None:
             key = (seen.question.attribute, seen.question.text)
-            if key in self._asked:
-                self.repeated.append(seen.question.text)
+            self.note("question repeated", [seen.question.text] if key in self._asked else [])
             self._asked.add(key)
-
-
-def _faults(done: Dialogue) -> list[str]:
-    named = (
-        ("broken wish", done.broken),
-        ("invented", done.invented),
-        ("asked again", done.repeated),
-        ("unsupported", done.unsupported),
-    )
-    faults = [f"{name}: {one}" for name, many in named for one in many]
-    return [*faults, f"failed: {done.failed}"] if done.failed else faults
+        sentences = set(sentences_of(reply.text))
+        self.note("sentence repeated word for word", sorted(sentences & self._sentences))
+        self._sentences |= sentences
+        self.note("whole reply repeated", [reply.text] if reply.text in self._replies else [])
+        self._replies |= {reply.text} - {""}

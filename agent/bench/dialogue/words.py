@@ -6,7 +6,8 @@ Knows nothing of conversations: a wish goes in, words come out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -14,10 +15,22 @@ from agent.bench.dialogue.needs import Wish
 from agent.wording import in_minutes
 from retrieval.shape import CatalogueShape
 
+T = TypeVar("T")
+
+ActKind: TypeAlias = Literal[
+    "opens", "repeats all", "changes", "insists", "adds", "answers", "reveals", "has no preference", "wants others"
+]
+"""What a customer does by a message. "reveals" is the answer with a wish that is never said unasked."""
+
 OPENINGS: Final = ("I'm looking for {}.", "Do you have {}?", "I'd like {}, please.", "Can you recommend {}?", "{}")
 ALSO: Final = ("Also {}, please.", "And {}.", "It has to be {}.", "{}, please.")
 IDEALLY: Final = ("Ideally {}.", "Preferably {}.", "{} would be nice.")
-INSTEAD: Final = ("Sorry, I meant {new}, not {old}.", "Actually, {new} instead of {old}.", "Make it {new}, not {old}.")
+INSTEAD: Final = (
+    (", not ", "Sorry, I meant ", "."),
+    (" instead of ", "Actually, ", "."),
+    (", not ", "Make it ", "."),
+)
+"""What stands between the new wish and the old one, before them, after them."""
 AGAIN: Final = ("I said {}.", "Please, {}.", "I need {}.")
 ELSE: Final = ("Something else, please.", "Show me more.", "None of these. What else do you have?", "More options?")
 ANY: Final = ("I don't mind.", "No preference.", "Any is fine.")
@@ -31,6 +44,15 @@ _FIELDS: Final = {
 """Of attributes that people do not name by their value alone; others are: "comedy"."""
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One message of a customer. `keep`: what stands in it however it is put; empty: it is said as it stands."""
+
+    kind: ActKind
+    text: str
+    keep: tuple[str, ...] = ()
+
+
 class Words:
     """One customer's words; `random` picks among paraphrases."""
 
@@ -38,27 +60,42 @@ class Words:
         self._shape = shape
         self._random = random
 
-    def pick(self, templates: Sequence[str]) -> str:
+    def pick(self, templates: Sequence[T]) -> T:
         """One of them."""
         return templates[int(self._random.integers(len(templates)))]
 
-    def opening(self, wishes: Sequence[Wish]) -> str:
-        """A first message, or all wishes over again."""
-        first = wishes[0]
-        thing = "" if first.op == "eq" and first.attribute not in _FIELDS else "something "
-        return _sentence(self.pick(OPENINGS).format(thing + " and ".join(map(self.phrase, wishes))))
+    def opening(self, wishes: Sequence[Wish], kind: ActKind = "opens") -> Act:
+        """A first message, or all wishes over again: the hard ones, which come first, then each soft one."""
+        firm, soft = [one for one in wishes if one.hard], [one for one in wishes if not one.hard]
+        thing = "" if firm[0].op == "eq" and firm[0].attribute not in _FIELDS else "something "
+        said = tuple(self.phrase(one) for one in firm)
+        first = _sentence(self.pick(OPENINGS).format(thing + " and ".join(said)))
+        also = [self.more(one, kind) for one in soft]
+        first += "." if also and first[-1] not in ".?" else ""
+        keep = (*said, *(part for one in also for part in one.keep))
+        return Act(kind, " ".join([first, *(one.text for one in also)]), keep)
 
-    def more(self, wish: Wish) -> str:
+    def more(self, wish: Wish, kind: ActKind = "adds") -> Act:
         """A further wish, as firm as it is."""
-        return _sentence(self.pick(ALSO if wish.hard else IDEALLY).format(self.phrase(wish)))
+        return self._put(ALSO if wish.hard else IDEALLY, self.phrase(wish), kind)
 
-    def instead(self, old: Wish, new: Wish) -> str:
-        """A change of mind."""
-        return _sentence(self.pick(INSTEAD).format(old=self.phrase(old), new=self.phrase(new)))
+    def instead(self, old: Wish, new: Wish) -> Act:
+        """A change of mind; which is wished and which is not must not be turned round."""
+        middle, before, after = self.pick(INSTEAD)
+        swap = f"{self.phrase(new)}{middle}{self.phrase(old)}"
+        return Act("changes", _sentence(f"{before}{swap}{after}"), (swap,))
 
-    def again(self, wish: Wish) -> str:
+    def again(self, wish: Wish) -> Act:
         """A wish that was not heeded."""
-        return _sentence(self.pick(AGAIN).format(self.phrase(wish)))
+        return self._put(AGAIN, self.phrase(wish), "insists")
+
+    def answer(self, wish: Wish, kind: ActKind) -> Act:
+        """The wish and nothing else, after a question about it."""
+        said = self.phrase(wish)
+        return Act(kind, said, (said,))
+
+    def _put(self, templates: Sequence[str], said: str, kind: ActKind) -> Act:
+        return Act(kind, _sentence(self.pick(templates).format(said)), (said,))
 
     def phrase(self, wish: Wish) -> str:
         """The wish in a few words."""

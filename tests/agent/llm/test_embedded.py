@@ -33,7 +33,9 @@ SHORT = Limits(max_tokens=3)
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def small(tiny_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedEngine]:
     """An engine on the tiny model; a test that kills its worker waits until it is back."""
-    engine = EmbeddedEngine(str(tiny_dir), tmp_path_factory.mktemp("m"), max_queue=2, device="cpu", threads=1)
+    engine = EmbeddedEngine(
+        str(tiny_dir), tmp_path_factory.mktemp("m"), max_queue=2, device="cpu", threads=1, together=1
+    )
     await engine.start()
     await engine.wait_ready(120)
     yield engine

@@ -185,7 +185,7 @@ async def test_calls_of_the_engine_by_skill_and_outcome(make_chat: MakeChat, sam
     assert sample("chatalogue_engine_calls_total", skill="reply", outcome="busy") == 1
     assert sample("chatalogue_engine_calls_total", skill="reply", outcome="error") == 1
     await said(make_chat(ScriptedEngine(*PITCH), understand="on"), "a crime film with a dragon")
-    assert sample("chatalogue_engine_calls_total", skill="understand", outcome="error") >= 1
+    assert sample("chatalogue_engine_calls_total", skill="understand", outcome="ok") == 1
 
 
 async def test_feedback_by_kind_and_by_a_closed_set_of_reasons(

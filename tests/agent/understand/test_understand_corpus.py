@@ -7,6 +7,7 @@ from corpus_films_en import CORPUS as FILMS_EN
 from corpus_found import CORPUS as FILMS_FOUND
 from corpus_found import CORPUS_ZH as FILMS_FOUND_ZH
 from corpus_heldout import CORPUS as FILMS_HELDOUT
+from corpus_mended import CORPUS as FILMS_MENDED
 from corpus_shop_en import CORPUS as SHOP_EN
 from corpus_zh import CORPUS as FILMS_ZH
 from understand_catalogues import FILM_CONTEXTS, SHOP_CONTEXTS, films, goods, notation, rules_for
@@ -21,6 +22,9 @@ def rows(corpus: str) -> list[tuple[str, str, str]]:
     return [(text, context, reading) for text, context, reading in found]
 
 
+FILMS = rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_FOUND) + rows(FILMS_MENDED)
+
+
 @pytest.fixture(scope="module")
 def film_rules() -> Rules:
     return rules_for(films())
@@ -31,7 +35,7 @@ def shop_rules() -> Rules:
     return rules_for(goods())
 
 
-@pytest.mark.parametrize(("text", "context", "reading"), rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_FOUND))
+@pytest.mark.parametrize(("text", "context", "reading"), FILMS)
 def test_film_shop(film_rules: Rules, text: str, context: str, reading: str) -> None:
     result = film_rules.understand(text, FILM_CONTEXTS[context])
     assert notation(result) == {part.strip() for part in reading.split(";")}
@@ -54,7 +58,7 @@ def test_chinese(film_rules: Rules, text: str, context: str, reading: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "context"),
-    [(text, context) for text, context, _ in rows(FILMS_EN) + rows(FILMS_HELDOUT) + rows(FILMS_FOUND) + rows(FILMS_ZH)],
+    [(text, context) for text, context, _ in FILMS + rows(FILMS_ZH)],
 )
 def test_facts_quote_the_message_and_have_ids_of_the_turn(film_rules: Rules, text: str, context: str) -> None:
     turn = FILM_CONTEXTS[context].turn

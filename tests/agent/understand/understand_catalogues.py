@@ -150,6 +150,29 @@ FILM_CONTEXTS: dict[str, DialogueContext] = {
             wish("t3-1", "year", "ge", 1990.0),
         ),
     ),
+    "soft person": DialogueContext(turn=2, preferences=(wish("t1-1", "director", "eq", "Ridley Scott", kind="soft"),)),
+    "person": DialogueContext(
+        turn=2,
+        preferences=(wish("t1-1", "cast", "eq", "Tom Hanks"),),
+        shown=(("toystory", "gump"),),
+        focus=("toystory", "gump"),
+    ),
+    "country": DialogueContext(
+        turn=2,
+        preferences=(
+            wish("t1-1", "country", "eq", "Italy", evidence="made in Italy"),
+            wish("t1-2", "genre", "eq", "Western"),
+        ),
+    ),
+    "asked director": DialogueContext(
+        turn=3, shown=(("alien", "heat", "pulp"),), focus=("alien",), questions=("who directed Alien?",)
+    ),
+    "asked cast": DialogueContext(
+        turn=3, shown=(("alien", "heat", "harry"),), focus=("harry",), questions=("who is in the third one?",)
+    ),
+    "90s": DialogueContext(
+        turn=2, preferences=(wish("t1-1", "year", "ge", 1990.0), wish("t1-2", "year", "le", 1999.0))
+    ),
 }  # fmt: skip
 SHOP_CONTEXTS: dict[str, DialogueContext] = {
     "": DialogueContext(),

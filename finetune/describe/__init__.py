@@ -1,0 +1,1 @@
+"""Better descriptions of items: a model writes, two checks and a discriminator judge, retrieval decides."""

@@ -1,0 +1,1 @@
+"""The starter adapter: one LoRA for understand and reply, its data, its recipe and its training on two cores."""
