@@ -16,7 +16,7 @@ MIN_CONTRAST = 4.5
 
 TEXTS = (
     ".cg-top h1", ".cg-brand p", ".cg-new", ".cg-earlier summary", ".cg-user .cg-text", ".cg-bot .cg-text", ".cg-bot a",
-    ".cg-notice", ".cg-wish span[dir]", ".cg-kind", ".cg-wishes-title", ".cg-title", ".cg-facts", ".cg-price",
+    ".cg-wish span[dir]", ".cg-kind", ".cg-wishes-title", ".cg-title", ".cg-facts", ".cg-price",
     ".cg-stock-in", ".cg-why", ".cg-matched li", ".cg-trade", ".cg-primary", ".cg-card .cg-button:not(.cg-primary)",
     ".cg-view", ".cg-why-label", ".cg-chipbutton", "#cg-send", "#cg-box textarea", ".cg-thanks",
 )  # fmt: skip
