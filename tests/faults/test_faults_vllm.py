@@ -31,6 +31,7 @@ def server(start: StartServer, data: Path, models: Path) -> Served:
     served = start(
         data,
         CHATALOGUE_LLM__ENGINE="vllm",
+        CHATALOGUE_LLM__ADAPTER="none",  # on a CPU an adapter is merged, and the server started once more for it
         CHATALOGUE_LLM__VLLM__PYTHON=str(need("vllm")),
         CHATALOGUE_LLM__VLLM__MAX_MODEL_LEN="2048",
         CHATALOGUE_LLM__VLLM__KV_CACHE_GIB="1",
