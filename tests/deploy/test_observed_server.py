@@ -42,7 +42,7 @@ def test_lines_of_a_turn_carry_its_ids(observed: Observed, answered: dict[str, A
     mine = [line for line in lines_of(observed) if line.get("request_id") == "req-of-ours"]
     turn = next(line for line in mine if line["event"] == "turn")
     assert (turn["turn_id"], turn["session_id"]) == (answered["turn_id"], answered["session_id"])
-    assert turn["adapter"] is None
+    assert turn["adapter"].startswith("starter-")
     request = next(line for line in mine if line["event"] == "request")
     assert (request["method"], request["path"], request["status"]) == ("POST", "/v1/chat/completions", 200)
     assert request["ms"] >= turn["ms"] > 0
