@@ -189,7 +189,7 @@ class TestParity:
     async def test_greedy_answers(
         self, engine: EmbeddedEngine, vllm_engine: VLLMEngine, client: VLLMClient, smol: LoadedModel
     ) -> None:
-        """The same, or parted where two tokens are as good as each other: our decode kernel reads int8 weights, vLLM bf16.
+        """The same, or parted where two tokens are as good as each other: our kernel reads int8 weights, vLLM bf16.
 
         Measured: 4 of 10 the same with the kernel, 9 of 10 before it is compiled; every parting is a near tie.
         """
