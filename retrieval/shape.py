@@ -82,7 +82,7 @@ def _tally(
 ) -> None:
     if isinstance(value, tuple):
         lists.add(name)
-        values.setdefault(name, Counter()).update(set(value))
+        values.setdefault(name, Counter()).update(dict.fromkeys(value, 1))
     elif isinstance(value, str):
         values.setdefault(name, Counter())[value] += 1
     else:
