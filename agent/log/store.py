@@ -7,14 +7,15 @@ Knows nothing of HTTP, catalogues or models.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from agent.log import conversations, imports, learning, leases, people, reactions, system, turns
+from agent.log import adapters, conversations, imports, learning, leases, people, reactions, system, turns
+from agent.log.adapters import Move, SessionSigns, Source, SourceCounts
 from agent.log.database import Database
 from agent.log.ids import is_ours, new_turn_id
 from agent.log.people import PersonKey
@@ -262,18 +263,25 @@ class EventLog:
 
     # --- reactions ---
 
-    def record_feedback(self, tenant: str, key_id: str, feedback: Feedback) -> Stored:
+    def record_feedback(self, tenant: str, key_id: str, *given: Feedback) -> Stored:
         """Store a reaction once; after its withdrawal the same one may be stored again.
+
+        Several are stored together or not at all, such as a withdrawal and what comes in its place; what is said of
+        the last is returned.
 
         Raises:
             NotFound: the turn is unknown or of another tenant or key, or the item was not shown in it.
             BadRequest: the kind is unknown, or a withdrawal without a kind to withdraw.
         """
-        self._check_ours(tenant, feedback.turn_id)
-        stored = self._database.write(lambda session: reactions.record_feedback(session, tenant, key_id, feedback))
-        if stored.stored and self._watcher is not None:
-            self._watcher.feedback_stored(feedback)
-        return stored
+        for feedback in given:
+            self._check_ours(tenant, feedback.turn_id)
+        stored = self._database.write(
+            lambda session: [reactions.record_feedback(session, tenant, key_id, feedback) for feedback in given]
+        )
+        for feedback, one in zip(given, stored, strict=True):
+            if one.stored and self._watcher is not None:
+                self._watcher.feedback_stored(feedback)
+        return stored[-1]
 
     def record_event(self, tenant: str, key_id: str, outside: OutsideEvent) -> str:
         """Store what happened outside the chat; gives the event id.
@@ -366,6 +374,41 @@ class EventLog:
     def activate_ranker(self, tenant: str, ranker: str | None) -> None:
         """Make `ranker` the live one, None the linear one; earlier rows stay as history."""
         self._database.write(lambda session: system.activate_ranker(session, tenant, ranker))
+
+    # --- adapters ---
+
+    def adapter_version(self, tenant: str) -> int:
+        """The number of the last move; it changes whenever something about the tenant's adapters does."""
+        return self._database.read(lambda session: adapters.newest_version(session, tenant))
+
+    def adapter_moves(self, tenant: str) -> tuple[Move, ...]:
+        """All that was done with the tenant's adapters, the oldest first."""
+        return self._database.read(lambda session: adapters.moves(session, tenant))
+
+    def move_adapter(self, tenant: str, seen: int, move: Move) -> int:
+        """Add a move behind number `seen`; its own number.
+
+        Raises:
+            MoveConflict: there is a newer one than `seen`.
+        """
+        return self._database.write(lambda session: adapters.add_move(session, tenant, seen, move))
+
+    def add_adapter_sources(self, tenant: str, adapter: str, sources: Collection[Source]) -> None:
+        """Note whom an adapter is trained on; before it is: what was trained and not noted could not be found."""
+        self._database.write(lambda session: adapters.add_sources(session, tenant, adapter, sources))
+
+    def adapter_sources(self, tenant: str) -> dict[str, SourceCounts]:
+        """How many each adapter learned from, and how many of them were erased since."""
+        return self._database.read(lambda session: adapters.source_counts(session, tenant))
+
+    def adapters_trained_on(self, tenant: str, customer: str) -> tuple[str, ...]:
+        """Ids of the adapters that learned from this person or conversation."""
+        self.secret(tenant)  # made at first use, and a reader may not write
+        return self._database.read(lambda session: adapters.trained_on(session, tenant, customer))
+
+    def signs(self, tenant: str, after_turn: int) -> tuple[SessionSigns, ...]:
+        """What went well or wrong in each conversation since turn number `after_turn`."""
+        return self._database.read(lambda session: adapters.signs(session, tenant, after_turn))
 
     def ping(self) -> None:
         """Prove that the database takes writes: one that is rolled back."""

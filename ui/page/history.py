@@ -70,13 +70,13 @@ def _restore_marks(tab: Tab, turn: TurnView) -> None:
             tab.marks[(turn.turn_id, reaction.item_id)] = Mark(reaction.kind, reaction.reason)
 
 
-async def react(services: Services, feedback: Feedback) -> None:
-    """Store one reaction.
+async def react(services: Services, *given: Feedback) -> None:
+    """Store a reaction, or several together.
 
     Raises:
         NotFound, BadRequest: as `EventLog.record_feedback`.
     """
-    await asyncio.to_thread(services.log.record_feedback, services.settings.tenant, PAGE_KEY, feedback)
+    await asyncio.to_thread(services.log.record_feedback, services.settings.tenant, PAGE_KEY, *given)
 
 
 async def set_mark(
@@ -88,9 +88,11 @@ async def set_mark(
     """
     turn_id, item_id = key
     old = tab.marks.get(key)
-    if old:
-        await react(services, Feedback(turn_id, "withdraw", item_id, of=old.kind))
-        tab.marks.pop(key, None)
+    given = [Feedback(turn_id, "withdraw", item_id, of=old.kind)] if old else []
     if mark:
-        await react(services, Feedback(turn_id, mark.kind, item_id, reason=mark.reason, text=text))
+        given.append(Feedback(turn_id, mark.kind, item_id, reason=mark.reason, text=text))
+    if given:
+        await react(services, *given)
+    tab.marks.pop(key, None)
+    if mark:
         tab.marks[key] = mark

@@ -38,6 +38,17 @@ def test_the_same_reaction_is_stored_once(log: EventLog, turn: TurnRecord, item:
     assert in_force(log, turn) == [(item, "thumb_up"), (item, "thumb_down")]
 
 
+def test_a_withdrawal_and_what_comes_in_its_place_are_one_deed(log: EventLog, turn: TurnRecord) -> None:
+    react(log, turn, "thumb_down")
+    back = Feedback(turn.turn_id, "withdraw", None, of="thumb_down")
+    with pytest.raises(BadRequest):
+        log.record_feedback("default", "key", back, Feedback(turn.turn_id, "thumb_sideways"))
+    assert not react(log, turn, "thumb_down").stored  # it stands
+    last = log.record_feedback("default", "key", back, Feedback(turn.turn_id, "thumb_down", reason="bad_items"))
+    assert last.stored
+    assert not react(log, turn, "thumb_down").stored
+
+
 def test_reply_and_items_are_kept_apart(log: EventLog, turn: TurnRecord) -> None:
     assert all(react(log, turn, "thumb_up", item).stored for item in (None, "film-a", "film-b"))
     react(log, turn, "withdraw", "film-a", of="thumb_up")
