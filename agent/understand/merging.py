@@ -11,6 +11,7 @@ Knows no engine and no gold facts.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +34,14 @@ PRIOR = 10.0
 """Cases by which a kind is pulled towards the rate of all kinds: a rare one has too few of its own."""
 KEEP = 0.5
 """What is right at least so often is kept; a fact that is wrong half the time costs as much F1 as it brings."""
+SURE = 1.64
+"""Standard deviations by which the model must be better than that: one-sided 95 %."""
 _FREE: frozenset[Intent] = frozenset({"more", "unknown_item", "acknowledge", "empty"})
 """What the rules take a message for that they find no wish in; with a wish it asks for items."""
 _OF_ITEMS: frozenset[Intent] = frozenset({"item_question", "accept", "reject"})
 """Likewise where an item is pointed at; with "something like it" it asks for others."""
+EXTRA_WORDS = 1
+"""How many words more the rules may have taken for the same wish."""
 _UPPER, _LOWER = ("lt", "le"), ("gt", "ge")
 
 
@@ -126,15 +131,29 @@ def _summed(tallies: Iterable[Tally]) -> list[Tally]:
 
 
 def _row(one: Tally, pooled: Tally) -> str:
+    """A line of the table: the rules' reading stands unless the counts say otherwise beyond chance."""
     known = pooled.n >= MIN_CASES
-    rules = (one.rules + PRIOR * pooled.rules / pooled.n) / (one.n + PRIOR)
-    model = (one.model + PRIOR * pooled.model / pooled.n) / (one.n + PRIOR)
     if one.case == "conflict":
-        winner = "model" if known and model > rules else "rules"
+        # Of those that either side read rightly, the model's share.
+        told = one.rules + one.model
+        worst, _ = _bounds(one.model, told, _share(pooled.model, pooled.rules + pooled.model))
+        winner = "model" if known and worst > KEEP else "rules"
         return f'conflict = {{ winner = "{winner}", rules = {one.rules}, model = {one.model}, n = {one.n} }}'
-    share, right = (rules, one.rules) if one.case == "rules_only" else (model, one.model)
-    keep = share >= KEEP if known else one.case == "rules_only"
+    right, all_right = (one.rules, pooled.rules) if one.case == "rules_only" else (one.model, pooled.model)
+    worst, best = _bounds(right, one.n, _share(all_right, pooled.n))
+    keep = not known or best >= KEEP if one.case == "rules_only" else known and worst >= KEEP
     return f"{one.case} = {{ keep = {str(keep).lower()}, right = {right}, n = {one.n} }}"
+
+
+def _share(right: int, n: int) -> float:
+    return right / n if n else 0.0
+
+
+def _bounds(right: int, n: int, prior: float) -> tuple[float, float]:
+    """Where a rate lies (normal approximation, `SURE` on either side), `right` of `n` pulled towards `prior`."""
+    share = (right + PRIOR * prior) / (n + PRIOR)
+    off = SURE * math.sqrt(share * (1 - share) / (n + PRIOR))
+    return share - off, share + off
 
 
 def merged(
@@ -169,9 +188,12 @@ def pairs(understood: Understanding, reading: Reading, roles: Roles) -> Iterator
     for wish in _wishes(understood.facts):
         other = next((m for m in left if same(m, wish)), None) or next((m for m in left if _clash(wish, m)), None)
         left = [m for m in left if m is not other]
-        yield Pair(kind_of(wish, roles), wish, other)
-    doubtful = _wishes(understood.doubtful)
+        turned = other is not None and other.polarity != wish.polarity
+        yield Pair("negation" if turned else kind_of(wish, roles), wish, other)
+    doubtful, spoken = _wishes(understood.doubtful), _wishes(understood.facts)
     for wish in left:
+        if any(_same_words(wish, one) for one in spoken):
+            continue
         sure = next((one for one in doubtful if same(one, wish)), None)
         yield Pair(kind_of(wish, roles), sure, wish)
 
@@ -220,6 +242,12 @@ def _clash(rules: Preference, model: Preference) -> bool:
     if rules.op == model.op and _values(rules) & _values(model):
         return True
     return rules.op == "about" and model.op != "about" and model.evidence.casefold() in rules.evidence.casefold()
+
+
+def _same_words(model: Preference, rules: Preference) -> bool:
+    """Whether the very words that the model reads as a wish are one for the rules, of another attribute."""
+    mine, theirs = model.evidence.casefold().split(), rules.evidence.casefold().split()
+    return rules.op == model.op == "eq" and set(mine) <= set(theirs) and len(theirs) <= len(mine) + EXTRA_WORDS
 
 
 def _chosen(pair: Pair, rule: Rule) -> Preference | None:

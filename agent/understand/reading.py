@@ -360,6 +360,8 @@ class _Reader:
 
     def _take_drop(self, value: str) -> bool:
         turn, evidence = self._context.turn, self._evidence.message.text.strip()
+        if not self._evidence.takes_back(value == "all"):
+            return False
         if value == "all":
             self._dropped.append(Dropped(turn, evidence, everything=True))
         elif value.isdigit() and 1 <= int(value) <= len(self._context.preferences):

@@ -165,7 +165,7 @@ def _data(order: Order, sources: _Sources, renderer: PromptRenderer, say: Say) -
         "reply": encode(reply_examples(unseen, told.held_out_reply, seed, "held_out"), renderer),
     }
     texts = encode(_texts(sources), renderer) if order.pretrain else []
-    return Data(learned, watched, texts)
+    return Data(learned, watched, texts, frozenset({"reply"}))
 
 
 def _texts(sources: _Sources) -> Iterator[Example]:

@@ -43,11 +43,15 @@ class Data:
         learned: what is learned from.
         watched: held-out examples, by skill; the best weights are those with the least mean of the skills' losses.
         before: texts to be pre-trained on first; none for none.
+        open_ended: skills that are told of and do not choose the weights. A reply has many right wordings: the loss of
+            held-out ones rises while the model learns its own (1.29 to 1.49 in a run in which understanding went from
+            28 % to 62 % exact), and says nothing of whether they are true.
     """
 
     learned: Sequence[Encoded]
     watched: Watching
     before: Sequence[Encoded] = ()
+    open_ended: frozenset[str] = frozenset()
 
     @property
     def hash(self) -> str:
@@ -227,7 +231,9 @@ class Trainer:
         started = time.monotonic()
         skills = {name: self._seen(examples) for name, examples in sorted(self._data.watched.items()) if examples}
         if skills:
-            loss = sum(one.loss for one in skills.values()) / len(skills)
+            choosing = [one.loss for name, one in skills.items() if name not in self._data.open_ended]
+            choosing = choosing or [one.loss for one in skills.values()]
+            loss = sum(choosing) / len(choosing)
             watched = Watched(self._state.step, loss, skills)
             self._state.history.append(watched)
             if self._state.best is None or loss < self._state.best.loss:

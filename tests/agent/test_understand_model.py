@@ -71,6 +71,22 @@ async def test_a_clash_goes_to_whom_the_table_names(film_table: ItemTable) -> No
     assert by_rules.facts == added(COMEDY)
 
 
+async def test_a_wish_turned_round_is_decided_as_a_negation(film_table: ItemTable) -> None:
+    for winner in (True, False):
+        table = {COMEDY.kind: TRUST, "negation": Rule(model_wins=winner)}
+        one = ModelUnderstanding(cast("Engine", ScriptedEngine("-genre!: Comedy")), film_table, table)
+        (fact,) = (await one.improve(TEXT, read(COMEDY), CONTEXT)).facts
+        assert isinstance(fact, Added)
+        assert fact.preference.polarity == ("negative" if winner else "positive")
+
+
+async def test_words_that_the_rules_took_for_one_attribute_are_no_wish_of_another(film_table: ItemTable) -> None:
+    dark = Preference("t3-1", "soft", "genre", "eq", ("Thriller",), "positive", "dark", 3)
+    assert meant(await model(film_table, "mood: dark").improve(TEXT, read(dark), CONTEXT)) == [kind(dark)]
+    comedy = Preference("t3-1", "soft", "genre", "eq", ("Comedy",), "positive", "comedy", 3)
+    assert len(meant(await model(film_table, "mood: dark").improve(TEXT, read(comedy), CONTEXT))) == 2
+
+
 async def test_what_only_the_rules_found_can_be_taken_out(film_table: ItemTable) -> None:
     sceptic = ModelUnderstanding(
         cast("Engine", ScriptedEngine("mood: dark")), film_table, {COMEDY.kind: Rule(rules_only=False)}
@@ -88,7 +104,7 @@ async def test_a_doubtful_wish_stands_where_the_model_says_it_too(film_table: It
 
 
 async def test_what_the_model_takes_back(film_table: ItemTable) -> None:
-    understood = await model(film_table, "drop: 1").improve(TEXT, read(COMEDY), CONTEXT)
+    understood = await model(film_table, "drop: 1").improve(f"no, {TEXT}", read(COMEDY), CONTEXT)
     first, second = understood.facts
     assert isinstance(first, Dropped)
     assert first.preference_ids == (OLD.id,)
@@ -191,14 +207,19 @@ def test_the_table_keeps_what_is_right_often_enough() -> None:
             Tally("soft", "rules_only", many, 0, many),
             Tally("soft", "model_only", 0, many // 4, many),
             Tally("soft", "conflict", many // 2, many // 4, many),
-            Tally("like", "model_only", 0, 1, 1),  # one alone says little; all kinds together are right more often
+            Tally("like", "model_only", 0, 1, 1),  # one alone says too little, right though it is
+            Tally("like", "rules_only", 0, 0, 1),  # wrong though it is
+            Tally("year", "model_only", 0, many * 6 // 10, many),
+            Tally("price", "model_only", 0, 6, 10),  # the same share: it may be chance
         ],
         "made up",
     )
     table = read_policy(text)
     assert table["hard"] == Rule(rules_only=False, model_only=True, model_wins=True)
     assert table["soft"] == Rule()
-    assert table["like"] == Rule(model_only=True)
+    assert table["like"] == Rule()
+    assert table["year"] == Rule(model_only=True)
+    assert table["price"] == Rule()
     assert text.startswith("# made up\n")
     assert f"right = {many - 5}, n = {many + 1} " in text
 

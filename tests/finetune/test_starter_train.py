@@ -186,6 +186,16 @@ def test_the_best_weights_are_kept_and_it_stops_when_none_are_better(
     assert float(model.losses(row).detach().mean()) == pytest.approx(trained.best.loss, rel=1e-3)
 
 
+def test_a_skill_with_many_right_answers_does_not_choose_the_weights(
+    model_of: Callable[[], StarterModel], data: Data, tmp_path: Path
+) -> None:
+    recipe = QUICK.model_copy(update={"steps": 3, "every": 1})
+    both = Data(data.learned, {**data.watched, "reply": data.learned[:2]}, open_ended=frozenset({"reply"}))
+    _, trained = train(model_of(), both, tmp_path, recipe)
+    assert [one.loss for one in trained.history] == [one.skills["understand"].loss for one in trained.history]
+    assert all("reply" in one.skills for one in trained.history)
+
+
 def test_the_minutes_end_it(model_of: Callable[[], StarterModel], data: Data, tmp_path: Path) -> None:
     recipe = QUICK.model_copy(update={"minutes": 0.01, "steps": 1_000_000, "warm_up": 0.0, "patience": 10**6})
     told, trained = train(model_of(), data, tmp_path, recipe)

@@ -47,8 +47,10 @@ from ui.bench.understand_call import UnderstandCall
 
 Say = Callable[[str], None]
 
-BASE_N = 60
+BASE_N = 20
 """Messages of each set that the base model reads beside an adapter: it talks until it is stopped, seconds a message."""
+FIT_N = 250
+"""Turns of each catalogue at least from which the table is fitted: rare kinds need them."""
 TEST_SEED, FIT_SEED = 20_001, 20_002
 """Neither is a seed of training."""
 
@@ -145,7 +147,7 @@ class _Run:
         for shop, noun in shops:
             self._say(f"who wins, on generated turns about {noun}s")
             made = generated_turns(
-                shop.table, Manner("held_out", noun=noun, plural=f"{noun}s", half="fit"), self._call.n, FIT_SEED
+                shop.table, Manner("held_out", noun=noun, plural=f"{noun}s", half="fit"), max(self._call.n, FIT_N), FIT_SEED
             )
             readings = await self._read([task_of(*one) for one in made], shop)
             counted += tallies([turn for _, turn in made], readings, lexicon_of(shop.table).attributes.roles)

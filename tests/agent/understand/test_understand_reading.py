@@ -140,6 +140,12 @@ def test_what_is_taken_back_comes_first(table: ItemTable) -> None:
     assert read("drop: all", "start over", CONTEXT, table).facts == (Dropped(2, "start over", everything=True),)
 
 
+@pytest.mark.parametrize("answer", ["drop: all", "drop: 1", "drop: price"])
+def test_nothing_is_taken_back_where_no_word_says_so(table: ItemTable, answer: str) -> None:
+    text = "I liked her there too, such a stunning appearance always on the big screen."
+    assert read(answer, text, CONTEXT, table).facts == ()
+
+
 def test_items_pointed_at(table: ItemTable) -> None:
     reading = read("items: 2 runtime min", "how long is the second one?", CONTEXT, table)
     assert (reading.item_ids, reading.attribute) == (("f2",), "runtime_min")
