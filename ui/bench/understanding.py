@@ -147,7 +147,10 @@ class _Run:
         for shop, noun in shops:
             self._say(f"who wins, on generated turns about {noun}s")
             made = generated_turns(
-                shop.table, Manner("held_out", noun=noun, plural=f"{noun}s", half="fit"), max(self._call.n, FIT_N), FIT_SEED
+                shop.table,
+                Manner("held_out", noun=noun, plural=f"{noun}s", half="fit"),
+                max(self._call.n, FIT_N),
+                FIT_SEED,
             )
             readings = await self._read([task_of(*one) for one in made], shop)
             counted += tallies([turn for _, turn in made], readings, lexicon_of(shop.table).attributes.roles)
