@@ -17,22 +17,25 @@ from typing import Any
 
 import structlog
 
+from agent.adapters.voice import OneVoice, Voice, Voices
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
 from agent.answering import decide
 from agent.confidence import lost_turns
 from agent.evidence import KNOWN_REASON, evidence_of, is_known
 from agent.history import (
-    MAX_HISTORY,
     asked_in,
     carried_over,
     context_of,
     facts_in_force,
+    later_than,
     lists_in,
     messages_of,
     next_number,
     prefix_hash,
     reactions_of,
     read_by_rules,
+    said_before,
+    still_carried,
     turn_that_showed,
     waved_off,
 )
@@ -50,6 +53,7 @@ from agent.querying import disliked
 from agent.questions import Chooser, choose
 from agent.rank.judged import asking
 from agent.rank.llm import rank_skill
+from agent.ranking import Slate
 from agent.replying import Replier, ReplyState
 from agent.services import PastMessage, TurnRequest
 from agent.settings import Settings
@@ -61,7 +65,6 @@ from agent.turnlocks import TurnLocks
 from agent.understand.model import ModelUnderstanding
 from agent.understand.types import DialogueContext, Intent, Language, Understanding
 from agent.wording import Wording
-from retrieval.table import ItemTable
 from retrieval.text import fold as text_fold
 
 log = structlog.get_logger(__name__)
@@ -91,6 +94,7 @@ class _Turn:
     shop: Shop
     state: ConversationState
     context: DialogueContext
+    voice: Voice
     imported: tuple[Fact, ...] = ()
     started: float = field(default_factory=time.perf_counter)
     turn_id: str = ""
@@ -105,27 +109,34 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a stored turn gives now."""
+    """What a stored turn gives now; `slate` has what the items were drawn from."""
 
     answer: Answer
     reply: str
     intent: Intent
+    slate: Slate
 
 
 class Conversations:
     """All conversations of one process; implements `agent.services.Chat`."""
 
     def __init__(
-        self, settings: Settings, log: EventLog, shops: ShopKeeper, engine: Engine, choose: Chooser = choose
+        self,
+        settings: Settings,
+        log: EventLog,
+        shops: ShopKeeper,
+        engine: Engine,
+        choose: Chooser = choose,
+        voices: Voices | None = None,
     ) -> None:
-        """Another `choose` is for measuring what questions are worth."""
+        """`voices` says which adapter answers whom. Another `choose` is for measuring what questions are worth."""
         self._settings = settings
         self._log = log
         self._shops = shops
         self._engine = engine
         self._choose = choose
         self._locks = TurnLocks(log)
-        self._rank = rank_skill(engine, settings.llm)
+        self._voices = voices or OneVoice()
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """See `agent.services.Chat.turn`."""
@@ -170,7 +181,7 @@ class Conversations:
             match = await asyncio.to_thread(self._log.find_by_prefix, tenant, key, user, prefix_hash(request.history))
             if match is not None:
                 state = await asyncio.to_thread(self._log.state, tenant, match.session_id)
-                later = _later(state, match.turn_number)
+                later = later_than(state, match.turn_number)
                 again = len(later) == 1 and later[0].message == request.text
                 if not match.shared and (not later or again):
                     repeated = later[0].turn_id if again else None
@@ -199,9 +210,10 @@ class Conversations:
         if place.repeated is not None:  # the same message again: the client wants another answer
             await asyncio.to_thread(self._log.undo_turn, request.tenant, place.repeated)
         state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
-        turn = _Turn(request, shop, state, context_of(state), started=arrived)
+        voice = self._voices.voice(self._engine, place.session_id)  # to the end of the turn, whatever is promoted
+        turn = _Turn(request, shop, state, context_of(state), voice, started=arrived)
         turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
-        identify(session_id=place.session_id, turn_id=turn.turn_id, adapter=self._engine.status().adapter)
+        identify(session_id=place.session_id, turn_id=turn.turn_id, adapter=turn.voice.engine.status().adapter)
         if request.history:
             await asyncio.to_thread(_read_history, turn, place)
         with step("understand"):
@@ -226,7 +238,7 @@ class Conversations:
             TurnConflict: the other one was first; sent again, this one finds its own place.
         """
         state = await asyncio.to_thread(self._log.state, tenant, place.session_id)
-        if [turn.turn_id for turn in _later(state, place.after or 0)] != [place.repeated] * (
+        if [turn.turn_id for turn in later_than(state, place.after or 0)] != [place.repeated] * (
             place.repeated is not None
         ):
             raise TurnConflict("This conversation went on meanwhile; send the message again.")
@@ -236,7 +248,8 @@ class Conversations:
         record = stored.logged.record
         shop = self._shops.current(record.tenant)
         request = TurnRequest(record.message, tenant=record.tenant)
-        turn = _Turn(request, shop, stored.before, context_of(stored.before))
+        voice = self._voices.voice(self._engine, record.session_id)
+        turn = _Turn(request, shop, stored.before, context_of(stored.before), voice)
         turn.turn_id, turn.seed, turn.temperature = record.turn_id, record.seed, record.exploration
         understanding = _with_unlisted(await self._understand(turn), turn.state, request.text)
         situation = self._situation(turn, understanding, undone=understanding.intent == "undo")
@@ -245,7 +258,7 @@ class Conversations:
         async with aclosing(self._replier(turn, situation).reply(outcome, situation.wishes, turn.reply)) as updates:
             async for _ in updates:
                 pass
-        return Replay(answer, turn.reply.text, understanding.intent)
+        return Replay(answer, turn.reply.text, understanding.intent, outcome.slate)
 
     async def _understand(self, turn: _Turn) -> Understanding:
         text, limit = turn.request.text, self._settings.chat.max_message_chars
@@ -254,8 +267,12 @@ class Conversations:
         understood = await asyncio.to_thread(turn.shop.rules.understand, text, turn.context)
         understood = _found_after_all(understood, turn.shop)
         understood = replace(understood, language=self._language(understood.language, turn))
-        if is_on("understand", self._settings.llm.understand) and self._engine.status().state == "ready":
-            understood = await ModelUnderstanding(self._engine, turn.shop.table).improve(text, understood, turn.context)
+        engine, skills = turn.voice.engine, turn.voice.skills
+        setting, status = self._settings.llm.understand, engine.status()
+        # A model that was never taught the language of readings answers in prose, for seconds.
+        taught = status.adapter is not None or setting == "on"
+        if taught and status.state == "ready" and is_on("understand", setting, skills):
+            understood = await ModelUnderstanding(engine, turn.shop.table).improve(text, understood, turn.context)
         return understood
 
     def _language(self, read: Language | None, turn: _Turn) -> Language:
@@ -312,21 +329,23 @@ class Conversations:
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
         before = (*turn.imported, *facts_in_force(turn.state))
         table, chat = turn.shop.table, self._settings.chat
-        wishes = overruled(_carried(fold((*before, *understanding.facts)), table))
+        wishes = overruled(still_carried(fold((*before, *understanding.facts)), table))
         rejected = {*reactions_of(turn.state, "reject"), *disliked(wishes, turn.shop.ids_by_title)}
         accepted = [*reactions_of(turn.state, "accept")]
         if understanding.intent == "reject":
             rejected.update(understanding.item_ids)
-        talk = (*(said(turn.state.turns) or _said_before(turn.request)), turn.request.text)
-        read = understanding.language == "en"  # the language model reads no other
-        gone = _carried(taken_back((*before, *understanding.facts)), table)
+        talk = (*(said(turn.state.turns) or said_before(turn.request.history)), turn.request.text)
+        rank = None
+        if understanding.language == "en":  # the language model reads no other
+            rank = rank_skill(turn.voice.engine, self._settings.llm, turn.voice.skills)
+        gone = still_carried(taken_back((*before, *understanding.facts)), table)
         return Situation(
             text=turn.request.text,
             shop=turn.shop,
             context=turn.context,
             understanding=understanding,
             wishes=wishes,
-            lasting=overruled(_carried(fold((*before, *lasting_facts(understanding))), table)),
+            lasting=overruled(still_carried(fold((*before, *lasting_facts(understanding))), table)),
             wording=Wording(messages(understanding.language), lambda i: table.get(i).title, table.shape.currency),
             said=talk,
             own=own_words(
@@ -340,7 +359,7 @@ class Conversations:
             profile=cache(partial(self._shops.profiles.of, table, turn.shop.retriever.dense.vectors, turn.state)),
             learned=partial(self._shops.rankers.ranking, turn.request.tenant, table),
             customer=turn.state.conversation.person_id,
-            judge=asking(self._rank, talk) if self._rank is not None and read else None,
+            judge=asking(rank, talk) if rank is not None else None,
             asked=asked_in(turn.state),
             waved_off=waved_off(turn.state),
             choose=self._choose,
@@ -356,7 +375,7 @@ class Conversations:
         )
 
     def _answer(self, turn: _Turn, situation: Situation, outcome: Outcome) -> Answer:
-        status = self._engine.status()
+        status = turn.voice.engine.status()
         turn.timings |= {name: round(ms, 1) for name, ms in outcome.timings.items()}
         turn.reply.degraded = status.state != "ready"
         turn.reply.failed = status.state in ("starting", "failed")
@@ -368,12 +387,12 @@ class Conversations:
         return answer.model_copy(update={"timings_ms": Timings(**turn.timings)})
 
     def _replier(self, turn: _Turn, situation: Situation) -> Replier:
-        llm = self._settings.llm
-        writes = is_on("reply", llm.reply) and self._engine.status().state == "ready"
+        llm, engine = self._settings.llm, turn.voice.engine
+        writes = is_on("reply", llm.reply, turn.voice.skills) and engine.status().state == "ready"
         limits = Limits(max_tokens=llm.reply_tokens, seconds=llm.reply_timeout_s)
         before = [past.reply for past in turn.state.turns if not past.undone]
         before += [message.text for message in turn.request.history if message.role == "assistant"]
-        return Replier(situation.wording, turn.shop.table, self._engine if writes else None, limits, before)
+        return Replier(situation.wording, turn.shop.table, engine if writes else None, limits, before)
 
     async def _speak(self, turn: _Turn, situation: Situation, outcome: Outcome) -> AsyncGenerator[Update, None]:
         """Cards, then the reply as it comes, then the log: also when the listener has gone."""
@@ -439,21 +458,6 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
             log.error("turn_not_stored", error=type(failure).__name__)  # nobody is left who could be told
         raise cut
     task.result()
-
-
-def _later(state: ConversationState, number: int) -> list[TurnState]:
-    """The turns after `number` that stand."""
-    return [turn for turn in state.turns if turn.number > number and not turn.undone]
-
-
-def _carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
-    """Without likes of items that the live catalogue no longer has."""
-    return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
-
-
-def _said_before(request: TurnRequest) -> tuple[str, ...]:
-    """The client's own copy, where nothing is stored here."""
-    return tuple(message.text for message in request.history[-MAX_HISTORY:] if message.role != "system")
 
 
 def _with_unlisted(understanding: Understanding, state: ConversationState, text: str) -> Understanding:

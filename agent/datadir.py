@@ -4,10 +4,12 @@
           /index/<tenant>/000012/        immutable search indexes
           /articles/<tenant>/000007/     help articles; the manifest's `source` names the index they belong to
           /rankers/<tenant>/rnk-000003/  learned rankers
+          /adapters/<tenant>/ada-000017/ adapters of the language model
           /models/                       weights as the engines read them
           /server.lock                   held by the one server of this directory
           /index/<tenant>/publish.lock   held while a catalogue and its articles are made and go live
           /rankers/<tenant>/learn.lock   held while a ranker is learned
+          /adapters/<tenant>/move.lock   held while an adapter is promoted, taken back or deleted
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ class DataDirectory:
     def rankers(self, tenant: str) -> Path:
         """The folder of a tenant's learned rankers."""
         return self.root / "rankers" / tenant
+
+    def adapters(self, tenant: str) -> Path:
+        """The folder of a tenant's adapters."""
+        return self.root / "adapters" / tenant
 
     @property
     def models(self) -> Path:
@@ -115,6 +121,18 @@ class DataDirectory:
         folder = self.rankers(tenant)
         busy = f"Another process is learning a ranker in {str(folder)!r}; wait until it has ended."
         with self._held(folder / "learn.lock", busy):
+            yield
+
+    @contextmanager
+    def adapters_lock(self, tenant: str) -> Iterator[None]:
+        """Hold a tenant's adapters while one is promoted, taken back or deleted.
+
+        Raises:
+            DataDirectoryError: another process does that, or the directory cannot be written.
+        """
+        folder = self.adapters(tenant)
+        busy = f"Another process is changing the adapters in {str(folder)!r}; try again in a moment."
+        with self._held(folder / "move.lock", busy):
             yield
 
     @contextmanager

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from agent.adapters.live import LiveAdapters
 from agent.llm.protocol import Engine, Limits, Message, Prompt
 from agent.log.store import EventLog
 from agent.services import PartHealth
@@ -125,7 +126,7 @@ class PartsHealth:
     shops: ShopKeeper
     log: EventLog
     engine: Engine
-    adapter: AdapterKeeper | None = None
+    adapter: AdapterKeeper | LiveAdapters | None = None
     _probe: EngineProbe = field(init=False, repr=False, compare=False)
     _database: DatabaseProbe = field(init=False, repr=False, compare=False)
 

@@ -14,10 +14,11 @@ from itertools import takewhile
 
 from agent.learning.standing import is_standing
 from agent.log.records import ConversationState, TurnState
-from agent.preferences import Added, Fact, fold
+from agent.preferences import Added, Fact, Preference, fold
 from agent.services import PastMessage
 from agent.shop import Shop
 from agent.understand.types import DialogueContext
+from retrieval.table import ItemTable
 from retrieval.text import fold as plain_fold
 
 MAX_HISTORY = 40
@@ -47,6 +48,21 @@ def context_of(state: ConversationState) -> DialogueContext:
         asked=live[-1].question if live else None,
         questions=tuple(turn.message for turn in takewhile(_asks_of_items, reversed(live))),
     )
+
+
+def still_carried(wishes: tuple[Preference, ...], table: ItemTable) -> tuple[Preference, ...]:
+    """Without likes of items that the live catalogue no longer has."""
+    return tuple(wish for wish in wishes if wish.op != "like" or str(wish.values[0]) in table)
+
+
+def later_than(state: ConversationState, number: int) -> list[TurnState]:
+    """The turns after `number` that stand."""
+    return [turn for turn in state.turns if turn.number > number and not turn.undone]
+
+
+def said_before(history: Sequence[PastMessage]) -> tuple[str, ...]:
+    """What the client's own copy has, for a conversation of which nothing is stored here."""
+    return tuple(message.text for message in history[-MAX_HISTORY:] if message.role != "system")
 
 
 def _asks_of_items(turn: TurnState) -> bool:

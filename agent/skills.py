@@ -7,6 +7,7 @@ fixed set, by a stated effect, within a latency budget. Knows nothing of how a s
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeAlias
@@ -16,9 +17,13 @@ from agent.settings import Skill
 SkillName: TypeAlias = Literal["understand", "rank", "reply"]
 
 
-def is_on(name: SkillName, setting: Skill) -> bool:
-    """Whether a skill runs: the setting where it is not "auto", else the verdict for the default model."""
-    return setting == "on" or (setting == "auto" and verdicts()[name])
+def is_on(name: SkillName, setting: Skill, switched_on: Collection[SkillName] | None = None) -> bool:
+    """Whether a skill runs: the setting where it is not "auto", else the gate's verdict on the adapter that answers.
+
+    `switched_on`: its skills; None where it has no such verdict: then that for the default model counts.
+    """
+    allowed = verdicts()[name] if switched_on is None else name in switched_on
+    return setting == "on" or (setting == "auto" and allowed)
 
 
 @cache

@@ -19,6 +19,7 @@ import typer
 
 from retrieval.errors import ChatalogueError
 from ui.cli_bench import bench_app
+from ui.cli_feedback import feedback_app
 from ui.cli_options import ConfigOption, JsonOption
 
 app = typer.Typer(
@@ -30,12 +31,15 @@ app = typer.Typer(
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(bench_app, name="bench")
+app.add_typer(feedback_app, name="feedback")
 models_app = typer.Typer(help="The language model's weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 import_app = typer.Typer(help="What was there before the chat.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 rankers_app = typer.Typer(help="Learned rankers.", no_args_is_help=True)
 app.add_typer(rankers_app, name="rankers")
+adapters_app = typer.Typer(help="The language model's adapters.", no_args_is_help=True)
+app.add_typer(adapters_app, name="adapters")
 
 
 def main() -> NoReturn:
@@ -164,13 +168,30 @@ def starter(
 def replay(
     turn: Annotated[str | None, typer.Argument(help="Turn id.")] = None,
     since: Annotated[str | None, typer.Option(help="All turns of the last 7d, 12h or 30m.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Id of the adapter that answers; default: as now.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Run stored turns again and compare what they offer."""
     from ui.commands.replay import run
 
-    run(turn, since, as_json, config)
+    run(turn, since, adapter, as_json, config)
+
+
+@app.command()
+def offpolicy(
+    since: Annotated[str, typer.Option(help="Turns of the last 30d, 12h or 30m: newer than what is judged.")] = "30d",
+    places: Annotated[int, typer.Option(min=1, max=20, help="Of each list, from the top.")] = 1,
+    exploration: Annotated[
+        float | None, typer.Option(min=0, help="Temperature of the candidate; default: as each list was shown.")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What the ranking that is live now would have earned on the lists that were shown under chance."""
+    from ui.commands.offpolicy import OffPolicyCall, run
+
+    run(OffPolicyCall(since, places, exploration, as_json, config))
 
 
 @app.command()
@@ -196,13 +217,17 @@ def describe(
     n_best: Annotated[int, typer.Option(min=1, max=16, help="Drafts for each item.")] = 4,
     limit: Annotated[int, typer.Option(min=0, help="So many items, those with queries first; 0: all.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Of --train-writer.")] = 40,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Begin nothing more after so many.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Have the language model describe items; a text is kept where it is backed and adds retrieval gain."""
     from ui.commands.describe import DescribeCall, run
 
-    run(DescribeCall(out, items, reviews, queries, train_writer, model, adapter, n_best, limit, steps, as_json, config))
+    call = DescribeCall(
+        out, items, reviews, queries, train_writer, model, adapter, n_best, limit, steps, minutes, as_json, config
+    )
+    run(call)
 
 
 @app.command()
@@ -249,6 +274,76 @@ def rankers_rollback(config: ConfigOption = None) -> None:
     from ui.commands.learn import run_rollback
 
     run_rollback(config)
+
+
+@adapters_app.command("list")
+def adapters_list(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Print the adapters, which one is the champion, and how a canary fares."""
+    from ui.commands.adapters import run_list
+
+    run_list(as_json, config)
+
+
+@adapters_app.command("show")
+def adapters_show(
+    adapter: Annotated[str, typer.Argument(help="Its id, such as ada-000017.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print parent, data, users counted, commit, metrics, and what is left of erased users."""
+    from ui.commands.adapters import run_show
+
+    run_show(adapter, as_json, config)
+
+
+@adapters_app.command("diff")
+def adapters_diff(
+    first: Annotated[str, typer.Argument(help="Its id.")],
+    second: Annotated[str, typer.Argument(help="Its id.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print in what two adapters differ."""
+    from ui.commands.adapters import run_diff
+
+    run_diff(first, second, as_json, config)
+
+
+@adapters_app.command("promote")
+def adapters_promote(
+    adapter: Annotated[str, typer.Argument(help="Its id.")],
+    canary: Annotated[
+        float | None, typer.Option(help="On trial, for this share of the conversations: 0.2. Default: champion.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Kept with the change.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Make an adapter the champion, or put it on trial; a running server takes it over within seconds."""
+    from ui.commands.adapters import run_promote
+
+    run_promote(adapter, canary, reason, config)
+
+
+@adapters_app.command("rollback")
+def adapters_rollback(
+    reason: Annotated[str, typer.Option(help="Kept with the change.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Take back the last promotion: of the canary where one is on trial, else of the champion."""
+    from ui.commands.adapters import run_rollback
+
+    run_rollback(reason, config)
+
+
+@adapters_app.command("prune")
+def adapters_prune(
+    keep: Annotated[int, typer.Option(min=0, help="The newest that stay, besides those in use.")] = 10,
+    config: ConfigOption = None,
+) -> None:
+    """Delete old adapters; the champion, its parent and what a rollback needs stay."""
+    from ui.commands.adapters import run_prune
+
+    run_prune(keep, config)
 
 
 @import_app.command("interactions")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from agent.adapters.live import LiveAdapters
+from agent.adapters.registry import AdapterRegistry
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.health import PartsHealth
@@ -59,14 +61,14 @@ class Parts:
     engine: Engine
     observer: Observer = field(default_factory=Observer)
     stores: VectorStores = EMBEDDED
-    adapter: AdapterKeeper | None = None
+    adapter: LiveAdapters | None = None
 
     @property
     def conversations(self) -> Conversations:
         """The conversation over these parts."""
         kind = type(self.engine).__module__.removeprefix("agent.llm.").partition(".")[0]  # "embedded", "vllm", "off"
         engine = ObservedEngine(self.engine, self.observer, kind)
-        return Conversations(self.settings, self.log, self.shops, engine)
+        return Conversations(self.settings, self.log, self.shops, engine, voices=self.adapter)
 
     @property
     def services(self) -> Services:
@@ -113,7 +115,8 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     )
     observer.metrics.follow(engine, lambda: index_facts(data, shops, settings.tenant))
     log.watch(observer.metrics)
-    return Parts(settings, data, log, encoder, shops, engine, observer, stores, make_keeper(settings, engine))
+    adapters = make_adapters(settings, engine, data, log)
+    return Parts(settings, data, log, encoder, shops, engine, observer, stores, adapters)
 
 
 def make_stores(settings: Settings) -> VectorStores:
@@ -152,14 +155,23 @@ def make_engine(settings: Settings) -> Engine:
     return EmbeddedEngine(llm.model, models, max_queue=llm.max_queue, threads=llm.threads)
 
 
+def make_adapters(settings: Settings, engine: Engine, data: DataDirectory, log: EventLog) -> LiveAdapters:
+    """What keeps `engine` with the tenant's adapters; the one of the settings is the first champion."""
+    llm, tenant = settings.llm, settings.tenant
+    registry = AdapterRegistry(data, log, tenant)
+    return LiveAdapters(
+        engine, registry, log, tenant, setting=llm.adapter, model=llm.model, models_dir=data.models
+    )  # fmt: skip
+
+
 def make_keeper(settings: Settings, engine: Engine) -> AdapterKeeper:
-    """What brings the adapter of the settings into `engine`."""
+    """What brings the adapter of the settings into `engine`, for benchmarks: no tenant's."""
     llm = settings.llm
     return AdapterKeeper(engine, llm.adapter, llm.model, DataDirectory(settings.data_dir).models)
 
 
 @asynccontextmanager
-async def started(engine: Engine, adapter: AdapterKeeper | None = None) -> AsyncIterator[Engine]:
+async def started(engine: Engine, adapter: AdapterKeeper | LiveAdapters | None = None) -> AsyncIterator[Engine]:
     """Start the engine (it loads in the background, then `adapter` does) and stop it at the end."""
     if isinstance(engine, EmbeddedEngine | VLLMEngine):
         await engine.start()

@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 
 from agent.answer import Action
-from agent.log import events, people, reactions
+from agent.log import adapters, events, people, reactions
 from agent.log.codec import facts_from_json, facts_to_json, question_from_json
 from agent.log.events import NewEvent
 from agent.log.ids import looks_like_session_id, new_session_id
@@ -259,6 +259,7 @@ def erase(session: Session, conversation: Conversation) -> None:
         update(Turn).where(here).values(prefix_hash=None),
     ):
         session.execute(statement.execution_options(synchronize_session=False))
+    adapters.note_erasure(session, conversation.tenant, conversation.id)
     events.add(session, NewEvent(conversation.tenant, "erasure", conversation_id=conversation.id))
 
 

@@ -1,8 +1,9 @@
 """The tables.
 
 Skeleton rows (ids, times, item ids, numbers) are only ever added; words and the person stand in
-`*_payload` rows, which an erasure deletes. The exceptions are flags (`turn.undone`, `conversation.status`, and
-`conversation.erased_at`, with which the prefix hashes go) and `turn_lease`, which says what goes on just now.
+`*_payload` rows, which an erasure deletes. The exceptions are flags (`turn.undone`, `conversation.status`,
+`person.consent`, and `conversation.erased_at`, with which the prefix hashes go) and `turn_lease`, which says what
+goes on just now.
 
 Order is the order of `seq` or `number`, never of time: clocks go backwards. Knows nothing of queries.
 """
@@ -251,6 +252,34 @@ class LiveRanker(Base):
     tenant: Mapped[str]
     ranker: Mapped[str | None]
     at: Mapped[datetime]
+
+
+class AdapterMoveRow(Base):
+    """What was done with an adapter. `version` counts in a tenant; its key keeps two from being the next at once."""
+
+    __tablename__ = "adapter_move"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    adapter: Mapped[str | None]
+    share: Mapped[float]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+    after_turn: Mapped[int] = mapped_column(BigInteger())
+
+
+class AdapterSourceRow(Base):
+    """Whom an adapter was trained on, as keyed hashes; `conversation` is empty for deeds outside of conversations."""
+
+    __tablename__ = "adapter_source"
+    __table_args__ = (Index(None, "tenant", "customer"), Index(None, "tenant", "conversation"))
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    customer: Mapped[str] = mapped_column(primary_key=True)
+    conversation: Mapped[str] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime | None]
 
 
 class Secret(Base):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -125,3 +125,10 @@ def forget_facts(session: Session, tenant: str, who: PersonKey) -> None:
         delete(EventPayload).where(EventPayload.event_id.in_(theirs)).execution_options(synchronize_session=False)
     )
     events.add(session, NewEvent(tenant, FORGOTTEN, person_id=person_id))
+
+
+def set_consent(session: Session, tenant: str, who: PersonKey, consent: bool) -> str:
+    """Note whether the person, who is made where unknown, may be learned from; gives the event id."""
+    person_id = find_or_add(session, tenant, who)
+    session.execute(update(Person).where(Person.id == person_id).values(consent=consent))
+    return events.add(session, NewEvent(tenant, "consent", person_id=person_id, value=float(consent)))

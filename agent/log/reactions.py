@@ -29,7 +29,7 @@ CLOCK_AHEAD = timedelta(days=1)
 """How far the clock of a sender may be ahead of ours."""
 
 _KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
-_REACTIONS: tuple[FeedbackKind, ...] = tuple(kind for kind in _KINDS if kind != WITHDRAW)
+REACTIONS: tuple[FeedbackKind, ...] = tuple(kind for kind in _KINDS if kind != WITHDRAW)
 _OUTSIDE: tuple[OutsideKind, ...] = get_args(OutsideKind)
 
 
@@ -152,8 +152,8 @@ def _check_kind(feedback: Feedback) -> tuple[FeedbackKind, FeedbackKind]:
         if feedback.of is not None:
             raise BadRequest(f"'of' belongs to 'withdraw' and not to {feedback.kind!r}; leave it out.")
         return feedback.kind, feedback.kind
-    if feedback.of not in _REACTIONS:
-        raise BadRequest(f"'withdraw' names what it takes back in 'of': one of {', '.join(_REACTIONS)}.")
+    if feedback.of not in REACTIONS:
+        raise BadRequest(f"'withdraw' names what it takes back in 'of': one of {', '.join(REACTIONS)}.")
     return WITHDRAW, feedback.of
 
 

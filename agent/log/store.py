@@ -14,10 +14,11 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from agent.log import adapters, conversations, imports, learning, leases, people, reactions, system, turns
+from agent.log import adapters, conversations, imports, learning, leases, opinions, people, reactions, system, turns
 from agent.log.adapters import Move, SessionSigns, Source, SourceCounts
 from agent.log.database import Database
-from agent.log.ids import is_ours, new_turn_id
+from agent.log.ids import is_ours, keyed_hash, new_turn_id
+from agent.log.opinions import FeedbackTalk
 from agent.log.people import PersonKey
 from agent.log.records import (
     Changes,
@@ -40,6 +41,9 @@ from agent.log.records import (
 from agent.preferences import Fact
 from agent.understand.types import Language
 from retrieval.errors import NotFound
+
+PSEUDONYM_CHARS = 20
+"""80 bits of a keyed hash: no two customers of a shop share them."""
 
 
 class LogWatcher(Protocol):
@@ -334,7 +338,34 @@ class EventLog:
         """The lowest and the highest rating of the imported history: the scale of the shop; None without ratings."""
         return self._database.read(lambda session: learning.rating_range(session, tenant))
 
+    def spoken_since(self, tenant: str, since: datetime | None) -> tuple[str, ...]:
+        """Ids of the conversations with turns since then (None: ever), without those erased, the oldest first."""
+        return self._database.read(lambda session: opinions.spoken_since(session, tenant, since))
+
+    def feedback_talks(self, tenant: str, session_ids: Sequence[str], consent: Consent) -> list[FeedbackTalk]:
+        """The named conversations with what was said of their answers; without those not to be learned from."""
+        return self._database.read(lambda session: opinions.talks(session, tenant, session_ids, consent))
+
+    def record_label(self, tenant: str, target: str, *, good: bool) -> str:
+        """A human's word on a reaction (its event id) or on a turn (its id); the newest counts. Gives the event id.
+
+        Raises:
+            NotFound: unknown, erased, or of another tenant.
+        """
+        if target.startswith("t_"):
+            self._check_ours(tenant, target)
+        return self._database.write(lambda session: opinions.record_label(session, tenant, target, good=good))
+
+    def pseudonym(self, tenant: str, customer: str) -> str:
+        """What stands for a person or a conversation in files: without the key nobody can find out whose it is."""
+        return keyed_hash(self.secret(tenant), "pseudonym", customer)[:PSEUDONYM_CHARS]
+
     # --- named users ---
+
+    def record_consent(self, tenant: str, key_id: str, user: str, *, consent: bool) -> str:
+        """Whether the user may be learned from, from now on and as to what was said before; gives the event id."""
+        who = self._named(tenant, key_id, user)
+        return self._database.write(lambda session: people.set_consent(session, tenant, who, consent))
 
     def person_id(self, tenant: str, key_id: str, user: str) -> str | None:
         """Who the user is in conversations and events; None for one whom we do not know."""

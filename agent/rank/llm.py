@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,7 +28,7 @@ from agent.rank.prompts import (
     title_prompt,
 )
 from agent.settings import LLMSettings
-from agent.skills import is_on
+from agent.skills import SkillName, is_on
 from retrieval.errors import EngineError
 from retrieval.items import Item
 
@@ -51,9 +51,11 @@ MAX_KEPT = 20_000
 Floats: TypeAlias = NDArray[np.float64]
 
 
-def rank_skill(engine: Engine, settings: LLMSettings) -> RankSkill | None:
-    """The skill for conversations; None where it is off (the setting, else the verdict in agent/skills.toml)."""
-    return RankSkill(engine) if is_on("rank", settings.rank) else None
+def rank_skill(
+    engine: Engine, settings: LLMSettings, switched_on: Collection[SkillName] | None = None
+) -> RankSkill | None:
+    """The skill for conversations; None where it is off (see `is_on`)."""
+    return RankSkill(engine) if is_on("rank", settings.rank, switched_on) else None
 
 
 class RankSkill:

@@ -13,9 +13,11 @@ from retrieval.errors import BadRequest, DataDirectoryError
 from retrieval.index import MANIFEST
 from ui.commands.output import print_result
 
+KINDS = ("index", "articles", "models", "rankers", "adapters")
+
 
 def run(folder: Path, config: Path | None) -> None:
-    """Copy the database through its own backup, then the complete folders of indexes, models and rankers.
+    """Copy the database through its own backup, then the complete folders of indexes, models, rankers and adapters.
 
     Such a folder never changes. The database comes first: every index that it names is complete by then.
     """
@@ -31,8 +33,8 @@ def run(folder: Path, config: Path | None) -> None:
         log.backup(folder / SQLITE_FILE)
     finally:
         log.close()
-    n_folders = sum(_copy_complete(data.root, folder, kind) for kind in ("index", "articles", "models", "rankers"))
-    folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models and rankers"
+    n_folders = sum(_copy_complete(data.root, folder, kind) for kind in KINDS)
+    folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models, rankers and adapters"
     print_result(f"The event log and {folders} are in {folder}.")
 
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import track
 
+from agent.llm.protocol import EngineStatus
 from agent.settings import Settings, load_settings
-from retrieval.errors import BadRequest
+from retrieval.errors import BadRequest, EngineError
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
@@ -40,14 +43,14 @@ class Replayed:
     reply: str
 
 
-def run(turn: str | None, since: str | None, as_json: bool, config: Path | None) -> None:
-    """Replay one turn or all of a span; nothing is stored."""
+def run(turn: str | None, since: str | None, adapter: str | None, as_json: bool, config: Path | None) -> None:
+    """Replay one turn or all of a span; nothing is stored. `adapter` in place of those that answer now."""
     if (turn is None) == (since is None):
         raise BadRequest("Name either one turn id or --since with a span such as 7d, 12h or 30m.")
     settings = load_settings(config).settings
-    start = _start_of(since) if since else None
+    start = start_of(since) if since else None
     configure_logs(logging.WARNING)
-    results = asyncio.run(_replay(settings, turn, start))
+    results = asyncio.run(_replay(settings, turn, start, adapter))
     if as_json:
         print_result("\n".join(json.dumps(asdict(result), ensure_ascii=False) for result in results))
         return
@@ -61,7 +64,12 @@ def run(turn: str | None, since: str | None, as_json: bool, config: Path | None)
     print_result(f"{same} of {len(results)} turns offer the same items in the same order.")
 
 
-def _start_of(span: str) -> datetime:
+def start_of(span: str) -> datetime:
+    """The moment so long ago.
+
+    Raises:
+        BadRequest: the span cannot be read.
+    """
     match = _SPAN.fullmatch(span)
     if match is None:
         raise BadRequest(f"The span {span!r} cannot be read; give days, hours or minutes, such as 7d, 12h or 30m.")
@@ -71,12 +79,39 @@ def _start_of(span: str) -> datetime:
         raise BadRequest(f"The span {span!r} is longer than time itself; give a shorter one, such as 365d.") from None
 
 
-async def _replay(settings: Settings, turn: str | None, since: datetime | None) -> list[Replayed]:
+async def _replay(settings: Settings, turn: str | None, since: datetime | None, adapter: str | None) -> list[Replayed]:
+    async with live_parts(settings, turn, since, adapter) as live:
+        chat = live.parts.conversations
+        return [
+            await _one(live.parts, chat, turn_id)
+            for turn_id in track(live.ids, "Replaying", console=Console(stderr=True), disable=len(live.ids) < 2)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is live now, beside a server, and the stored turns that were asked for."""
+
+    parts: Parts
+    ids: tuple[str, ...]
+
+
+@asynccontextmanager
+async def live_parts(
+    settings: Settings, turn: str | None, since: datetime | None, adapter: str | None = None
+) -> AsyncIterator[Live]:
+    """Open everything and wait until ranker, engine and adapter are up, or known to be down.
+
+    Raises:
+        NotFound, EngineError: there is no `adapter` of this name, or it cannot answer.
+    """
     from ui.wiring import make_parts, started
 
     parts = make_parts(settings, exact_only=True)
     try:
-        ids = [turn] if turn else list(parts.log.turns_since(settings.tenant, since or datetime.now(UTC)))
+        if adapter is not None and parts.adapter is not None:
+            parts.adapter.only(adapter)
+        ids = (turn,) if turn else parts.log.turns_since(settings.tenant, since or datetime.now(UTC))
         parts.shops.rankers.with_tastes = any(_is_named(parts, one) for one in ids)
         async with started(parts.engine, parts.adapter):
             await asyncio.to_thread(parts.shops.refresh, settings.tenant)
@@ -85,13 +120,16 @@ async def _replay(settings: Settings, turn: str | None, since: datetime | None) 
                 await asyncio.sleep(0.1)
             if parts.adapter is not None:
                 await parts.adapter.settled()
-            chat = parts.conversations
-            return [
-                await _one(parts, chat, turn_id)
-                for turn_id in track(ids, "Replaying", console=Console(stderr=True), disable=len(ids) < 2)
-            ]
+                _check(adapter, parts.engine.status(), parts.adapter.problem)
+            yield Live(parts, ids)
     finally:
         parts.log.close()
+
+
+def _check(adapter: str | None, status: EngineStatus, problem: str) -> None:
+    """What is replayed with another adapter than was asked for would tell nothing."""
+    if adapter is not None and (problem or status.state != "ready"):
+        raise EngineError(problem or f"The adapter {adapter!r} cannot answer: {status.detail}")
 
 
 def _is_named(parts: Parts, turn_id: str) -> bool:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from log_samples import MakeTurn, wish
 from sqlalchemy import MetaData, inspect, select
 
+from agent.log.adapters import Move, Source
 from agent.log.database import Database, migration_config
 from agent.log.models import Base
 from agent.log.records import Feedback, OutsideEvent, PastDeed, TurnRecord
@@ -26,6 +27,7 @@ DROPPED: dict[str, set[str]] = {
     "0002": {"turn.events_before"},  # worked out again by the clock when it goes up
     "0003": {"turn_lease"},  # who answers at this moment
     "0004": {"live_ranker"},  # the linear ranker takes over
+    "0005": {"adapter_move", "adapter_source"},  # the starter takes over
 }
 """What the way down from a revision takes away, and nothing else: a table, or a column of one."""
 
@@ -84,6 +86,8 @@ def full(log: EventLog, make_turn: MakeTurn) -> EventLog:
     log.activate_index("default", "000012")
     log.activate_ranker("default", "rnk-000001")
     log.activate_ranker("default", None)
+    log.move_adapter("default", 0, Move("canary", "ada-000001", "looks good", 0.2))
+    log.add_adapter_sources("default", "ada-000001", [Source("p_x", conversation.id)])
     assert log.take_lease("default", conversation.id, "me")
     return log
 

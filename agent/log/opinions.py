@@ -1,0 +1,219 @@
+"""Talks with everything that was said of their answers: reactions with their ids, labels of a human, undoings.
+
+For those that make training data. What was withdrawn or erased is not there, nor are customers who may not be learned
+from. Knows nothing of what is made of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import func, select, true
+from sqlalchemy.orm import Session, load_only
+
+from agent.log import events, learning, reactions, turns
+from agent.log.events import NewEvent
+from agent.log.models import ConversationRow, Event, EventPayload, Shown, Turn, TurnPayload
+from agent.log.records import Consent, ConversationState, FeedbackKind
+from retrieval.errors import NotFound
+
+LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One reaction in force; `item_id` None is on the whole reply. `text` is what a correction would have said."""
+
+    event_id: str
+    turn_id: str
+    item_id: str | None
+    kind: FeedbackKind
+    at: datetime
+    reason: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A human's word on the event `of`, or on the whole turn where that is None; `event_id` is the label's own."""
+
+    event_id: str
+    turn_id: str
+    of: str | None
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One item of a slate: position (from 1), score, and the natural log of its propensity where it was explored."""
+
+    item_id: str
+    position: int
+    score: float | None
+    log_propensity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A turn as it was answered. `cards` are the items as they were sent; `offered` is the slate in its order."""
+
+    turn_id: str
+    at: datetime
+    exploration: float
+    trace: Mapping[str, Any]
+    cards: tuple[Mapping[str, Any], ...]
+    offered: tuple[Offered, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackTalk:
+    """A conversation; `answered` and `undone` (the event's id) by turn id, `given` and `labels` oldest first."""
+
+    state: ConversationState
+    answered: Mapping[str, Answered]
+    given: tuple[Given, ...]
+    labels: tuple[Label, ...]
+    undone: Mapping[str, str]
+
+
+def spoken_since(session: Session, tenant: str, since: datetime | None) -> tuple[str, ...]:
+    """Ids of conversations with turns since then, those begun first at the front."""
+    wanted = (
+        select(Turn.conversation_id)
+        .join(ConversationRow, ConversationRow.id == Turn.conversation_id)
+        .where(
+            Turn.tenant == tenant,
+            ConversationRow.erased_at.is_(None),
+            true() if since is None else Turn.created_at >= since,
+        )
+        .group_by(Turn.conversation_id)
+        .order_by(func.min(Turn.seq))
+    )
+    return tuple(session.scalars(wanted))
+
+
+def talks(session: Session, tenant: str, session_ids: Sequence[str], consent: Consent) -> list[FeedbackTalk]:
+    """Those of the conversations that may be learned from, oldest first."""
+    states = learning.talks(session, tenant, session_ids, consent)
+    ids = [state.conversation.id for state in states]
+    answered, given = _answered(session, ids), _given(session, ids)
+    labels, undone = _labels(session, ids), _undone(session, ids)
+    return [
+        FeedbackTalk(
+            state,
+            answered.get(state.conversation.id, {}),
+            tuple(given.get(state.conversation.id, ())),
+            tuple(labels.get(state.conversation.id, ())),
+            undone.get(state.conversation.id, {}),
+        )
+        for state in states
+    ]
+
+
+def record_label(session: Session, tenant: str, target: str, *, good: bool) -> str:
+    """Write down a human's word on an event or, where `target` is a turn's id, on a turn; gives the event id."""
+    event = session.scalar(
+        select(Event).where(Event.id == target, Event.tenant == tenant, Event.kind.in_(reactions.REACTIONS))
+    )
+    if event is None and not target.startswith("t_"):
+        raise NotFound(f"The feedback {target!r} is unknown; use an id from `chatalogue feedback queue`.")
+    turn = turns.find(session, tenant, target if event is None else event.turn_id or "")
+    return events.add(
+        session,
+        NewEvent(
+            tenant,
+            "label",
+            turn_id=turn.id,
+            conversation_id=turn.conversation_id,
+            item_id=None if event is None else event.item_id,
+            of=None if event is None else event.id,
+            value=float(good),
+        ),
+    )
+
+
+def _answered(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Answered]]:
+    offered: dict[str, list[Offered]] = defaultdict(list)
+    rows = session.execute(
+        select(Shown.turn_id, Shown.item_id, Shown.position, Shown.score, Shown.log_propensity)
+        .join(Turn, Turn.id == Shown.turn_id)
+        .where(Turn.conversation_id.in_(ids), Shown.list == "slate")
+        .order_by(Shown.position)
+    )
+    for turn_id, item_id, position, score, log_propensity in rows:
+        offered[turn_id].append(Offered(item_id, position, score, log_propensity))
+    found: dict[str, dict[str, Answered]] = defaultdict(dict)
+    turns_of = session.execute(
+        select(Turn, TurnPayload)
+        .join(TurnPayload, TurnPayload.turn_id == Turn.id)
+        .where(Turn.conversation_id.in_(ids))
+        .order_by(Turn.number)
+        .options(load_only(TurnPayload.trace, TurnPayload.answer))
+    )
+    for turn, words in turns_of:
+        found[turn.conversation_id][turn.id] = Answered(
+            turn.id,
+            turn.created_at,
+            turn.exploration,
+            words.trace,
+            tuple(words.answer.get("items", ())),
+            tuple(offered.get(turn.id, ())),
+        )
+    return found
+
+
+def _given(session: Session, ids: Sequence[str]) -> dict[str, list[Given]]:
+    """As `reactions.in_force`, with what names each event."""
+    rows = session.execute(
+        select(Event, EventPayload.reason, EventPayload.text)
+        .outerjoin(EventPayload, EventPayload.event_id == Event.id)
+        .where(
+            Event.conversation_id.in_(ids),
+            Event.turn_id.is_not(None),
+            Event.kind.in_((*reactions.REACTIONS, reactions.WITHDRAW)),
+        )
+        .order_by(Event.seq)
+    )
+    standing: dict[tuple[str, str, str | None, str], Given] = {}
+    for event, reason, text in rows:
+        of_turn = (event.conversation_id or "", event.turn_id or "", event.item_id)
+        if event.kind == reactions.WITHDRAW:
+            standing.pop((*of_turn, event.of or ""), None)
+        else:
+            kind = cast("FeedbackKind", event.kind)
+            one = Given(event.id, event.turn_id or "", event.item_id, kind, event.at, reason, text)
+            standing.setdefault((*of_turn, event.kind), one)
+    found: dict[str, list[Given]] = defaultdict(list)
+    for (session_id, *_), one in standing.items():
+        found[session_id].append(one)
+    return found
+
+
+def _labels(session: Session, ids: Sequence[str]) -> dict[str, list[Label]]:
+    """The newest word on each target."""
+    wanted = select(Event).where(Event.conversation_id.in_(ids), Event.kind == LABEL).order_by(Event.seq)
+    newest: dict[tuple[str, str | None], tuple[str, Label]] = {}
+    for event in session.scalars(wanted):
+        turn_id = event.turn_id or ""
+        label = Label(event.id, turn_id, event.of, bool(event.value))
+        newest[turn_id, event.of] = (event.conversation_id or "", label)
+    found: dict[str, list[Label]] = defaultdict(list)
+    for session_id, label in newest.values():
+        found[session_id].append(label)
+    return found
+
+
+def _undone(session: Session, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    rows = session.execute(
+        select(Event.conversation_id, Event.turn_id, Event.id).where(
+            Event.conversation_id.in_(ids), Event.kind == "undo", Event.turn_id.is_not(None)
+        )
+    )
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for session_id, turn_id, event_id in rows:
+        found[session_id or ""][turn_id or ""] = event_id
+    return found
