@@ -116,6 +116,9 @@ class LearningSettings(_Section):
     consent: Literal["opt_in", "opt_out"] = Field(
         "opt_out", description="opt_in: only from customers who said yes; opt_out: from all but those who said no"
     )
+    retention_days: int = Field(
+        365, ge=0, le=36500, description="adapters learn nothing from older turns; 0: from all that the log has"
+    )
 
 
 class TelemetrySettings(_Section):

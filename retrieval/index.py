@@ -165,8 +165,17 @@ def item_ids(folder: Path) -> frozenset[str]:
     Raises:
         IndexUnavailable: the folder is incomplete or damaged.
     """
+    return frozenset(item.id for item in read_items(folder))
+
+
+def read_items(folder: Path) -> tuple[Item, ...]:
+    """An index's items, without opening it for search.
+
+    Raises:
+        IndexUnavailable: the folder is incomplete or damaged.
+    """
     read_manifest(folder)
-    return frozenset(item.id for item in _read_items(folder))
+    return tuple(_read_items(folder))
 
 
 def prune(root: Path, keep: int, stores: VectorStores = EMBEDDED) -> list[Path]:
