@@ -217,8 +217,11 @@ def bench_describe(
     dialogues: Annotated[Path, typer.Option(help="A folder with one folder for each set of dialogues.")],
     work: Annotated[Path, typer.Option(help="Folder that keeps drafts and texts: a stopped run goes on.")],
     limit: Annotated[int, typer.Option(min=1, help="Items that are described.")] = 100,
+    skip: Annotated[int, typer.Option(min=0, help="Items before them: what the tuned writer learned from.")] = 0,
     n_best: Annotated[int, typer.Option(min=1, max=16, help="Drafts for each item.")] = 4,
-    adapter: Annotated[Path | None, typer.Option(help="Folder of `describe --train-writer`; default: untuned.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Begin no more items after so many.")] = None,
+    evaluation_only: Annotated[bool, typer.Option("--evaluation-only", help="Learn nothing from the items.")] = False,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a tuned writer, to be compared.")] = None,
     model: Annotated[str | None, typer.Option(help="The writer; default: the model of the settings.")] = None,
     out: BenchOutOption = Path("bench.json"),
     name: NameOption = None,
@@ -227,7 +230,10 @@ def bench_describe(
     """What the model's descriptions are worth to search: original, generated and both texts on held-out dialogues."""
     from ui.commands.bench_describe import DescribeBenchCall, run_describe
 
-    run_describe(DescribeBenchCall(items, dialogues, work, out, limit, n_best, adapter, model, name, config))
+    call = DescribeBenchCall(
+        items, dialogues, work, out, limit, skip, n_best, minutes, evaluation_only, adapter, model, name, config
+    )
+    run_describe(call)
 
 
 @bench_app.command("all")
@@ -349,6 +355,23 @@ def bench_talk(
     from ui.commands.bench import TALK, BenchCall, run
 
     run(BenchCall(out, films, work, config), TALK)
+
+
+@bench_app.command("offpolicy")
+def bench_offpolicy(
+    out: BenchOutOption = Path("bench.json"),
+    ratings: RatingsOption = None,
+    visitors: Annotated[int, typer.Option(min=20, help="Visitors of each stream, at most.")] = 200,
+    seeds: Annotated[int, typer.Option(min=2, help="Orders of visitors, each with luck of its own.")] = 20,
+    minutes: Annotated[float, typer.Option(min=0.0, help="For which the model is asked; 0: only what is kept.")] = 8.0,
+    keep: Annotated[Path | None, typer.Option(help="File of the model's opinions: none is asked for twice.")] = None,
+    adapter: AdapterOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Language model, contextual bandit, or the model's opinion as the bandit's prior; and are estimates right?"""
+    from ui.commands.bench_offpolicy import BanditCall, run_bandits
+
+    run_bandits(BanditCall(out, ratings, visitors, seeds, minutes, keep, adapter, config))
 
 
 @bench_app.command("render")
