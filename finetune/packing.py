@@ -84,9 +84,10 @@ def packed_attention(
     )
     own_query, own_key, own_value = (one[0][:, packed.grid].transpose(0, 1) for one in (query, key, value))
     length = packed.grid.shape[1]
-    later = torch.ones(length, length, dtype=torch.bool).triu(1)
+    later = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
     hidden = later | ~packed.real[:, None, None, :]  # (endings, 1, longest, longest)
-    hidden = hidden & ~torch.eye(length, dtype=torch.bool)  # a place that is filled up sees itself: no row of nothing
+    itself = torch.eye(length, dtype=torch.bool, device=query.device)
+    hidden = hidden & ~itself  # a place that is filled up sees itself: no row of nothing
     products = torch.cat(
         [
             own_query @ key[:, :, :prompt].transpose(-1, -2),

@@ -84,7 +84,7 @@ def chunks(encoded: Sequence[Encoded], row_tokens: int, seed: Sequence[int]) -> 
         groups.setdefault(encoded[at].group, []).append(encoded[at])
     found = []
     for group in groups.values():
-        shared = _shared(group)
+        shared = shared_tokens(group)
         row: list[Encoded] = []
         size = shared
         for one in group:
@@ -100,7 +100,7 @@ def chunks(encoded: Sequence[Encoded], row_tokens: int, seed: Sequence[int]) -> 
 
 def row_of(examples: Sequence[Encoded]) -> Row:
     """One row; there must be an example, and its prompt must have a token."""
-    shared = _shared(examples)
+    shared = shared_tokens(examples)
     packed = pack(examples[0].ids[:shared], [one.ids[shared:] for one in examples])
     wanted, before, start = list[int](), list[int](), shared
     for one in examples:
@@ -114,7 +114,7 @@ def row_of(examples: Sequence[Encoded]) -> Row:
     return Row(packed, torch.tensor(wanted), torch.tensor(before), lengths)
 
 
-def _shared(examples: Sequence[Encoded]) -> int:
+def shared_tokens(examples: Sequence[Encoded]) -> int:
     """Tokens that all prompts begin with, at least one; each keeps something of its own."""
     first, last = min(one.ids for one in examples), max(one.ids for one in examples)
     most = min(len(one.ids) - one.answer for one in examples)

@@ -23,7 +23,7 @@ from finetune.rank_model import TARGETS, LoraShape, refuse_windows
 from finetune.starter.batches import Row
 
 
-class _LoraProduct(torch.autograd.Function):
+class LoraProduct(torch.autograd.Function):
     """x W' + scale (x A') B', with gradients for x, A and B alone; x: (tokens, in), W: (out, in)."""
 
     @staticmethod
@@ -67,7 +67,7 @@ class LoraLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         flat = x.reshape(-1, x.shape[-1])
         a, b = self.a.to(x.dtype), self.b.to(x.dtype)
-        made: torch.Tensor = _LoraProduct.apply(flat, self.weight, a, b, self.scale)  # type: ignore[no-untyped-call]
+        made: torch.Tensor = LoraProduct.apply(flat, self.weight, a, b, self.scale)  # type: ignore[no-untyped-call]
         if self.bias is not None:
             made = made + self.bias
         return made.reshape(*x.shape[:-1], -1)

@@ -1,0 +1,139 @@
+"""The recipe of a cycle: everything besides the rows that decides what the adapter becomes. Does nothing itself."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from retrieval.errors import BadRequest
+
+MethodName: TypeAlias = Literal["naive", "replay", "proximal", "replay+proximal", "olora", "ewc", "fresh", "refit"]
+Start: TypeAlias = Literal["champion", "beside", "base"]
+Penalty: TypeAlias = Literal["none", "proximal", "orthogonal", "ewc"]
+Rehearsal: TypeAlias = Literal["none", "share", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a method consists of.
+
+    Attributes:
+        start: the champion's weights; a fresh LoRA beside the frozen champion, joined at the end; or a fresh one on the
+            base alone.
+        rehearsal: what of the memory is learned again in each epoch.
+        penalty: on leaving the champion.
+    """
+
+    start: Start
+    rehearsal: Rehearsal
+    penalty: Penalty
+
+
+METHODS: Mapping[MethodName, Method] = {
+    "naive": Method("champion", "none", "none"),
+    "replay": Method("champion", "share", "none"),
+    "proximal": Method("champion", "none", "proximal"),
+    "replay+proximal": Method("champion", "share", "proximal"),
+    "olora": Method("beside", "none", "orthogonal"),
+    "ewc": Method("champion", "none", "ewc"),
+    "fresh": Method("base", "none", "none"),
+    "refit": Method("base", "all", "none"),
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraPart(_Part):
+    """The LoRA's shape; the scale is alpha / rank."""
+
+    rank: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+
+
+class TrainPart(_Part):
+    """Steps; see recipe.toml."""
+
+    rate: float = Field(gt=0)
+    warm_up: float = Field(ge=0, lt=1)
+    epochs: int = Field(ge=1)
+    refit_epochs: int = Field(ge=1)
+    row_tokens: int = Field(ge=1)
+    rows: int = Field(ge=1)
+    lesson_tokens: int = Field(ge=2)
+    clip: float = Field(gt=0)
+    every: int = Field(ge=1)
+    patience: int = Field(ge=1)
+
+
+class ReplayPart(_Part):
+    """Rehearsal; see recipe.toml."""
+
+    share: float = Field(ge=0, lt=1)
+
+
+class AnchorPart(_Part):
+    """What may be forgotten; see recipe.toml."""
+
+    tolerance: float = Field(ge=0)
+
+
+class LossPart(_Part):
+    """Of the kinds of rows; see recipe.toml."""
+
+    beta: float = Field(gt=0)
+    dpo_sft: float = Field(ge=0)
+    kto_each: int = Field(ge=0)
+    kto_good: float = Field(gt=0)
+    kto_bad: float = Field(gt=0)
+
+
+class PenaltyPart(_Part):
+    """Weights of the penalties; each counts for the methods that have it. See recipe.toml."""
+
+    proximal: float = Field(ge=0)
+    orthogonal: float = Field(ge=0)
+    ewc: float = Field(ge=0)
+
+
+class LearningRecipe(_Part):
+    """The whole; see recipe.toml."""
+
+    method: MethodName
+    refit_every: int = Field(ge=0)
+    seed: int = Field(ge=0)
+    lora: LoraPart
+    train: TrainPart
+    replay: ReplayPart
+    anchor: AnchorPart
+    loss: LossPart
+    penalty: PenaltyPart
+
+    def method_of(self, cycle: int) -> MethodName:
+        """What is done in cycle 1, 2, ...: every `refit_every`-th one is a refit."""
+        return "refit" if self.refit_every and cycle % self.refit_every == 0 else self.method
+
+
+def read_recipe(file: Path | None = None) -> LearningRecipe:
+    """The recipe in `file`; None: the one that comes with the product.
+
+    Raises:
+        BadRequest: it cannot be read, a key is unknown or missing, or a value does not fit.
+    """
+    try:
+        text = (file or files("finetune.training").joinpath("recipe.toml")).read_text(encoding="utf-8")
+        found: dict[str, Any] = tomllib.loads(text)
+        return LearningRecipe(**found)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadRequest(f"The recipe {str(file)!r} cannot be read ({error}); correct it.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise BadRequest(f"The recipe's {key!r} does not fit: {first['msg']}.") from None
