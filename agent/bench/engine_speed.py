@@ -1,21 +1,25 @@
 """One small language model on this machine by several ways, side by side in one run: speed of reading and writing.
 
 The ways take turns in each round, so that a busy neighbour meets all of them. llama.cpp is measured where the package
-`xllamacpp` is installed, with the GGUF file that a user would give it (4 bits a weight; the others hold 8 or 16).
-Knows nothing of conversations.
+`xllamacpp` is installed, with the GGUF file that a user would give it (4 bits a weight; the others hold 8 or 16), vLLM
+where it is installed. Last comes what chats notice when the embedded engine changes its adapter. Knows nothing of
+conversations.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from agent.bench.engine_switch import SwitchPauses, measure_switch
+from agent.bench.spread import Quartiles
 from agent.llm import weights
 from agent.llm.protocol import Message, Prompt
 
@@ -32,27 +36,11 @@ READS: Final = 8
 _TOPICS: Final = ("a storm at sea", "two old friends", "a lost letter", "the last train home", "a village choir")
 
 
-class Quartiles(BaseModel):
-    """`n` numbers: median and quartiles."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: int
-    q1: float
-    median: float
-    q3: float
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> Quartiles:
-        """At least one number."""
-        q1, median, q3 = (round(float(value), 2) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
-        return cls(n=len(numbers), q1=q1, median=median, q3=q3)
-
-
 class WaySpeed(BaseModel):
     """One way: tokens a second, milliseconds of a whole turn, and how much longer four at once take than one.
 
-    `of_the_limit`: bytes of weights that one token needs, times tokens a second, over what the memory gives.
+    `four_over_one` is None where a way answers one after the other. `of_the_limit`: bytes of weights that one token
+    needs, times tokens a second, over what the memory gives.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,12 +49,15 @@ class WaySpeed(BaseModel):
     read_per_s: Quartiles
     written_per_s: Quartiles
     turn_ms: Quartiles
-    four_over_one: Quartiles
+    four_over_one: Quartiles | None
     of_the_limit: float
 
 
 class EngineSpeeds(BaseModel):
-    """All ways, and the memory's speed of reading in GB/s (the best that was seen, on all cores)."""
+    """All ways, and the memory's speed of reading in GB/s (the best that was seen, on all cores).
+
+    `left_out` says which ways are not here, and why; `switch` is None without the decode kernel.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,6 +68,7 @@ class EngineSpeeds(BaseModel):
     memory_gb_per_s: float
     ways: tuple[WaySpeed, ...]
     left_out: tuple[str, ...]
+    switch: SwitchPauses | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,45 +90,66 @@ class Way(Protocol):
         """One answer, nothing remembered from earlier prompts."""
         ...
 
-    def all_at_once(self, prompts: Sequence[Prompt]) -> float:
-        """Seconds until all are answered."""
+    def all_at_once(self, prompts: Sequence[Prompt]) -> float | None:
+        """Seconds until all are answered, none of which was read before; None where it answers one after the other."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
         ...
 
 
-def measure_speed(models_dir: Path, say: Callable[[str], None] = lambda line: None) -> EngineSpeeds:
+def measure_speed(
+    models_dir: Path, say: Callable[[str], None] = lambda line: None, *, rounds: int = ROUNDS
+) -> EngineSpeeds:
     """Time all ways that this machine has, on the default model.
 
     Raises:
         ModelUnavailable: the model's weights are not here.
+        EngineError: the embedded engine does not answer.
     """
     import torch
 
     from agent.bench.engine_ways import ways_on
 
     folder = weights.resolve_model(weights.DEFAULT_MODEL, models_dir)
+    say("starting all ways")
     ways, left_out = ways_on(folder, models_dir)
-    prompts = [prompt_number(n) for n in range(CHATS)]
-    for way in ways:
-        say(f"{way.name}: once to warm up")
-        way.one(prompts[0])
-    ones: dict[str, list[Timed]] = {way.name: [] for way in ways}
-    fours: dict[str, list[float]] = {way.name: [] for way in ways}
-    memory = 0.0
-    for number in range(ROUNDS):
-        memory = max(memory, memory_speed())
-        for way in ways if number % 2 == 0 else ways[::-1]:
-            say(f"round {number + 1}: {way.name}")
-            ones[way.name].append(way.one(prompts[number % CHATS]))
-            fours[way.name].append(way.all_at_once(prompts) / ones[way.name][-1].whole)
+    try:
+        speeds, memory = _in_turns(ways, rounds, say)
+    finally:
+        for way in ways:
+            way.close()
     return EngineSpeeds(
         model=weights.DEFAULT_MODEL,
         threads=torch.get_num_threads(),
         prompt_tokens=PROMPT_TOKENS,
         answer_tokens=ANSWER_TOKENS,
         memory_gb_per_s=round(memory, 1),
-        ways=tuple(_speed(way, ones[way.name], fours[way.name], memory) for way in ways),
+        ways=speeds,
         left_out=left_out,
+        switch=asyncio.run(measure_switch(models_dir, say, rounds=rounds)),
     )
+
+
+def _in_turns(ways: Sequence[Way], rounds: int, say: Callable[[str], None]) -> tuple[tuple[WaySpeed, ...], float]:
+    """Each way's numbers, and the memory's speed."""
+    fresh = (prompt_number(n) for n in itertools.count())  # what was read once may be remembered
+    for way in ways:
+        say(f"{way.name}: once to warm up")
+        way.one(next(fresh))
+    ones: dict[str, list[Timed]] = {way.name: [] for way in ways}
+    fours: dict[str, list[float]] = {way.name: [] for way in ways}
+    memory = 0.0
+    for number in range(rounds):
+        memory = max(memory, memory_speed())
+        prompts = [next(fresh) for _ in range(CHATS + 1)]
+        for way in ways if number % 2 == 0 else ways[::-1]:
+            say(f"round {number + 1}: {way.name}")
+            ones[way.name].append(way.one(prompts[CHATS]))
+            if (whole := way.all_at_once(prompts[:CHATS])) is not None:
+                fours[way.name].append(whole / ones[way.name][-1].whole)
+    return tuple(_speed(way, ones[way.name], fours[way.name], memory) for way in ways), memory
 
 
 def _speed(way: Way, ones: Sequence[Timed], fours: Sequence[float], memory: float) -> WaySpeed:
@@ -146,7 +159,7 @@ def _speed(way: Way, ones: Sequence[Timed], fours: Sequence[float], memory: floa
         read_per_s=Quartiles.of([PROMPT_TOKENS / one.first for one in ones]),
         written_per_s=written,
         turn_ms=Quartiles.of([one.whole * 1e3 for one in ones]),
-        four_over_one=Quartiles.of(fours),
+        four_over_one=Quartiles.of(fours) if fours else None,
         of_the_limit=round(written.median * way.bytes_per_token / (memory * 1e9), 3),
     )
 

@@ -1,12 +1,14 @@
-"""The ways to run a small model that engine_speed.py compares: transformers, ours, and llama.cpp where it is there.
+"""The ways to run a small model that engine_speed.py compares: transformers, ours; llama.cpp and vLLM where they are.
 
 Knows nothing of rounds and tables.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,11 @@ from agent.llm.generation import Answer, Reader, Watch
 from agent.llm.kernel import NoKernel, load_kernel
 from agent.llm.model import LoadedModel, load_model
 from agent.llm.protocol import Limits, Prompt
+from agent.llm.vllm.backend import Backend, Place
+from agent.llm.vllm.client import Sampling
+from agent.llm.vllm.finding import find_vllm_python
+from agent.settings import VLLMSettings
+from retrieval.errors import ChatalogueError
 
 LLAMA_CPP: Final = "xllamacpp"
 _LIMITS: Final = Limits(ANSWER_TOKENS, SECONDS)
@@ -50,6 +57,10 @@ def ways_on(folder: Path, models_dir: Path) -> tuple[list[Way], tuple[str, ...]]
         left_out.append(f"llama.cpp: the package {LLAMA_CPP} or the model's GGUF file is not installed")
     else:
         ways.append(LlamaCpp(gguf, endless))
+    try:
+        ways.append(VLLM(folder, models_dir, endless))
+    except ChatalogueError as error:
+        left_out.append(f"vLLM: {error}")
     return ways, tuple(left_out)
 
 
@@ -75,7 +86,21 @@ class _Clock:
         """Nothing to do."""
 
 
-class Generate:
+class _InProcess:
+    """A way that holds nothing that must be given back."""
+
+    def close(self) -> None:
+        """See `Way.close`."""
+
+
+class _OneByOne(_InProcess):
+    """A way that answers one after the other."""
+
+    def all_at_once(self, prompts: Sequence[Prompt]) -> None:
+        """See `Way.all_at_once`."""
+
+
+class Generate(_OneByOne):
     """`generate` of transformers as it comes, one prompt after the other."""
 
     name = "transformers generate"
@@ -95,12 +120,8 @@ class Generate:
             )  # fmt: skip
         return Timed(clock.times[1] - started, time.perf_counter() - started)
 
-    def all_at_once(self, prompts: Sequence[Prompt]) -> float:
-        """See `Way.all_at_once`."""
-        return sum(self.one(prompt).whole for prompt in prompts)
 
-
-class Eager:
+class Eager(_OneByOne):
     """Ours where there is no kernel: packed weights, chunked prompts, one prompt after the other."""
 
     name = "embedded, without kernel"
@@ -111,16 +132,8 @@ class Eager:
 
     def one(self, prompt: Prompt) -> Timed:
         """See `Way.one`."""
-        return self._answer(prompt, Reader(self._model, reuse=False))
-
-    def all_at_once(self, prompts: Sequence[Prompt]) -> float:
-        """See `Way.all_at_once`; what the prompts have in common is read once, as in the product."""
-        reader = Reader(self._model)
-        return sum(self._answer(prompt, reader).whole for prompt in prompts)
-
-    def _answer(self, prompt: Prompt, reader: Reader) -> Timed:
         started = time.perf_counter()
-        state = reader.read(ids_of(self._model, prompt), None, Watch(SECONDS))
+        state = Reader(self._model, reuse=False).read(ids_of(self._model, prompt), None, Watch(SECONDS))
         token = int(state.logits.argmax())
         first = time.perf_counter() - started
         for _ in range(ANSWER_TOKENS - 1):
@@ -129,7 +142,7 @@ class Eager:
         return Timed(first, time.perf_counter() - started)
 
 
-class Kernel:
+class Kernel(_InProcess):
     """Ours with the compiled kernel: int8 weights, drafts from the prompt, all answers together."""
 
     def __init__(self, model: LoadedModel, decoder: Decoder, drafts: int | None = None) -> None:
@@ -168,7 +181,7 @@ class Kernel:
         batch.join(0, answer, Watch(SECONDS), state, self._decoder.base)
 
 
-class LlamaCpp:
+class LlamaCpp(_InProcess):
     """llama.cpp's own server in this process, by `xllamacpp`; its prebuilt wheels leave AVX-512 and AMX unused."""
 
     name = "llama.cpp, Q4_1"
@@ -200,6 +213,61 @@ class LlamaCpp:
         started = time.perf_counter()
         with ThreadPoolExecutor(len(prompts)) as pool:
             list(pool.map(self.one, prompts))
+        return time.perf_counter() - started
+
+
+class VLLM:
+    """vLLM's server on loopback, started as the product starts it, asked for token ids; answers are made together.
+
+    Raises:
+        ChatalogueError: vLLM is not installed, or its server does not come up.
+    """
+
+    name = "vLLM"
+
+    def __init__(self, folder: Path, models_dir: Path, model: LoadedModel) -> None:
+        self._model = model
+        self.bytes_per_token = _linear_weights(model) * model.dtype.itemsize
+        settings = VLLMSettings(max_num_seqs=CHATS, gpu_memory_utilization=0.2)
+        python = find_vllm_python(settings)
+        self._logs = tempfile.TemporaryDirectory()
+        place = Place(python=python, threads=torch.get_num_threads(), log_file=Path(self._logs.name) / "vllm.log")
+        self._backend = Backend(str(folder), models_dir, settings, place)
+        self._runner = asyncio.Runner()
+        try:
+            self._runner.run(self._backend.come_up())
+        except BaseException:
+            self.close()
+            raise
+
+    def one(self, prompt: Prompt) -> Timed:
+        """See `Way.one`."""
+        return self._runner.run(self._answer(prompt))
+
+    def all_at_once(self, prompts: Sequence[Prompt]) -> float:
+        """See `Way.all_at_once`."""
+        return self._runner.run(self._answers(prompts))
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._runner.run(self._backend.close())
+        self._runner.close()
+        self._logs.cleanup()
+
+    async def _answer(self, prompt: Prompt) -> Timed:
+        ids, made, first = ids_of(self._model, prompt), 0, 0.0
+        started = time.perf_counter()
+        sampling = Sampling(ANSWER_TOKENS, min_tokens=ANSWER_TOKENS)
+        async for piece in self._backend.client.complete(self._backend.served_name, ids, sampling):
+            first = first or time.perf_counter() - started
+            made += len(piece.ids)
+        if made != ANSWER_TOKENS:
+            raise ValueError(f"vLLM made {made} tokens")
+        return Timed(first, time.perf_counter() - started)
+
+    async def _answers(self, prompts: Sequence[Prompt]) -> float:
+        started = time.perf_counter()
+        await asyncio.gather(*map(self._answer, prompts))
         return time.perf_counter() - started
 
 

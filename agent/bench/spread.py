@@ -43,5 +43,22 @@ class Spread(BaseModel):
         )
 
 
+class Quartiles(BaseModel):
+    """`n` numbers in one unit, too few for an interval of their median: median and quartiles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int
+    q1: float
+    median: float
+    q3: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Quartiles:
+        """At least one number."""
+        q1, median, q3 = (round(float(value), 2) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
+        return cls(n=len(numbers), q1=q1, median=median, q3=q3)
+
+
 def _short(value: float) -> float:
     return round(float(value), 3)

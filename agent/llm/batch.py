@@ -19,8 +19,8 @@ from agent.llm.generation import Answer, Cancelled, OutOfTime, State, Watch
 from agent.llm.kernel import MAX_ROWS
 
 DRAFT_TOKENS: Final = 2
-"""Of one stream in one step; a step reads at most `MAX_ROWS` tokens of all streams. A further row costs 0.3 of a step
-(decoder.py), so two guesses pay from 4 in 10 right on; four need 6 in 10 (computed; replies were not measured)."""
+"""Of one stream in one step; a step reads at most `MAX_ROWS` tokens of all streams. Two rows
+more cost a quarter of a step (decoder.py), so they pay where one guess in four is right (computed)."""
 
 
 @dataclass(slots=True, eq=False)

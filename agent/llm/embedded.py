@@ -49,10 +49,12 @@ class _Ahead(int):
 class _Call:
     """One call on its way: waiting, then with the worker."""
 
-    def __init__(self, job: wire.Job, seconds: float, adapter: str | None) -> None:
+    def __init__(self, job: wire.Job, seconds: float, adapter: str | None, named: bool) -> None:
         self.id = next(_calls)
         self.job = job
         self.adapter = adapter
+        self.named = named
+        """Whether the caller has asked for this adapter and no other."""
         self.seconds = seconds
         self.events: asyncio.Queue[_Ahead | wire.Piece | wire.Done | EngineError] = asyncio.Queue()
 
@@ -202,7 +204,8 @@ class EmbeddedEngine:
     def _submit(self, job: wire.Job, seconds: float, adapter: str | None = CURRENT) -> _Call:
         if self._state in ("off", "failed"):
             raise EngineError(self._detail)
-        call = _Call(job, seconds, self._adapter if adapter == CURRENT else adapter)
+        named = adapter != CURRENT
+        call = _Call(job, seconds, adapter if named else self._adapter, named)
         queued = sum(not waiting.is_control for waiting in self._waiting)
         if not call.is_control and queued >= self._max_queue:
             raise EngineBusy(f"{queued} questions wait for the language model already; try again in a moment.")
@@ -313,15 +316,7 @@ class EmbeddedEngine:
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Ready():
-                for name in report.lost:
-                    self._adapters.pop(name, None)
-                lost = self._adapter in report.lost
-                self._adapter = None if lost else self._adapter
-                self._state, self._failures = "ready", 0
-                self._detail = "Its adapter could not be loaded again; the base model answers." if lost else ""
-                for call in self._waiting:
-                    call.adapter = None if call.adapter in report.lost else call.adapter
-                self._advance()
+                self._on_ready(report.lost)
             case wire.Decoding():
                 self._places = report.places
                 if report.why:
@@ -337,6 +332,18 @@ class EmbeddedEngine:
             case wire.Done() | wire.Failed():
                 self._on_over(report)
 
+    def _on_ready(self, lost: Sequence[str]) -> None:
+        """The worker answers; the adapters `lost` could not be loaded again."""
+        for name in lost:
+            self._adapters.pop(name, None)
+        self._state, self._failures, self._detail = "ready", 0, ""
+        if self._adapter in lost:
+            self._adapter, self._detail = None, "Its adapter could not be loaded again; the base model answers."
+        for call in self._waiting:
+            if call.adapter in lost and not call.named:
+                call.adapter = None
+        self._advance()
+
     def _on_over(self, report: wire.Done | wire.Failed) -> None:
         call = self._running.pop(report.id, None)
         if call is None:
@@ -349,6 +356,7 @@ class EmbeddedEngine:
                 self._adapters[call.job.name] = call.job.path
             elif isinstance(call.job, wire.UseAdapter):
                 self._adapter = call.job.name
+                self._detail = ""  # of an adapter that was lost
             call.events.put_nowait(report)
         self._advance()
 

@@ -6,11 +6,13 @@ Knows nothing of processes; adapters are a name that caches are keyed by.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
@@ -23,8 +25,8 @@ PREFILL_CHUNK = 128
 prompt's numbers do not depend on what was cached: bf16 rounds differently for other shapes. Measured on a Zen 4 without
 AMX, CPU time of one thread for 600 tokens, n 3, in turns: 1.30 s at 128, 1.21 at 256, 1.13 in one piece, 1.19 by
 `generate`. It is arithmetic; smaller chunks cost 15 % but reuse more and notice a cancellation sooner."""
-KEPT_PROMPTS = 4
-"""Prompts whose keys and values are kept; a 135M model needs 23 KB for each token."""
+KEPT_PROMPTS = 8
+"""Prompts whose keys and values are kept: two of each of four chats. A 135M model needs 23 KB for each token."""
 
 
 class Cancelled(Exception):
@@ -61,6 +63,10 @@ class Continuation(Protocol):
         """Read `ids` as well."""
         ...
 
+    def as_state(self) -> State:
+        """The same for transformers."""
+        ...
+
 
 @dataclass(slots=True)
 class State:
@@ -76,8 +82,16 @@ class State:
         self.logits = step(self.model, ids, self.cache)
         self.tokens += len(ids)
 
+    def as_state(self) -> State:
+        """See `Continuation.as_state`."""
+        return self
 
-@dataclass(frozen=True, slots=True)
+
+Continued: TypeAlias = Callable[[State], AbstractContextManager[Continuation]]
+"""What goes on with a text that transformers has read, for as long as the context lasts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
     adapter: str | None
     ids: tuple[int, ...]
@@ -89,10 +103,17 @@ class Reader:
 
     def __init__(self, model: LoadedModel, reuse: bool = True) -> None:
         self._model = model
-        self._kept: deque[_Kept] = deque(maxlen=KEPT_PROMPTS)
+        self._kept: deque[_Kept] = deque(maxlen=KEPT_PROMPTS)  # least recently used first
         self._reuse = reuse and is_plain_attention(model)
+        self._continued: Continued = nullcontext
         self.reused_tokens = 0
         """Of the last prompt; for tests and measurements."""
+
+    def through(self, continued: Continued) -> Reader:
+        """The same reader, with the same memory, which reads on with what `continued` makes of a state."""
+        other = copy.copy(self)
+        other._continued = continued
+        return other
 
     def read(self, ids: Sequence[int], adapter: str | None, watch: Watch) -> State:
         """Run the model over `ids` (at least one).
@@ -100,38 +121,64 @@ class Reader:
         Raises:
             Cancelled, OutOfTime: as `watch` says, between chunks.
         """
-        cache = self._begin(ids, adapter)
-        logits = None
-        for start in range(self.reused_tokens, len(ids), PREFILL_CHUNK):
-            watch.check()
-            logits = step(self._model, list(ids[start : start + PREFILL_CHUNK]), cache)
-        if logits is None:
-            raise ValueError("a prompt needs at least one token")
-        self._remember(ids, adapter, cache)
-        return State(self._model, cache, logits, len(ids))
+        reading = self.reading(ids, adapter, watch)
+        while True:
+            try:
+                next(reading)
+            except StopIteration as done:
+                state: State = done.value
+                return state
 
-    def _begin(self, ids: Sequence[int], adapter: str | None) -> Any:  # noqa: ANN401 -- a transformers cache
+    def reading(self, ids: Sequence[int], adapter: str | None, watch: Watch) -> Generator[None, None, State]:
+        """`read` with a pause after each chunk but the last, for others to go on."""
+        if not ids:
+            raise ValueError("a prompt needs at least one token")
+        cache, followed = self._begin(ids, adapter)
+        begun = State(self._model, cache, torch.empty(0), self.reused_tokens)
+        with self._continued(begun) as text:
+            for start in range(self.reused_tokens, len(ids), PREFILL_CHUNK):
+                if start > self.reused_tokens:
+                    yield
+                watch.check()
+                text.feed(list(ids[start : start + PREFILL_CHUNK]))
+            state = text.as_state()
+        if followed is not None:
+            self._take_place(followed)
+        self.keep(ids, adapter, state.cache)
+        return state
+
+    def _begin(self, ids: Sequence[int], adapter: str | None) -> tuple[Any, _Kept | None]:
+        """A cache with what is known of the prompt's beginning, and what it was taken from."""
         cache = new_cache(self._model)
         candidates = [kept for kept in self._kept if kept.adapter == adapter] if self._reuse else []
         # The last token is always read: its logits are what is wanted.
         lengths = [min(_common(kept.ids, ids), len(ids) - 1) // PREFILL_CHUNK * PREFILL_CHUNK for kept in candidates]
         self.reused_tokens = max(lengths, default=0)
-        if self.reused_tokens:
-            kept = candidates[lengths.index(self.reused_tokens)]
-            for index, (keys, values) in enumerate(kept.layers):
-                # Views: a cache grows by concatenation and never writes to what it was given.
-                cache.update(keys[..., : self.reused_tokens, :], values[..., : self.reused_tokens, :], index)
-        return cache
+        if not self.reused_tokens:
+            return cache, None
+        kept = candidates[lengths.index(self.reused_tokens)]
+        for index, (keys, values) in enumerate(kept.layers):
+            # Views: a cache grows by concatenation and never writes to what it was given.
+            cache.update(keys[..., : self.reused_tokens, :], values[..., : self.reused_tokens, :], index)
+        return cache, kept
 
-    def _remember(self, ids: Sequence[int], adapter: str | None, cache: Any) -> None:  # noqa: ANN401 -- see _begin
-        if not self._reuse:
-            return
+    def _take_place(self, of: _Kept) -> None:
+        """`of` was used: it is the last to go, or goes now where what follows holds all of it."""
+        with suppress(ValueError):  # it has gone meanwhile
+            self._kept.remove(of)
+            if self.reused_tokens < len(of.ids):
+                self._kept.append(of)
+
+    def keep(self, ids: Sequence[int], adapter: str | None, cache: Any) -> None:  # noqa: ANN401 -- a transformers cache
+        """Remember what `cache` holds of the prompt `ids`, whole chunks of it."""
         whole = len(ids) // PREFILL_CHUNK * PREFILL_CHUNK
-        if whole <= self.reused_tokens and whole:
-            return  # nothing that is not kept already
-        layers = tuple((layer.keys[..., :whole, :], layer.values[..., :whole, :]) for layer in cache.layers)
-        if whole:
+        if self._reuse and whole:
+            layers = tuple((layer.keys[..., :whole, :], layer.values[..., :whole, :]) for layer in cache.layers)
             self._kept.append(_Kept(adapter, tuple(ids[:whole]), layers))
+
+    def kept(self, adapter: str | None) -> tuple[tuple[int, ...], ...]:
+        """The prompts that are remembered of `adapter`; from any thread."""
+        return tuple(kept.ids for kept in list(self._kept) if kept.adapter == adapter)
 
 
 @torch.inference_mode()

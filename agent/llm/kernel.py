@@ -26,7 +26,9 @@ FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthr
 COMPILE_SECONDS: Final = 120.0
 """4 s on a free core; a busy one may need much longer."""
 MAX_ROWS: Final = 8
-"""Tokens in one step; as in kernel.cpp."""
+"""Tokens in one step of streams: a further one costs little."""
+READ_ROWS: Final = 128
+"""Tokens in one step of a prompt; MAX_ROWS in kernel.cpp."""
 GROUP: Final = 64
 """Weights that share a scale; as in kernel.cpp."""
 

@@ -22,8 +22,8 @@ from agent.llm.model import SwitchLinear
 from agent.llm.names import check_name
 from retrieval.errors import EngineError
 
-MAX_RESIDENT = 2
-"""Champion and canary; each holds a copy of every weight that it changes."""
+MAX_RESIDENT = 3
+"""Champion, canary, and the one that is prepared to follow; each holds a copy of every weight that it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,22 @@ class Adapters:
         Raises:
             EngineError: as `use`.
         """
+        found = self.resident(name)
+        return self._merge_again(str(name)) if found is None else found
+
+    def resident(self, name: str | None) -> WeightSet | None:
+        """The set of adapter `name` where it is at hand; None: `get` has to merge it again, which takes seconds.
+
+        Raises:
+            EngineError: `name` was not loaded.
+        """
         if name is None:
             return self._base
         with self._lock:
+            self._check_loaded(name)
             found = self._merged.get(name)
             if found is not None:
                 self._merged.move_to_end(name)
-        if found is None:
-            found = self._merge_again(name)
         return found
 
     def renew(self) -> None:
@@ -127,8 +135,6 @@ class Adapters:
         return tuple(self._sources)
 
     def _merge_again(self, name: str) -> WeightSet:
-        if name not in self._sources:
-            raise EngineError(f"No adapter {name!r} is loaded; loaded are: {', '.join(self._sources) or 'none'}.")
         folder, digest = self._sources[name]
         checked = check_adapter(name, folder, self._shapes)
         if _digest(checked) != digest:
@@ -136,6 +142,10 @@ class Adapters:
         merged = self._merge(name, checked)
         self._keep(merged)
         return merged
+
+    def _check_loaded(self, name: str) -> None:
+        if name not in self._sources:
+            raise EngineError(f"No adapter {name!r} is loaded; loaded are: {', '.join(self._sources) or 'none'}.")
 
     def _keep(self, merged: WeightSet) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
-from agent.llm.protocol import Chunk, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, EngineStatus, Filled, Limits, Prompt
 from retrieval.errors import EngineError
 
 _SENTENCE = "The language model is switched off; set CHATALOGUE_LLM__ENGINE=auto to use it."
@@ -16,22 +16,24 @@ NO_MODEL = "none"
 class NoEngine:
     """Implements `Engine`; every call is refused with one sentence."""
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         """Refuses."""
         raise EngineError(_SENTENCE)
         yield Chunk()  # makes this an async generator, as the protocol asks
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """Refuses."""
         raise EngineError(_SENTENCE)
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """Refuses."""
         raise EngineError(_SENTENCE)
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """Refuses."""
         raise EngineError(_SENTENCE)
 

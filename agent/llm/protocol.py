@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 Role: TypeAlias = Literal["system", "user", "assistant"]
 EngineState: TypeAlias = Literal["starting", "ready", "failed", "off"]
 CURRENT: Final = "*"
-"""In place of an adapter's name (it can be none): whatever `use_adapter` named last."""
+"""In place of an adapter's name (None is the base model): the one that `use_adapter` named last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +84,23 @@ class EngineStatus:
 class Engine(Protocol):
     """A language model behind a bounded queue. Every method may raise `EngineError`.
 
+    A call may name the loaded `adapter` that answers it (None: the base model), whichever is in use, so that two
+    versions answer side by side. A call is answered by one adapter from its first token to its last.
+
     Cancelling the task that awaits a call (or closing the iterator of `stream`) stops the model
     at the next token.
     """
 
-    def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    def stream(self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT) -> AsyncGenerator[Chunk, None]:
         """Text as it comes; the last chunk carries `finish`."""
         ...
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """Log-likelihood (natural log, summed over its tokens) of each option as the answer."""
         ...
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """Log-likelihood of each of the `answers` after the prompt and each ending; a row for each ending.
 
@@ -105,7 +108,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """A short text constrained by a GBNF `grammar` whose root rule is `root`."""
         ...
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agent.llm.protocol import Chunk, Engine, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, EngineStatus, Filled, Limits, Prompt
 from agent.observe import names
 from agent.observe.metrics import EngineOutcome
 from agent.observe.observer import Attribute, Observer, Span, skill_now
@@ -44,10 +44,12 @@ class ObservedEngine:
         self._observer = observer
         self._provider = provider
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         """See `Engine.stream`."""
-        with self._call("chat", prompt, limits, stream=True) as call:
-            async with aclosing(self._engine.stream(prompt, limits)) as chunks:
+        with self._call("chat", prompt, adapter, limits, stream=True) as call:
+            async with aclosing(self._engine.stream(prompt, limits, adapter)) as chunks:
                 async for chunk in chunks:
                     call.prompt_tokens = max(call.prompt_tokens, chunk.prompt_tokens)  # counts are of the call so far
                     call.completion_tokens = max(call.completion_tokens, chunk.completion_tokens)
@@ -58,24 +60,24 @@ class ObservedEngine:
                         call.outcome = "timeout"
                     yield chunk
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """See `Engine.choose`."""
-        with self._call("choose", prompt) as call:
+        with self._call("choose", prompt, adapter) as call:
             call.span.set(names.GEN_AI_REQUEST_CHOICE_COUNT, len(options))
-            return await self._engine.choose(prompt, options)
+            return await self._engine.choose(prompt, options, adapter)
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """See `Engine.judge`."""
-        with self._call("judge", prompt) as call:
+        with self._call("judge", prompt, adapter) as call:
             call.span.set(names.GEN_AI_REQUEST_CHOICE_COUNT, len(endings))
-            return await self._engine.judge(prompt, endings, answers)
+            return await self._engine.judge(prompt, endings, answers, adapter)
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """See `Engine.fill`."""
-        with self._call("chat", prompt, limits) as call:
-            filled = await self._engine.fill(prompt, grammar, limits)
+        with self._call("chat", prompt, adapter, limits) as call:
+            filled = await self._engine.fill(prompt, grammar, limits, adapter)
             call.prompt_tokens, call.completion_tokens = filled.prompt_tokens, filled.completion_tokens
             call.said.append(filled.text)
             call.finish = "stop" if filled.complete else "length"
@@ -103,16 +105,25 @@ class ObservedEngine:
 
     @contextmanager
     def _call(
-        self, operation: str, prompt: Prompt, limits: Limits | None = None, *, stream: bool = False
+        self,
+        operation: str,
+        prompt: Prompt,
+        adapter: str | None,
+        limits: Limits | None = None,
+        *,
+        stream: bool = False,
     ) -> Iterator[_Call]:
         metrics, skill, started = self._observer.metrics, skill_now(), time.perf_counter()
-        model = self._engine.status().model
+        status = self._engine.status()
+        model, named = status.model, status.adapter if adapter == CURRENT else adapter
         attributes: dict[str, Attribute] = {
             names.GEN_AI_OPERATION_NAME: operation,
             names.GEN_AI_PROVIDER_NAME: self._provider,
             names.GEN_AI_REQUEST_MODEL: model,
             names.SKILL: skill,
         }
+        if named:
+            attributes[names.ADAPTER] = named
         if limits is not None:
             attributes |= {
                 names.GEN_AI_REQUEST_MAX_TOKENS: limits.max_tokens,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent.llm.adapter_store import AdapterStore, StoredAdapter
 from agent.llm.probe import LogProbs, Probe, judge
+from agent.llm.protocol import CURRENT
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.finding import runs_on_gpu
 from agent.llm.vllm.routing import Lease
@@ -53,6 +54,7 @@ class AdapterRouter:
         self._shelf, self._max_loaded = shelf, max_loaded
         self._leases = Leases()
         self._recent: list[str] = []  # least recently loaded or used first
+        self._away: set[str] = set()  # at hand, but not in the server: it keeps only so many
         self._current: str | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -107,6 +109,8 @@ class AdapterRouter:
                     stored = await self._shelf.open(name)
                     if place < self._max_loaded:
                         await self._bring(stored)
+                    else:
+                        self._away.add(name)
                 except EngineError as error:
                     if not await self._client.healthy():
                         raise
@@ -116,9 +120,16 @@ class AdapterRouter:
             return tuple(lost)
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Lease]:
-        """The version that the alias names now, for the whole call."""
-        name = self._current
+    async def lease(self, adapter: str | None = CURRENT) -> AsyncIterator[Lease]:
+        """The version that the alias names now, or `adapter`, for the whole call.
+
+        Raises:
+            EngineError: `adapter` is not at hand, or cannot be loaded again.
+        """
+        name = self._current if adapter == CURRENT else adapter
+        while name is not None and (name in self._away or name not in self._recent):
+            async with self._one_at_a_time:
+                await self._bring(await self._shelf.open(name))
         with self._leases.held(name):
             async with self._apart(name):
                 yield Lease(self._client, name or self._served_name())
@@ -129,6 +140,7 @@ class AdapterRouter:
     def _lose(self, name: str) -> None:
         self._shelf.drop(name)
         self._recent.remove(name)
+        self._away.discard(name)
         if self._current == name:
             self._current = None  # the base answers
 
@@ -173,6 +185,7 @@ class AdapterRouter:
         if name in self._recent:
             self._recent.remove(name)
         self._recent.append(name)
+        self._away.discard(name)
 
     async def _loaded(self) -> dict[str, str]:
         """Folders by the names of the adapters that the server has, also such as are not ours."""
@@ -187,7 +200,9 @@ class AdapterRouter:
                     "llm.vllm.max_cpu_loras or unload those that are not ours."
                 )
             oldest = min(ours, key=lambda name: self._leases.running(name) > 0)  # idle ones first, then the oldest
+            self._away.add(oldest)  # first: a call that names it now waits until it is loaded again
             if not await self._leases.drained(oldest):
+                self._away.discard(oldest)
                 raise EngineError(f"The adapter {oldest!r} is still answering, so there is no room; try again.")
             await self._client.unload_adapter(oldest)
             del loaded[oldest]

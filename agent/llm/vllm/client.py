@@ -41,9 +41,13 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next tokens are picked; `stop_ids` end the answer, `grammar` (GBNF, root rule `root`) bounds it."""
+    """How the next tokens are picked; `stop_ids` end the answer, `grammar` (GBNF, root rule `root`) bounds it.
+
+    Before `min_tokens` nothing ends it: measurements need answers of one length.
+    """
 
     max_tokens: int
+    min_tokens: int = 0
     temperature: float = 0.0
     seed: int = 0
     stop_ids: Sequence[int] = ()
@@ -102,6 +106,7 @@ class VLLMClient:
             "model": model,
             "prompt": list(prompt),
             "max_tokens": sampling.max_tokens,
+            "min_tokens": sampling.min_tokens,
             "temperature": sampling.temperature,
             "seed": sampling.seed,
             "stop_token_ids": sorted(sampling.stop_ids),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from agent.llm.detokenize import TextFlow
-from agent.llm.protocol import Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
 from agent.llm.vllm.backend import Backend
 from agent.llm.vllm.client import Sampling, Tokens
 from agent.llm.vllm.line import Line
@@ -150,19 +150,21 @@ class VLLMEngine:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         """Text as it comes; see `Engine.stream`."""
         async with aclosing(self._wait_in_line()) as places:
             async for place in places:
                 yield Chunk(ahead=place)
         try:
-            async with aclosing(self._answer(prompt, limits)) as chunks:
+            async with aclosing(self._answer(prompt, limits, adapter)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
             self._line.leave()
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """Log-likelihood of each option, the sum over all its tokens; see `Engine.choose`.
 
         Each option is read behind the whole prompt and vLLM tells the probability of every token of it. That is exact;
@@ -180,10 +182,10 @@ class VLLMEngine:
                 told = await lease.client.prompt_logprobs(lease.model, prompts)
             return tuple(sum(row[len(ids) :]) for row in told)
 
-        return await self._in_turn(score, CHOOSE_SECONDS)
+        return await self._in_turn(score, CHOOSE_SECONDS, adapter)
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """Log-likelihood of each answer after each ending; see `Engine.judge`.
 
@@ -199,9 +201,9 @@ class VLLMEngine:
             async with self._until(deadline):
                 return await lease.client.next_logprobs(lease.model, [[*ids, *ending] for ending in encoded], asked)
 
-        return await self._in_turn(score, CHOOSE_SECONDS)
+        return await self._in_turn(score, CHOOSE_SECONDS, adapter)
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """A text that follows the grammar; see `Engine.fill`.
 
         An answer that `limits` cut off is never complete here, even where the grammar might have ended at that token.
@@ -224,7 +226,7 @@ class VLLMEngine:
             made, whole = made[: limits.max_tokens], len(made) <= limits.max_tokens
             return Filled(text.renderer.decode(made), finish == "stop" and whole, len(ids), len(made))
 
-        return await self._in_turn(answer, limits.seconds)
+        return await self._in_turn(answer, limits.seconds, adapter)
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Check the PEFT LoRA in folder `path` and load it; see `Engine.load_adapter`.
@@ -234,6 +236,7 @@ class VLLMEngine:
         """
         await self._come_to_life()
         await self._backend.router.load(name, path.resolve())
+        self._mended()
 
     async def use_adapter(self, name: str | None) -> None:
         """Answer with `name` from the next call on; calls that run keep the old one.
@@ -243,6 +246,7 @@ class VLLMEngine:
         """
         await self._come_to_life()
         await self._backend.router.use(name)
+        self._mended()
 
     async def list_adapters(self) -> tuple[str, ...]:
         """Names that `use_adapter` accepts, in the order of loading."""
@@ -258,7 +262,9 @@ class VLLMEngine:
             async for place in places:
                 yield place
 
-    async def _in_turn(self, work: Callable[[Lease, ModelText, float], Awaitable[T]], seconds: float) -> T:
+    async def _in_turn(
+        self, work: Callable[[Lease, ModelText, float], Awaitable[T]], seconds: float, adapter: str | None
+    ) -> T:
         """Do `work` when its turn has come, with the time on the loop's clock by which it must be done.
 
         Raises:
@@ -269,14 +275,14 @@ class VLLMEngine:
                 pass
         try:
             deadline = asyncio.get_running_loop().time() + seconds
-            async with self._leased(deadline) as lease:
+            async with self._leased(deadline, adapter) as lease:
                 return await work(lease, self._backend.text, deadline)
         except TimeoutError:
             raise EngineTimeout(f"The model did not finish within {seconds:g} s.") from None
         finally:
             self._line.leave()
 
-    async def _answer(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def _answer(self, prompt: Prompt, limits: Limits, adapter: str | None) -> AsyncGenerator[Chunk, None]:
         deadline = asyncio.get_running_loop().time() + limits.seconds
         text = self._backend.text
         flow = TextFlow(text.renderer.decode, limits.stop)
@@ -286,7 +292,7 @@ class VLLMEngine:
         sampling = self._sampling(limits, text, len(ids))
         try:
             async with (
-                self._leased(deadline) as lease,
+                self._leased(deadline, adapter) as lease,
                 aclosing(lease.client.complete(lease.model, ids, sampling)) as pieces,
             ):
                 while finish is None:
@@ -302,11 +308,11 @@ class VLLMEngine:
         yield Chunk(flow.finish(), finish=finish, prompt_tokens=len(ids), completion_tokens=made)
 
     @asynccontextmanager
-    async def _leased(self, deadline: float) -> AsyncIterator[Lease]:
+    async def _leased(self, deadline: float, adapter: str | None) -> AsyncIterator[Lease]:
         """The router's lease; the wait for it is part of the call's time."""
         async with AsyncExitStack() as held:
             async with self._until(deadline):
-                lease = await held.enter_async_context(self._backend.router.lease())
+                lease = await held.enter_async_context(self._backend.router.lease(adapter))
             yield lease
 
     async def _ids(self, prompt: Prompt, text: ModelText, room: int) -> tuple[int, ...]:
@@ -318,7 +324,8 @@ class VLLMEngine:
     def _sampling(self, limits: Limits, text: ModelText, prompt_tokens: int, extra: int = 0) -> Sampling:
         room = text.context - prompt_tokens
         stop = tuple(sorted(text.stop_ids))
-        return Sampling(min(limits.max_tokens, room) + extra, limits.temperature, limits.seed, stop)
+        most = min(limits.max_tokens, room) + extra
+        return Sampling(most, temperature=limits.temperature, seed=limits.seed, stop_ids=stop)
 
     async def _next(self, pieces: AsyncGenerator[Tokens, None], deadline: float) -> Tokens:
         # Only the wait for vLLM is timed: an iterator must not be interrupted while its caller holds it.
@@ -340,6 +347,11 @@ class VLLMEngine:
             if self._state == "off":
                 raise EngineError(self._detail) from None
             raise
+
+    def _mended(self) -> None:
+        """An adapter was loaded or put to use: what was said of lost ones is over."""
+        if self._state == "ready":
+            self._detail = ""
 
     async def _come_to_life(self) -> None:
         """Return when adapters can be loaded.

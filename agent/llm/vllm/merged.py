@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from agent.llm.adapter_store import AdapterStore, StoredAdapter
 from agent.llm.apart import run_apart
 from agent.llm.probe import judge
+from agent.llm.protocol import CURRENT
 from agent.llm.vllm.adapters import measure
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.merging import MERGE_SECONDS, write_merged
@@ -115,8 +116,19 @@ class MergedRouter:
             return tuple(lost)
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Lease]:
-        """The server that answers now, for the whole call."""
+    async def lease(self, adapter: str | None = CURRENT) -> AsyncIterator[Lease]:
+        """The server that answers now, for the whole call; it has one set of weights.
+
+        Raises:
+            EngineError: `adapter` is another than the one in use.
+        """
+        if adapter not in (CURRENT, self._current):
+            asked = "The base model" if adapter is None else f"The adapter {adapter!r}"
+            beside = "the base model" if self._current is None else repr(self._current)
+            raise EngineError(
+                f"{asked} cannot answer beside {beside}: a vLLM server on merged weights has one adapter at a time; "
+                "set CHATALOGUE_LLM__VLLM__ADAPTERS=runtime."
+            )
         lease = self._lease
         with self._leases.held(lease.client.url):
             yield lease

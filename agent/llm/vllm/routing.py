@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent.llm.protocol import CURRENT
 from agent.llm.vllm.client import VLLMClient
 from retrieval.errors import EngineError
 
@@ -55,8 +56,12 @@ class Router(Protocol):
         """After a restart of the server: load all again; the names that cannot be had any more."""
         ...
 
-    def lease(self) -> AbstractAsyncContextManager[Lease]:
-        """For one call, held until it is over."""
+    def lease(self, adapter: str | None = CURRENT) -> AbstractAsyncContextManager[Lease]:
+        """For one call, held until it is over; `adapter` answers it, whichever is in use.
+
+        Raises:
+            EngineError: `adapter` was not loaded, or cannot answer beside the one in use.
+        """
         ...
 
     async def close(self) -> None:
@@ -90,8 +95,10 @@ class BaseRouter:
         return ()
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Lease]:
-        """The base model."""
+    async def lease(self, adapter: str | None = CURRENT) -> AsyncIterator[Lease]:
+        """The base model; see `Router.lease`."""
+        if adapter != CURRENT:
+            await self.use(adapter)
         yield self._lease
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,26 @@ async def test_a_killed_worker_fails_its_call_at_once_and_comes_back_as_it_was(
     assert "ada-kept" in await small.list_adapters()
     assert not is_alive(dead)
     await small.use_adapter(None)
+
+
+async def test_what_a_call_named_is_gone_after_a_crash_and_nothing_else_answers_it(
+    small: EmbeddedEngine, tiny_lora: Path, tmp_path: Path
+) -> None:
+    """The calls that named nothing go on with the base model, and the engine says so until an adapter is put to use."""
+    folder = shutil.copytree(tiny_lora, tmp_path / "lora")
+    await small.load_adapter("ada-lost", folder)
+    await small.use_adapter("ada-lost")
+    shutil.rmtree(folder)
+    os.kill(pid(small), signal.SIGKILL)
+    while small.status().state == "ready":
+        await asyncio.sleep(0.01)
+    named, other = (asyncio.create_task(small.choose(CHAT, [" a"], **more)) for more in ({"adapter": "ada-lost"}, {}))
+    with pytest.raises(EngineError, match="No adapter 'ada-lost' is loaded"):
+        await asyncio.wait_for(named, 60)
+    assert await asyncio.wait_for(other, 60) == await small.choose(CHAT, [" a"], adapter=None)
+    assert "could not be loaded again" in small.status().detail
+    await small.use_adapter(None)
+    assert small.status().detail == ""
 
 
 class TestLife:

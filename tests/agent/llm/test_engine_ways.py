@@ -53,7 +53,7 @@ def test_transformers_makes_whole_answers(endless: LoadedModel, monkeypatch: pyt
     monkeypatch.setattr(State, "feed", lambda self, ids: (fed.extend(ids), real(self, ids))[1])
     timed = Eager(endless).one(PROMPTS[0])
     assert 0 < timed.first < timed.whole
-    assert len(fed) == ANSWER_TOKENS - 1
+    assert len(fed) == PROMPT_TOKENS + ANSWER_TOKENS - 1
     plain = Generate(endless.net, endless).one(PROMPTS[0])
     assert 0 < plain.first < plain.whole
 
@@ -65,3 +65,5 @@ def test_the_table_counts_tokens_and_bytes() -> None:
     speed = engine_speed._speed(Known(), [Timed(2.0, 2.0 + (ANSWER_TOKENS - 1) / 50)] * 3, [2.0] * 3, 10.0)
     assert (speed.read_per_s.median, speed.written_per_s.median, speed.written_per_s.n) == (300, 50, 3)
     assert speed.of_the_limit == 0.5
+    assert speed.four_over_one is not None
+    assert engine_speed._speed(Known(), [Timed(2.0, 3.0)], [], 10.0).four_over_one is None

@@ -80,27 +80,27 @@ def test_packed_bf16_on_smol_is_close_to_peft(
     assert choose(smol, OPTIONS[:2]) == base
 
 
-def test_two_are_resident_and_an_older_one_is_read_again(
+def test_three_are_resident_and_an_older_one_is_read_again(
     model: LoadedModel, tiny_lora: Path, make_lora: Callable[..., Path], tiny_dir: Path, tmp_path: Path
 ) -> None:
     adapters = Adapters(model.linears)
-    folders = {f"a{n}": make_lora(tiny_dir, tmp_path / f"a{n}", seed=n, strength=0.3) for n in range(3)}
+    folders = {f"a{n}": make_lora(tiny_dir, tmp_path / f"a{n}", seed=n, strength=0.3) for n in range(4)}
     scores = {}
     for name, folder in folders.items():
         adapters.load(name, folder)
         adapters.use(name)
         scores[name] = choose(model)
-    assert len(adapters._merged) == 2
+    assert [name for name in folders if adapters.resident(name) is None] == ["a0"]
     adapters.use("a0")
     assert choose(model) == scores["a0"] != scores["a1"]
-    assert adapters.names() == ("a0", "a1", "a2")
+    assert adapters.names() == ("a0", "a1", "a2", "a3")
 
 
 def test_an_evicted_adapter_whose_files_changed_is_refused(
     model: LoadedModel, tiny_dir: Path, make_lora: Callable[..., Path], tmp_path: Path
 ) -> None:
     adapters = Adapters(model.linears)
-    for n in range(3):
+    for n in range(4):
         adapters.load(f"a{n}", make_lora(tiny_dir, tmp_path / f"a{n}", seed=n))
     shutil.copy(tmp_path / "a1" / "adapter_model.safetensors", tmp_path / "a0")
     with pytest.raises(EngineError, match="have changed since it was loaded"):
@@ -120,8 +120,10 @@ class TestRefused:
             adapters.load("a", tiny_lora)
 
     def test_an_unknown_name(self, model: LoadedModel) -> None:
-        with pytest.raises(EngineError, match="No adapter 'b' is loaded"):
-            Adapters(model.linears).use("b")
+        adapters = Adapters(model.linears)
+        for ask in (adapters.use, adapters.resident):
+            with pytest.raises(EngineError, match="No adapter 'b' is loaded"):
+                ask("b")
 
     @pytest.mark.parametrize(
         ("config", "said"),

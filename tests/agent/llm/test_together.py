@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from llm_chat import CHAT
 
+from agent.bench import engine_switch
 from agent.llm.embedded import EmbeddedEngine
+from agent.llm.lora import MAX_RESIDENT
 from agent.llm.protocol import Chunk, Limits, Message, Prompt
+from retrieval.errors import EngineError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -122,6 +125,45 @@ async def test_a_switch_leaves_answers_under_way_whole_and_does_not_stop_them(
     assert text(said) == expected[0]
     assert text(after) == expected[1]
     assert max(pauses[1:]) < 2
+
+
+async def test_the_pause_of_a_switch_is_measured_under_load(
+    quick: EmbeddedEngine, tiny_lora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chats notice little more than without a switch at the same time; 2 s for what a busy machine does to either."""
+    monkeypatch.setattr(engine_switch, "WINDOW_S", 0.5)
+    assert await engine_switch._answers_together(quick)
+    pauses = await engine_switch.measure_pauses(quick, tiny_lora, rounds=2)
+    await quick.use_adapter(None)
+    assert pauses.prepared_s.n == pauses.longest_gap.n == pauses.arriving.n == 2
+    assert 0 < pauses.longest_gap_switching.median < 3 * pauses.longest_gap.median + 2_000
+    assert 0 < pauses.arriving_switched.median < 3 * pauses.arriving.median + 2_000
+
+
+async def test_what_was_read_before_a_switch_is_read_again_beside_the_chats(
+    quick: EmbeddedEngine, tiny_dir: Path, make_lora: Callable[..., Path], tmp_path: Path
+) -> None:
+    """An adapter that comes into use answers from what was read for it as if it had read it itself."""
+    await quick.load_adapter("ada-cold", make_lora(tiny_dir, tmp_path / "warm", seed=9, strength=0.3))
+    cold = text(await collect(quick, adapter="ada-cold"))
+    await quick.load_adapter("ada-warm", tmp_path / "warm")
+    await collect(quick, adapter=None)
+    await quick.use_adapter("ada-warm")
+    assert text(await collect(quick)) == cold
+    await quick.use_adapter(None)
+
+
+async def test_an_adapter_that_had_to_make_room_is_merged_again_for_its_call(
+    quick: EmbeddedEngine, tiny_dir: Path, make_lora: Callable[..., Path], tmp_path: Path
+) -> None:
+    expected = text(await collect(quick, adapter="ada-1"))
+    for n in range(MAX_RESIDENT):
+        await quick.load_adapter(f"ada-room-{n}", make_lora(tiny_dir, tmp_path / str(n), seed=n, strength=0.3))
+    stream = await begun(quick)
+    assert text(await collect(quick, adapter="ada-1")) == expected
+    assert [chunk async for chunk in stream][-1].finish
+    with pytest.raises(EngineError, match="No adapter 'ada-none' is loaded"):
+        await collect(quick, adapter="ada-none")
 
 
 async def test_without_a_compiler_it_answers_one_by_one_and_says_so(

@@ -11,7 +11,7 @@ import pytest
 from observe_types import Sample
 from talking import ScriptedEngine
 
-from agent.llm.protocol import Chunk, Filled, Limits, Message, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Filled, Limits, Message, Prompt
 from agent.observe.engine import ObservedEngine
 from agent.observe.observer import Observer, in_context
 from retrieval.errors import EngineTimeout
@@ -69,6 +69,15 @@ async def test_a_filled_form(observer: Observer, sample: Sample) -> None:
 async def test_a_choice(observer: Observer, sample: Sample) -> None:
     assert await observed(ScriptedEngine(scores=[(-1.0, -2.0)]), observer).choose(PROMPT, ("a", "b")) == (-1.0, -2.0)
     assert sample("chatalogue_engine_calls_total", outcome="ok") == 1
+
+
+async def test_the_adapter_that_a_call_names_is_handed_on(observer: Observer) -> None:
+    scripted = ScriptedEngine("Yes", scores=[(-1.0,)], filled=Filled("none", True))
+    engine = observed(scripted, observer)
+    _ = [chunk async for chunk in engine.stream(PROMPT, Limits(), "ada-1")]
+    await engine.choose(PROMPT, ("a",), None)
+    await engine.fill(PROMPT, 'root ::= "none"', Limits())
+    assert scripted.adapters == ["ada-1", None, CURRENT]
 
 
 place: ContextVar[str] = ContextVar("place", default="outside")

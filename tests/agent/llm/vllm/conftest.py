@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 from vllm_adapters import Versions
 
+from agent.llm.adapter_store import AdapterStore
 from agent.llm.probe import compute_probe, save_probe
+from agent.llm.vllm.adapters import runtime_router
 from agent.llm.vllm.backend import Backend, Place
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.engine import VLLMEngine
@@ -58,9 +60,13 @@ async def client(lora_server: VLLMServer) -> AsyncIterator[VLLMClient]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm_engine(lora_server: VLLMServer, smol_dir: Path, models_dir: Path) -> AsyncIterator[VLLMEngine]:
+async def vllm_engine(
+    lora_server: VLLMServer, smol_dir: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[VLLMEngine]:
     """The engine on the shared server, which it finds by URL; one call more than two waits, two may wait."""
-    backend = Backend(str(smol_dir), models_dir, VLLM, Place(url=f"{lora_server.url}/v1"))
+    store = AdapterStore(tmp_path_factory.mktemp("engine"))
+    place = Place(url=f"{lora_server.url}/v1")
+    backend = Backend(str(smol_dir), models_dir, VLLM, place, make_router=runtime_router(store, VLLM))
     engine = VLLMEngine("SmolLM2", backend, at_once=2, max_queue=2)
     await engine.start()
     await engine.wait_ready(START_SECONDS)

@@ -130,6 +130,32 @@ async def test_a_call_in_flight_keeps_its_version_and_holds_its_place(
         await forget_all(client)
 
 
+async def test_a_call_names_its_adapter(
+    make_router: Callable[..., AdapterRouter], client: VLLMClient, versions: Versions
+) -> None:
+    """Champion, canary and base answer side by side; a canary that had to leave the server comes back for its call."""
+    router = make_router(max_loaded=2)
+    try:
+        await router.load("ada-1", versions.folders["a"])
+        await router.load("ada-2", versions.folders["b"])
+        await router.use("ada-1")
+        async with router.lease() as champion, router.lease("ada-2") as canary:
+            assert (champion.model, canary.model) == ("ada-1", "ada-2")
+        async with router.lease(None) as base:
+            assert base.model == SERVED
+        with pytest.raises(EngineError, match="No adapter 'ada-none' is loaded"):
+            async with router.lease("ada-none"):
+                pass
+        await router.load("ada-3", versions.folders["c"])
+        assert await served(client) == {SERVED, "ada-1", "ada-3"}
+        async with router.lease("ada-2") as canary:
+            assert canary.model == "ada-2"
+            assert await served(client) == {SERVED, "ada-1", "ada-2"}
+        assert router.current == "ada-1"
+    finally:
+        await forget_all(client)
+
+
 async def test_no_room_is_a_refusal(
     make_router: Callable[..., AdapterRouter], client: VLLMClient, versions: Versions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from llm_chat import CHAT
 from talking import PLAIN, talk_over
+from vllm_adapters import Versions
 
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.generation import prompt_ids
 from agent.llm.model import LoadedModel
-from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, Limits, Message, Prompt
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.engine import VLLMEngine
 from agent.llm.vllm.reading import ModelText
@@ -27,6 +28,7 @@ from retrieval.errors import EngineError
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FRANCE = Prompt((Message("user", "What is the capital of France?"),))
+SEA = Prompt((Message("user", "Write a sentence about the sea."),))
 LONG = Limits(max_tokens=300, seconds=60, temperature=1.5)
 GENRE = 'root ::= "genre: " [a-z]{1,10} "\\n"\n'
 
@@ -72,6 +74,10 @@ def either(request: pytest.FixtureRequest) -> Engine:
 
 async def collect(engine: Engine, prompt: Prompt, limits: Limits) -> list[Chunk]:
     return [chunk async for chunk in engine.stream(prompt, limits)]
+
+
+async def named(engine: Engine, limits: Limits, adapter: str | None) -> list[Chunk]:
+    return [chunk async for chunk in engine.stream(SEA, limits, adapter)]
 
 
 def text(chunks: Sequence[Chunk]) -> str:
@@ -169,6 +175,32 @@ class TestContract:
             await either.use_adapter("ada-none")
         await either.use_adapter(None)
         assert "ada-none" not in await either.list_adapters()
+        with pytest.raises(EngineError, match="No adapter 'ada-none' is loaded"):
+            await either.choose(FRANCE, [" Paris"], "ada-none")
+
+    async def test_each_call_is_answered_by_the_adapter_that_it_names(
+        self, either: Engine, client: VLLMClient, versions: Versions
+    ) -> None:
+        """At the same time, in all ways to ask; no answer mixes two, and no cache is another's."""
+        await either.load_adapter("ada-call", versions.folders["b"])
+        few = Limits(max_tokens=12)
+        try:
+            alone = {name: text(await named(either, few, name)) for name in ("ada-call", None)}
+            names = ("ada-call", None, CURRENT, "ada-call")
+            said = await asyncio.gather(*(named(either, few, name) for name in names))
+            assert [text(chunks)[:10] for chunks in said] == [alone[None if n == CURRENT else n][:10] for n in names]
+            scores = [await either.choose(SEA, ["The sea is a vast and endless place."], name) for name in names]
+            assert scores[0] == pytest.approx(scores[3], abs=2 * TOKEN_TOLERANCE)
+            assert scores[1] == pytest.approx(scores[2], abs=2 * TOKEN_TOLERANCE)
+            assert abs(scores[0][0] - scores[1][0]) > 5 * TOKEN_TOLERANCE
+            judged = [(await either.judge(SEA, [""], [" yes"], name))[0] for name in names]
+            assert judged[0] == pytest.approx(judged[3], abs=2 * TOKEN_TOLERANCE)
+            filled = await either.fill(CHAT, GENRE, Limits(max_tokens=24), "ada-call")
+            assert filled.complete
+            assert either.status().adapter is None
+        finally:
+            if isinstance(either, VLLMEngine):
+                await client.unload_adapter("ada-call")
 
 
 class TestParity:

@@ -149,6 +149,11 @@ async def test_servers_change_places(
         await switching
         assert not base_server.alive
         await assert_is_adapter(router, small_lora)
+        async with router.lease("ada-1") as lease:
+            assert lease.model == "ada-1"
+        with pytest.raises(EngineError, match="The base model cannot answer beside 'ada-1'"):
+            async with router.lease(None):
+                pass
 
         server = backend._server
         assert server is not None
