@@ -100,14 +100,24 @@ class Grounding:
         """What a sentence of nothing but true claims says; None for any other sentence."""
         return self.claims.read(sentence) if self.claims is not None else None
 
+    def body(self, sentence: str) -> str:
+        """What is left to check of a sentence after true claims that lead to the item's own words."""
+        return self.claims.body(sentence) if self.claims is not None else sentence
+
+    def shortens(self, sentence: str) -> bool:
+        """Whether a sentence is the item's text with parts left out."""
+        return self.claims is not None and self.claims.shortens(sentence)
+
     def objection(self, sentence: str) -> str | None:
         """The first reason why `sentence` must not be shown; None when its claims are backed."""
         if self.claims_in(sentence) is not None:
             return None
+        sentence = self.body(sentence)
         own = _words(self.item.document()) | _words(self.item.title)
         supported = own | _words(self.wish_words)
         lowered = fold(sentence)
-        untitled = sentence.replace(self.item.title, "it") if self.item.title else sentence  # "I, Robot"
+        title = re.escape(self.item.title) or r"(?!)"
+        untitled = re.sub(title, "it", sentence, flags=re.IGNORECASE)  # "I, Robot"
         if match := _ODD.search(sentence) or _SELF.search(fold(untitled)):
             return f"talk that is not about the item: {match.group(0)!r}"
         return (
@@ -151,7 +161,7 @@ class Grounding:
                     said = fold(name).removesuffix("'s").rstrip(".,")
                     if said in _COMMON or any(f" {said} " in f" {person} " for person in people):
                         continue
-                    if fold(match.group(0)) not in text:
+                    if fold(match.group(0)).rstrip(".,'’-") not in text:  # the end of the sentence is no part of a name
                         return f"{said!r} is not its {attribute}"
         return None
 

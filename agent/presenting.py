@@ -13,7 +13,7 @@ from agent.llm.protocol import EngineStatus
 from agent.log.records import ShownRow, TurnRecord
 from agent.rank.session import PREFIX, SESSION
 from agent.ranking import Ranked, WishMasks
-from agent.replying import ReplyState
+from agent.replying import Pitched, ReplyState
 from agent.turn import Confidence, Outcome, Situation, lasting_facts
 from agent.understand.types import AskedQuestion
 
@@ -34,7 +34,10 @@ def answer_of(
         action=outcome.action,
         items=_items(view, outcome),
         alternatives=[
-            Alternative(item=_card(n, miss.entry, view), breaks=[wish.id for wish in miss.breaks])
+            Alternative(
+                item=_card(n, miss.entry, view, view.wording.why(miss.entry, view.wishes)),
+                breaks=[wish.id for wish in miss.breaks],
+            )
             for n, miss in enumerate(outcome.near, 1)
         ],
         citations=list(outcome.citations),
@@ -54,13 +57,14 @@ def _items(view: Situation, outcome: Outcome) -> list[ShownItem]:
     for n, entry in enumerate(entries, 1):
         missed = masks.broken(view.shop.table.row_of(entry.item.id))
         trade_off = view.wording.trade_off(entry, entries, missed)
-        cards.append(_card(n, entry, view, trade_off))
+        why = view.wording.why(entry, view.wishes, entries)
+        cards.append(_card(n, entry, view, why, trade_off))
     return cards
 
 
-def _card(n: int, entry: Ranked, view: Situation, trade_off: str | None = None) -> ShownItem:
+def _card(n: int, entry: Ranked, view: Situation, why: str, trade_off: str | None = None) -> ShownItem:
     matched = tuple(f"{m.attribute}: {view.wording.value(m.attribute, m.value)}" for m in entry.matched)
-    return shown_item(entry.item, n, why=view.wording.why(entry, view.wishes), matched=matched, trade_off=trade_off)
+    return shown_item(entry.item, n, why=why, matched=matched, trade_off=trade_off)
 
 
 def turn_record(
@@ -131,8 +135,17 @@ def trace_of(view: Situation, outcome: Outcome, reply: ReplyState) -> dict[str, 
             {"item_id": entry.item.id, "score": round(entry.score, 4), "contributions": _condensed(entry.contributions)}
             for entry in outcome.slate.considered[:TRACED]
         ],
+        "pitch": _pitch(reply.pitch),
         "refused_sentences": [{"sentence": sentence, "objection": why} for sentence, why in reply.refused],
     }
+
+
+def _pitch(pitch: Pitched | None) -> dict[str, Any] | None:
+    """Without the prompt's constant part, which is in the code."""
+    if pitch is None:
+        return None
+    asked = {"asked": pitch.prompt.messages[-1].text, "prefill": pitch.prompt.prefill}
+    return {"item_id": pitch.item_id, **asked, "said": pitch.text, "own": pitch.own}
 
 
 def _confidence(confidence: Confidence | None) -> dict[str, Any] | None:

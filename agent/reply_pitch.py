@@ -14,7 +14,6 @@ from agent.grounding import Grounding
 from agent.reply_claims import Claims
 from agent.reply_facts import ReplyFacts
 from agent.reply_prompt import first_sentence, title_words
-from agent.shortening import is_shortened
 from agent.wording import Wording
 from retrieval.items import Item
 from retrieval.shape import CatalogueShape
@@ -62,13 +61,14 @@ class Pitch:
         if self._grounding is None:  # not needed where code speaks alone
             claims = Claims(self.item, self.facts.all, self.shown)
             self._grounding = Grounding(self.item, self.shape, self.wish_words, claims)
+        shortened = self._grounding.shortens(said)
         spoken = self._grounding.claims_in(said)
-        if spoken is not None:
+        if spoken is not None and not shortened:
             told: tuple[tuple[PitchPart, bool], ...] = (("fits", spoken.fits), ("but", spoken.but))
             return Judged(frozenset(part for part, says in told if says))
         if objection := self._grounding.objection(sentence):
             return Judged(objection=objection)
-        if not is_shortened(said, self.item.text):  # backed words can still be put together into something false
+        if not shortened and self._grounding.body(said) == said:  # backed words can still be put together into a lie
             return Judged(objection="it is neither the item's text with parts left out nor made of given facts")
         return Judged(frozenset({"what"}))
 

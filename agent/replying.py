@@ -13,12 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from agent.answer import Text, Update, Usage, Waiting
-from agent.llm.protocol import Chunk, Engine, Limits
+from agent.llm.protocol import Chunk, Engine, Limits, Prompt
 from agent.observe.observer import without
 from agent.preferences import Preference
 from agent.ranking import Ranked, WishMasks
 from agent.reply_facts import facts_of
-from agent.reply_pitch import Pitch, PitchPart
+from agent.reply_pitch import PARTS, Pitch, PitchPart
 from agent.reply_prompt import END_OF_SENTENCE, reply_prompt
 from agent.turn import NearMiss, Outcome
 from agent.wording import Wording
@@ -29,6 +29,16 @@ PITCH_SENTENCES = 3
 """The model's: what it is, why it fits, what speaks against it."""
 MAX_SENTENCE_WORDS = 60
 """A longer sentence is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pitched:
+    """What the model was asked of one item, or would have been, and what was said; `own`: code said some of it."""
+
+    item_id: str
+    prompt: Prompt
+    text: str
+    own: bool
 
 
 @dataclass(slots=True)
@@ -44,6 +54,7 @@ class ReplyState:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
+    pitch: Pitched | None = None
 
     @property
     def text(self) -> str:
@@ -79,15 +90,29 @@ class Replier:
     ) -> AsyncGenerator[Update, None]:
         """Opening and list at once, then the pitch as it is written, then the closing words."""
         pitch = None if outcome.pitch is None else self.pitch(outcome.pitch, outcome, wishes)
-        opening = "\n\n".join(part for part in (outcome.opening, self._listed(outcome, wishes, pitch)) if part)
+        opening = "\n\n".join(part for part in (self._opening(outcome), self._listed(outcome, wishes, pitch)) if part)
         yield state.say(opening)
         if pitch is not None:
+            begun = len(state.parts)
             async with aclosing(self.pitched(pitch, state)) as said:
                 async for update in said:
                     yield update
+            text = "".join(state.parts[begun:]).strip()
+            own = any(words in text for part in PARTS if (words := pitch.own_words(part)))
+            state.pitch = Pitched(pitch.item.id, reply_prompt(pitch.item, pitch.facts, self.wording), text, own)
         closing = self._closing(outcome, state)
         if closing:
             yield state.say(f"\n\n{closing}")
+
+    def _opening(self, outcome: Outcome) -> str:
+        """The finished words; "here are some others" is said once in a conversation."""
+        words, entries = self.wording.words, outcome.slate.entries
+        others = words.text("reply.more")
+        if not outcome.opening.endswith(others) or not entries:
+            return outcome.opening
+        again = any(others in reply for reply in self.before)
+        key = "reply.more_one" if len(entries) == 1 else "reply.more_again" if again else "reply.more"
+        return outcome.opening.removesuffix(others) + words.text(key, title=entries[0].item.title)
 
     def pitch(self, entry: Ranked, outcome: Outcome, wishes: Sequence[Preference]) -> Pitch:
         """What there is to say of an item of the list."""
@@ -108,15 +133,15 @@ class Replier:
         """The numbered lines; why the first one is there is not said twice."""
         told = outcome.pitch if pitch is not None and "fits" in pitch.pending else None
         lines = [
-            self._line(n, entry, "") if entry is told else self.line(n, entry, wishes)
+            self._line(n, entry, "") if entry is told else self.line(n, entry, wishes, outcome.slate.entries)
             for n, entry in enumerate(outcome.slate.entries, 1)
         ]
         lines += [self._near_line(n, miss) for n, miss in enumerate(outcome.near, 1)]
         return "\n".join(lines)
 
-    def line(self, n: int, entry: Ranked, wishes: Sequence[Preference]) -> str:
+    def line(self, n: int, entry: Ranked, wishes: Sequence[Preference], slate: Sequence[Ranked] = ()) -> str:
         """One numbered line: title, year, price, stock, why, link. Enough for a client without cards."""
-        return self._line(n, entry, self.wording.why(entry, wishes))
+        return self._line(n, entry, self.wording.why(entry, wishes, slate))
 
     def _near_line(self, n: int, miss: NearMiss) -> str:
         broken = self.wording.broken(miss.breaks)

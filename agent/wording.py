@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from agent.apart import apart
 from agent.messages import Messages
 from agent.preferences import OPPOSITE, Preference, PreferenceOperator
 from agent.rank.axes import Axis, values_of
@@ -54,7 +55,12 @@ class Wording:
 
     def _values(self, wish: Preference) -> str:
         attribute = wish.attribute or ""
-        return self.words.text("wish.or").join(self.value(attribute, value) for value in wish.values)
+        return self.words.text("wish.or").join(self._told(attribute, value) for value in wish.values)
+
+    def _told(self, attribute: str, value: AttributeValue) -> str:
+        """A value in words that say enough without the attribute's name: "wireless" for a yes."""
+        yes = isinstance(value, str) and value.casefold() in YES
+        return self.words.label(attribute) if yes and attribute else self.value(attribute, value)
 
     def wishes(self, wishes: Sequence[Preference]) -> str:
         """Wishes joined as a person would: "comedy, before 1990 and under 10.00 EUR"."""
@@ -106,7 +112,17 @@ class Wording:
             return self.words.text("unit.minutes", value=plain_number(value))
         return plain_number(value) if isinstance(value, float | int) else str(value)
 
-    def why(self, entry: Ranked, wishes: Sequence[Preference]) -> str:
+    def why(self, entry: Ranked, wishes: Sequence[Preference], slate: Sequence[Ranked] = ()) -> str:
+        """Why an item is there; where another of `slate` is there for the same, what sets it apart as well."""
+        said = self._why(entry, wishes)
+        others = [one for one in slate if one.item.id != entry.item.id]
+        same = self._why(_in_words(entry), wishes)  # "Crime and 13.90 EUR" says no more than "Crime and 14.50 EUR"
+        if not said or all(self._why(_in_words(one), wishes) != same for one in others):
+            return said
+        own = apart(entry.item, [one.item for one in others], self.words, self.value)
+        return self.words.text("why.two", first=said, second=own) if own else said
+
+    def _why(self, entry: Ranked, wishes: Sequence[Preference]) -> str:
         """A sentence that names the wish this item meets, and one for what it shares with an item spoken of."""
         said = list(dict.fromkeys(self._matched(entry.item, match) for match in entry.matched))
         denied = [str(value) for wish in wishes if wish.polarity == "negative" for value in wish.values]
@@ -149,6 +165,8 @@ class Wording:
             return self.words.text("wish.stock")
         if match.attribute == "year":
             return self.words.text("wish.year_eq", value=self.value("year", match.value))
+        if isinstance(match.value, str):
+            return self._told(match.attribute, match.value)
         return self.value(match.attribute, match.value, item.currency)
 
     def trade_off(self, entry: Ranked, slate: Sequence[Ranked], missed: Sequence[Preference]) -> str | None:
@@ -172,14 +190,23 @@ class Wording:
             if item.text:
                 return words.text("fact.about", title=item.title, text=item.text)
             return words.text("fact.unknown", label=words.label(attribute), title=item.title)
+        label, unit = self._label_and_unit(attribute)
         if value is None:
-            return words.text("fact.unknown", label=words.label(attribute), title=item.title)
+            return words.text("fact.unknown", label=label, title=item.title)
         if attribute == "in_stock":
             return words.text("fact.stock_yes" if value == "yes" else "fact.stock_no", title=item.title)
         said = self.value(attribute, value, item.currency)
         if attribute == "price":
             return words.text("fact.price", title=item.title, value=said)
-        return words.text("fact.text", title=item.title, label=words.label(attribute), value=said)
+        said = f"{said} {unit}" if unit and isinstance(value, float | int) else said
+        return words.text("fact.text", title=item.title, label=label, value=said)
+
+    def _label_and_unit(self, attribute: str) -> tuple[str, str]:
+        """What a field is called, and its unit where its name ends with one: "battery_hours" -> battery, hours."""
+        what, _, unit = attribute.rpartition("_")
+        if what and unit in _UNITS and not self.words.has(f"label.{attribute}"):
+            return self.words.label(what), unit
+        return self.words.label(attribute), ""
 
     def superlative(self, attribute: str, *, descending: bool) -> str:
         """The superlative in words: "cheapest", "longest", "highest in screen size"."""
@@ -190,11 +217,24 @@ class Wording:
         return self.words.text(f"superlative.other_{suffix}", label=self.words.label(attribute))
 
 
+def _in_words(entry: Ranked) -> Ranked:
+    """The entry without the numbers that it matched: they stand beside it anyway, and differ without telling much."""
+    return replace(entry, matched=tuple(one for one in entry.matched if not isinstance(one.value, float | int)))
+
+
 def in_minutes(attribute: str) -> bool:
     """Whether a number is a duration in minutes, by its name: `runtime_min` is, `players_min` is not."""
     return attribute.endswith("_min") and any(word in attribute for word in ("runtime", "duration", "length", "time"))
 
 
+YES = frozenset({"yes", "true"})
+"""Values that say of an item what the attribute is called."""
+NO = frozenset({"no", "false"})
+"""Values that deny it."""
+_UNITS = frozenset(
+    "g kg mg cm mm m km l ml w kw v gb tb mb hz mah lumens inches hours days weeks months years pages".split()
+)
+"""Last parts of the names of numbers that are units: "battery_hours" is a battery of so many hours."""
 ALIKE = 0.35
 """Cosine of two descriptions from which an item is called close to a liked one."""
 TELLING = 0.1

@@ -48,7 +48,7 @@ def shortenings(sentence: str) -> list[str]:
 def _trimmed(words: list[str]) -> Iterator[list[str]]:
     """The words as they are, without small adjectives, and without each short piece between commas."""
     yield words
-    lean = [word for n, word in enumerate(words) if n == 0 or word.lower() not in _DROPPED]
+    lean = [word for n, word in enumerate(words) if n == 0 or word not in _DROPPED]  # "New York" keeps its "New"
     yield lean
     commas = [n for n, word in enumerate(lean) if word.endswith(",")]
     for first, last in zip(commas, commas[1:], strict=False):
