@@ -20,7 +20,7 @@ from agent.learning.ranker import LINEAR_ID
 from agent.nearness import is_number, nearest
 from agent.observe.names import CANDIDATES
 from agent.observe.observer import step, without
-from agent.preferences import Preference
+from agent.preferences import Added, Preference
 from agent.querying import build_query, filters_of
 from agent.questions import Moment, put, way_out
 from agent.rank.axes import Axis
@@ -176,14 +176,14 @@ def recommend(view: Situation) -> Outcome:
     if not matching.any():
         return no_match(view)
     n_matching = int(matching.sum()) - int(matching[table.rows_of(view.rejected)].sum())
-    searched = search_and_rank(view, view.wishes)
+    searched, fresh = _for_wishes(view)
     slate, words = searched.slate, view.wording.words
     if not slate.entries:  # everything that fits was rejected
         return Outcome("answer", opening=words.text("reply.more_none", wishes=_said(view)), timings=searched.timings)
     question = _question(view, slate, n_matching)
     return Outcome(
         "ask" if question else "recommend",
-        opening=_unmet(view, slate) + _opening(view, n_matching),
+        opening=_unmet(view, slate) + (_opening(view, n_matching) if not fresh else _opening_fresh(view, n_matching)),
         closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
@@ -195,12 +195,28 @@ def recommend(view: Situation) -> Outcome:
     )
 
 
+def _for_wishes(view: Situation) -> tuple[Searched, bool]:
+    """The list, and whether what was shown before is left out of it.
+
+    It is after the answer to a question of ours: the list beside the question was not it. Where fewer are new than a
+    list has, all stand in it.
+    """
+    asked = view.context.asked
+    added = {fact.preference.attribute for fact in view.understanding.facts if isinstance(fact, Added)}
+    if asked is not None and asked.attribute in added and view.context.shown:
+        searched = search_and_rank(view, view.wishes, exclude=view.shown_before())
+        if len(searched.slate.entries) >= view.size:
+            return searched, True
+    return search_and_rank(view, view.wishes), False
+
+
 def _question(view: Situation, slate: Slate, n_matching: int) -> Question | None:
     """What to ask beside the list; nothing any more once somebody has said that they would rather be shown things."""
     if view.waved_off or view.understanding.intent == "show_anyway":
         return None
     asked = view.asked | ({view.context.asked.attribute} if view.context.asked else frozenset())
-    choice = view.choose(Moment(view.wishes, slate, n_matching, view.shop.table, view.shown_before(), asked))
+    told = bool(view.understanding.facts)
+    choice = view.choose(Moment(view.wishes, slate, n_matching, view.shop.table, view.shown_before(), asked, told))
     return put(choice, view.wording) if choice else None
 
 
@@ -214,7 +230,7 @@ def _unmet(view: Situation, slate: Slate) -> str:
 
 
 def more(view: Situation) -> Outcome:
-    """Other items for the same wishes."""
+    """Other items for the same wishes; a question beside them when it pays, since there is nothing more to be told."""
     searched = search_and_rank(view, view.wishes, exclude=view.shown_before().union(view.context.focus))
     words = view.wording.words
     if not searched.slate.entries:
@@ -222,11 +238,14 @@ def more(view: Situation) -> Outcome:
         return Outcome("answer", opening=text, focus=view.context.focus, timings=searched.timings)
     slate, seen = searched.slate, view.shown_before()
     n_matching = max(len(slate.considered), view.shop.table.count(filters_of(view.wishes)) - len(seen))
+    question = _question(view, slate, n_matching)
     return Outcome(
-        "recommend",
+        "ask" if question else "recommend",
         opening=words.text("reply.more"),
+        closing=question.text if question else "",
         slate=slate,
         pitch=slate.entries[0],
+        question=question,
         focus=_ids(slate),
         n_matching=n_matching,
         degraded=searched.degraded,
@@ -344,6 +363,11 @@ def _opening(view: Situation, n_matching: int) -> str:
         return words.text("reply.found_one", wishes=wording.wishes(hard))
     key = "reply.found" if n_matching > view.size else "reply.found_few"
     return words.text(key, n=n_matching, wishes=wording.wishes(hard))
+
+
+def _opening_fresh(view: Situation, n_matching: int) -> str:
+    """Before a list without what was shown already."""
+    return view.wording.words.text("reply.found_fresh", n=n_matching, wishes=_said(view))
 
 
 def _said(view: Situation) -> str:

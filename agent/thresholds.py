@@ -8,10 +8,14 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, TypeAlias
+
+from retrieval.errors import SettingsError
+
+FILE = "thresholds.toml"
 
 Step: TypeAlias = Literal["ask", "recommend", "answer"]
 """What a turn does that its confidence is about."""
@@ -21,13 +25,15 @@ Step: TypeAlias = Literal["ask", "recommend", "answer"]
 class Asking:
     """What the worth of a question is computed with; see `agent.questions`.
 
-    `temperature` is in units of the ranker's spread. `no_preference` is the share of customers who do not mind,
-    `patience` the share of those not yet served who write once more. `min_gain` is the price of a turn: what
-    customers tell without being asked, too.
+    `temperature` is in units of the ranker's spread. `no_preference` is the share of customers who do not mind, or
+    would have said it unasked; `no_preference_after_more` is the same for those who told nothing new and only want
+    others. `patience` is the share of those not yet served who write once more, `min_gain` the price of a turn in which
+    something might have been told.
     """
 
     temperature: float
     no_preference: float
+    no_preference_after_more: float
     patience: float
     min_gain: float
 
@@ -65,16 +71,41 @@ class Thresholds:
 
 @cache
 def thresholds() -> Thresholds:
-    """The thresholds, read once."""
-    return read_thresholds(tomllib.loads(files("agent").joinpath("thresholds.toml").read_text(encoding="utf-8")))
+    """The thresholds, read once.
+
+    Raises:
+        SettingsError: the file is not whole.
+    """
+    try:
+        return read_thresholds(tomllib.loads(files("agent").joinpath(FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"agent/{FILE} cannot be read ({error}); install the package again, or write the file anew by "
+            "`python -m ui.bench.deciding fit`."
+        ) from None
 
 
 def read_thresholds(table: Mapping[str, Any]) -> Thresholds:
-    """The parsed file as values."""
-    ask, handoff = table["ask"], table["handoff"]
-    steps: tuple[Step, ...] = ("ask", "recommend", "answer")
-    return Thresholds(
-        Asking(ask["temperature"], ask["no_preference"], ask["patience"], ask["min_gain"]),
-        {name: Calibrated(table[name]["bias"], table[name]["weights"], table[name]["threshold"]) for name in steps},
-        HandingOver(handoff["threshold"], handoff["turns"]),
-    )
+    """The parsed file as values.
+
+    Raises:
+        SettingsError: something is missing, or no number where one must be.
+    """
+    try:
+        ask, handoff = table["ask"], table["handoff"]
+        steps: tuple[Step, ...] = ("ask", "recommend", "answer")
+        return Thresholds(
+            Asking(**{field.name: float(ask[field.name]) for field in fields(Asking)}),
+            {name: _calibrated(table[name]) for name in steps},
+            HandingOver(float(handoff["threshold"]), int(handoff["turns"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise SettingsError(
+            f"agent/{FILE} is not whole ({missing}); restore it, or write it anew by `python -m ui.bench.deciding fit`."
+        ) from None
+
+
+def _calibrated(table: Mapping[str, Any]) -> Calibrated:
+    weights = {str(name): float(weight) for name, weight in table["weights"].items()}
+    return Calibrated(float(table["bias"]), weights, float(table["threshold"]))

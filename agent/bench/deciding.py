@@ -48,12 +48,16 @@ def never(moment: Moment) -> None:
 def by_entropy(moment: Moment) -> Choice | None:
     """The attribute whose offered answers have the greatest entropy, in bits, as `gain`."""
     wishes = moment.wishes
+    if not moment.told:
+        return None  # nor did it ask beside further items
     if moment.n_matching < ENTROPY_MANY or len(wishes) > ENTROPY_WISHES:
         return None
     if any(wish.op in ("like", "about") for wish in wishes):
         return None
     best: Choice | None = None
     for name in askable(moment):
+        if moment.table.shape.attributes[name].values is None:
+            continue  # it knew no bands
         own = (one.item.attributes.get(name) for one in moment.slate.considered[:ENTROPY_TOP])
         split = Counter(v for value in own for v in (value if isinstance(value, tuple) else (value,)) if v is not None)
         offered = split.most_common(N_OPTIONS)
@@ -156,11 +160,18 @@ def fit_asking(talks: Sequence[Talked], patience: float) -> tuple[Asking, int]:
     grid = np.geomspace(0.02, 4.0, 40)
     losses = [sum(_surprise(moment, need, float(t)) for moment, need in told) for t in grid]
     temperature = float(grid[int(np.argmin(losses))])
-    curious = Asking(temperature, 0.0, patience, 0.0)
+    curious = Asking(temperature, 0.0, 0.0, patience, 0.0)
     asked = [(choice, moment, need) for moment, need in told if (choice := choose(moment, curious)) is not None]
-    minds = sum(_minds(choice, need) for choice, _, need in asked)
-    share = 1 - (minds + 1) / (len(asked) + 2)
-    return Asking(round(temperature, 4), round(share, 3), round(patience, 3), 0.0), len(told)
+    shares = [
+        _share_without([_minds(choice, need) for choice, moment, need in asked if moment.told is told_something])
+        for told_something in (True, False)
+    ]
+    return Asking(round(temperature, 4), shares[0], shares[1], round(patience, 3), 0.0), len(told)
+
+
+def _share_without(minds: Sequence[bool]) -> float:
+    """Of few, half of one more of each is assumed."""
+    return round(1 - (sum(minds) + 0.5) / (len(minds) + 1), 3)
 
 
 def _surprise(moment: Moment, need: Need, temperature: float) -> float:
@@ -172,7 +183,9 @@ def _surprise(moment: Moment, need: Need, temperature: float) -> float:
 
 
 def _minds(choice: Choice, need: Need) -> bool:
-    return any(wish.attribute == choice.attribute and wish.op == "eq" for wish in need.wishes)
+    """Whether the answer would be a value to tap, or a bound, that is not told unasked."""
+    hidden = [wish for wish in need.wishes if wish.attribute == choice.attribute and wish.told == "asked"]
+    return any(wish.op != "ne" for wish in hidden)
 
 
 def patience_of(needs: Sequence[Need]) -> float:
@@ -219,7 +232,8 @@ class Handed(_Frozen):
 class DecidingReport(_Frozen):
     """Everything that was measured on one catalogue; `calibration` is by step, of the rule in force.
 
-    `unsure`: the share of its lists with a confidence below the threshold.
+    `unsure`: the share of its lists with a confidence below the threshold. `holding_back`: needs with a wish that is
+    never said unasked, and the differences among those alone.
     """
 
     catalogue: str
@@ -227,6 +241,8 @@ class DecidingReport(_Frozen):
     seed: int
     arms: list[Arm]
     differences: list[Difference]
+    holding_back: int
+    differences_holding_back: list[Difference]
     calibration: dict[str, Calibration]
     handed_over: Handed
     unsure: float
@@ -251,6 +267,11 @@ def difference_of(name: str, talks: Sequence[Talked], against: str, others: Sequ
         success={k: _mean(_within(talks, k) - _within(others, k)) for k in WITHIN},
         turns=_mean(_turns(talks) - _turns(others)),
     )
+
+
+def holds_back(one: Talked) -> bool:
+    """Whether the customer has a wish that they never say unasked."""
+    return any(wish.told == "asked" for wish in one.need.wishes)
 
 
 def calibrations(talks: Sequence[Talked], known: Thresholds) -> dict[str, Calibration]:

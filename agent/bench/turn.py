@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from agent.answer import Cards, Finished, Text
-from agent.llm.protocol import Chunk, Engine, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, EngineStatus, Filled, Limits, Prompt
 from agent.services import Chat, TurnRequest
 
 
@@ -51,26 +51,28 @@ class WatchedEngine:
         """How many texts were asked for."""
         return len(self.prompts)
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         """See `Engine.stream`."""
         self.prompts.append(prompt)
-        async with aclosing(self._engine.stream(prompt, limits)) as chunks:
+        async with aclosing(self._engine.stream(prompt, limits, adapter)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         """See `Engine.choose`."""
-        return await self._engine.choose(prompt, options)
+        return await self._engine.choose(prompt, options, adapter)
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         """See `Engine.judge`."""
-        return await self._engine.judge(prompt, endings, answers)
+        return await self._engine.judge(prompt, endings, answers, adapter)
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         """See `Engine.fill`."""
-        return await self._engine.fill(prompt, grammar, limits)
+        return await self._engine.fill(prompt, grammar, limits, adapter)
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """See `Engine.load_adapter`."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from agent.preferences import Dropped, Preference
+from agent.understand import intents
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, stem, words_of
 from agent.understand.roles import PERSON_ROLES
@@ -30,8 +31,12 @@ _NO_MATTER = re.compile(
     r"|which)\s+(?:the\s+)?(?P<care>[a-z][a-z ]{2,25})"
     r"|\bany\s+(?P<any>[a-z]{4,12}(?:\s[a-z]{3,12}){0,2}?)\b"
     r"(?=\s*(?:$|[,.!]|is (?:fine|ok|okay|good)|will do|works|would do))"
+    r"|\b(?:i am|i'?m|we are|we'?re)\s+(?:really\s+|quite\s+|very\s+|fairly\s+)?"
+    r"(?:flexible|easy|open|relaxed|not (?:too |very |so )?(?:picky|fussy|bothered|strict|particular))\s+"
+    r"(?:on|about|with|regarding|as to|when it comes to)\s+(?:the\s+|my\s+)?"
+    r"(?P<flexible>[a-z][a-z ]{2,40}?)(?=\s*(?:$|[,.;!?]|\bbut\b|\bas long\b|\bthough\b))"
     r"|\bno\s+(?P<limit>[a-z]{4,12})\s+(?:limit|preference|restriction)s?\b"
-    r"|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant)"
+    r"|(?P<irrelevant>[a-z]{4,12}) is (?:no object|irrelevant|not important|unimportant|flexible|negotiable)"
     r"|(?P<han>[\u4e00-\u9fff]{2})(?:无所谓|不重要|不限|随便|都行|没关系)"
 )
 _NEUTRAL = re.compile(r"\b(?:actually|films?|movies?|with|some|a little|i|do|like|love|enjoy|now|again)\b")
@@ -161,6 +166,10 @@ def _dropped(
     if ids:
         return Dropped(context.turn, evidence, preference_ids=ids)
     attributes = tuple(dict.fromkeys(name for _, _, name in lexicon.attributes.named(what)))
+    wished = {wish.attribute for wish in context.preferences}
+    if context.asked and context.asked.attribute in attributes and wished.isdisjoint(attributes):
+        if intents.SHOW_ANYWAY.search(message.low):
+            return None  # no wish is taken back: our question is waved off
     return Dropped(context.turn, evidence, attributes=attributes) if attributes else None
 
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass, replace
 
 from agent.understand.lexicon import MAX_PHRASE_WORDS, Entry, Lexicon
 from agent.understand.message import Message, Token, is_cjk, stem
-from agent.understand.titles import LIKE, Certainty, best_of, called_for, certainty, quoted, year_after
+from agent.understand.titles import LIKE, WANTED, Certainty, best_of, called_for, certainty, quoted, year_after
 from retrieval.words import common_words, frequent_words, function_words
 
 MAX_CANDIDATES = 80
 """Names that are weighed in one message; a pasted page has more."""
+
+MAX_NAME_CHARS = 40
+"""How far before a value the name of its attribute may begin."""
+NAMED_NEAR = 16
+"""Characters on each side of a value in which the name of its attribute is looked for."""
 
 MAX_CORRECTIONS = 12
 """Misspelt words that are looked up in one message."""
@@ -150,7 +155,7 @@ def _misspelt_titles(
     """Titles with a slip in them, where the measure of a wish stands: "like The Cuious Botany Primer"."""
     titles = [(one.start, one.end) for one in accepted if one.entry.kind == "title"]
     for first, token in enumerate(message.tokens):
-        if not LIKE.search(message.left(token.start)):
+        if not any(cue.search(message.left(token.start)) for cue in (LIKE, WANTED)):
             continue
         for n in range(min(MAX_PHRASE_WORDS, len(message.tokens) - first), 1, -1):
             window = message.tokens[first : first + n]
@@ -208,7 +213,8 @@ def _accept(message: Message, lexicon: Lexicon, candidate: _Candidate) -> Mentio
     as_title: Certainty = certainty(message, candidate.tokens, titles, lexicon) if titles else "no"
     year, year_end = year_after(message, end)
     dated = year is not None and any(entry.year is not None and abs(entry.year - year) <= 1 for entry in titles)
-    asked = dated or quoted(message, start, end) or called_for(message, candidate.tokens)
+    firm = any(not entry.soft for entry in values)
+    asked = dated or quoted(message, start, end) or called_for(message, candidate.tokens, firm=firm)
     if titles and as_title == "sure" and (asked or not (values or people)):
         return _title(message, candidate, titles, as_title, year if dated else None, year_end if dated else end)
     if values and not _other_sense(message, start, end, candidate):
@@ -246,7 +252,7 @@ def _value(message: Message, values: list[Entry], start: int, end: int, lexicon:
         for _, _, name in lexicon.attributes.named(meant["what"]):
             if fitting := [entry for entry in values if entry.attribute == name]:
                 return fitting[0]
-    named = {name for _, _, name in lexicon.attributes.named(message.low[max(0, start - 16) : end + 16])}
+    named = attributes_near(message, start, end, lexicon)
     for entry in values:
         if entry.attribute in named:
             return entry
@@ -256,6 +262,16 @@ def _value(message: Message, values: list[Entry], start: int, end: int, lexicon:
                 return entry
     every = [entry for entry in values if entry.every]
     return every[0] if every else values[0]
+
+
+def attributes_near(message: Message, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
+    """The attribute that is called by its name right before the span, else all that are named beside it."""
+    left = message.left(start, MAX_NAME_CHARS)
+    before = lexicon.attributes.named(left)
+    if before and _IS.fullmatch(left, before[-1][1]):
+        return frozenset({before[-1][2]})
+    around = message.low[max(0, start - NAMED_NEAR) : end + NAMED_NEAR]
+    return frozenset(name for _, _, name in lexicon.attributes.named(around))
 
 
 def _other_sense(message: Message, start: int, end: int, candidate: _Candidate) -> bool:

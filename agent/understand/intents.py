@@ -194,7 +194,7 @@ LIKE_IT = re.compile(
 )
 """The item spoken of is the measure of what is wanted: "I already saw Jaws, something like it"."""
 REJECT_NAMED = re.compile(
-    r"\b(?:not|don'?t (?:want|like|show|recommend)|no|didn'?t like|hate|remove|not interested in"
+    r"\b(?:not|don'?t (?:want|like|show|recommend)|no(?!\.? ?#?\d)|didn'?t like|hate|remove|not interested in"
     r"|anything but|seen|watched|skip|(?:is|are) (?:out|a no[- ]go|off the table)(?=\W*$))\b|不要|不喜欢|看过|别"
 )
 

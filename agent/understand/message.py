@@ -98,6 +98,10 @@ class Message:
         """Mark the span as read."""
         self._taken[start:end] = b"\1" * (max(start, end) - start)
 
+    def unread(self, start: int, end: int) -> str:
+        """Lower-case text of the span, with spaces for what a reading has used."""
+        return "".join(" " if self._taken[place] else self.low[place] for place in range(start, end))
+
     def quote(self, start: int, end: int) -> str:
         """The customer's own words, without the spaces around them."""
         return self.text[start:end].strip()

@@ -77,7 +77,10 @@ _SOFTENER = re.compile(
     r"|prefer(?:red|ence)?|leaning|rather (?!than|not)"
     r"|(?:a|an) \w+ (?:feel|vibe|touch|element)s?|elements? of|hints? of|(?:lots|plenty|a lot|full) of"
     r"|with (?:some|a lot of|lots of|plenty of)|nice to have|if you can)\b"
-    r"|[a-z]-?ish\b|最好|尽量|可能的话|也许|偏|有点|稍微"
+    r"|[a-z]-ish\b|\b(?:dark|light|short|long|new|old|young|cheap|small|big|large|fast|slow|cool|warm|sweet|soft|hard"
+    r"|bright|tall|thin|late|early|smart|odd|heavy|rough|mild|dry|thick|wide|(?:twen|thir|for|fif|six|seven|eigh|nine)ty"
+    r"|red|green|blue|yell?ow|brown|black|white|gr[ea]y|pink|purple)d?ish\b"
+    r"|最好|尽量|可能的话|也许|偏|有点|稍微"
 )
 _TASTE = re.compile(
     r"(?<!would )(?<!'d )(?<!d )\b(?:(?:i|we|he|she|they|who|really|also|usually|generally|mostly|do|even"
@@ -151,8 +154,11 @@ class Stances:
         self.scopes = [replace(s, end=min(s.end, end)) if s.cue_end == cue_end else s for s in self.scopes]
 
     def denied(self, start: int) -> Scope | None:
-        """The innermost negation over the place, or None."""
-        found = [scope for scope in self.scopes if scope.cue_end <= start < scope.end]
+        """The innermost negation over the place, or None.
+
+        What begins within the words of the negation is denied by it, too: "not | in person".
+        """
+        found = [scope for scope in self.scopes if min(scope.start + 1, scope.cue_end) <= start < scope.end]
         return found[-1] if found else None
 
     def taste(self, start: int) -> bool:
@@ -169,7 +175,7 @@ def tells(message: Message, position: int) -> bool:
     sentence = message.low[slice(*message.sentence(position))]
     if _REQUEST.search(sentence):
         return False
-    before = _WHOSE.sub(" ", message.low[message.sentence(position)[0] : position])
+    before = _WHOSE.sub(" ", message.unread(message.sentence(position)[0], position))  # "mens-watches" tell nothing
     told = _MADE.search(before) and _SEEN.search(sentence)  # "a film made in 2017 that I saw"
     return bool(told or _TELLING_VERB.search(before))
 

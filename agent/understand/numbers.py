@@ -30,9 +30,9 @@ MAX_NAME_CHARS = 40
 """How far before an amount its attribute may be called by name."""
 
 _NOT = (
-    r"(?:\b(?:no|not|nothing|none|never|nor|isn'?t|aren'?t|don'?t want (?:anything|one|it|to (?:pay|spend"
+    r"(?:(?:\b(?:no|not|nothing|none|never|nor|isn'?t|aren'?t|don'?t want (?:anything|one|it|to (?:pay|spend"
     r"|go))|can'?t (?:be|cost|pay|spend|go)"
-    r"|without (?:anything|going)|不|别|不要|没有)\s*(?:(?:that'?s?|that is|to be|be|is|cost(?:s|ing)?"
+    r"|without (?:anything|going))|不要|不|别|没有)\s*(?:(?:that'?s?|that is|to be|be|is|cost(?:s|ing)?"
     r"|an? (?:single )?(?:minute|second|cent|penny|dime|euro|dollar|day|year)"
     r"|go(?:ing)?|made|released|from|much|any|too)\s+)*)?"
 )
@@ -76,14 +76,14 @@ _RIGHT: tuple[tuple[PreferenceOperator, re.Pattern[str]], ...] = (
             r"|tops\b|at (?:the )?most|以下|以内|之内|以里|内|封顶)"
         ),
     ),
-    ("le", re.compile(r"\s*(?:or (?:earlier|before|older)|and (?:earlier|before|older))")),
+    ("le", re.compile(r"\s*(?:or (?:earlier|before|older)|and (?:earlier|before|older)|年?及[以之]前)")),
     (
         "ge",
         re.compile(
             r"\s*(?:or (?:more|over|above|longer|later|newer|higher|better|after|up)|and (?:up|above|over|later"
             r"|newer|higher|onwards?|on|after|more)"
             r"|onwards?\b|(?:-|to|until)\s*(?:the )?(?:present|now|today)\b|on(?=\W*$)"
-            r"|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)"
+            r"|年?及[以之]后|\+|plus\b|minimum\b|at (?:the )?least|以上|起|之上)"
         ),
     ),
     ("lt", re.compile(r"\s*(?:以前|之前|前)")),
@@ -94,6 +94,7 @@ _RANGE = re.compile(r"\s*(?:-|to|until|till|through|and|到|至|~)\s*(?:the\s+)?
 _EITHER = re.compile(r"\s*(?:or|and|/|,|或者?|和)\s*(?:the\s+)?")
 _BETWEEN = re.compile(r"(?:\bbetween|\bfrom|\brange(?: of)?|从)\s*(?:the\s+|of\s+)*$")
 _SPEND = re.compile(r"\b(?:have|got|only|for|spend|pay|budget|cost|price|预算|花)\b[^.,;]{0,15}$|预算|价格")
+_ANOTHER_WISH = re.compile(r"[,;.!?]|\b(?:and|or|but|with)\b")
 _IN_TIME = re.compile(r"\b(?:have|got|only|in)\b[^.,;]{0,15}$")
 _OPPOSITE: dict[PreferenceOperator, PreferenceOperator] = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 _LAST_YEARS = re.compile(
@@ -409,14 +410,18 @@ class NumberReader:
     def _named(self, start: int, end: int) -> str | None:
         """A number attribute called by name right before or after the amount."""
         low = self._message.low
-        window = low[max(self._named_from, start - MAX_NAME_CHARS) : start].rpartition(",")[2]
+        since = max(self._named_from, start - MAX_NAME_CHARS)
+        since += low[since:start].rfind(",") + 1
         names = [
-            name for s, e, name in self._lexicon.attributes.named(window) if name in self._lexicon.attributes.numbers
+            name
+            for s, e, name in self._lexicon.attributes.named(low[since:start])
+            if name in self._lexicon.attributes.numbers and self._message.free(since + s, since + e)  # no Vincent Price
         ]
         if names:
             return names[-1]
         after = self._lexicon.attributes.named(low[end : end + 24])
-        if after and after[0][0] <= 5 and after[0][2] in self._lexicon.attributes.numbers:
+        goes_on = bool(after) and not _ANOTHER_WISH.search(low, end, end + after[0][0])
+        if goes_on and after[0][0] <= 5 and after[0][2] in self._lexicon.attributes.numbers:
             return after[0][2]
         return None
 

@@ -115,15 +115,18 @@ _ASKED_LIKE = re.compile(
     r"(?:^\W*|[,.;!?]\s*|\b(?:something|anything|more|others?|ones?|films?|movies?|items?|stuff|things?|just|bit|lot"
     r"|similar|close|closer)\s+)(?:(?:exactly|just|much|a bit|kind of)\s+)?"
     r"(?:like|to|similar to)\s+(?:the\s+)?[\"“”'‘`]*$"
+    r"|\b(?:along the lines of|in the (?:vein|style|spirit) of|similar to|comparable to|close to|akin to"
+    r"|(?:the )?same (?:kind|sort|type|style|vein) as)\s+(?:the\s+)?[\"“”'‘`]*$"
     r"|(?:类似于?|像)[\"“《「]?$"
 )
-"""What stands before an item that is the measure of a wish: "something like ...", "more like ...", "similar to"
-" ..."."""
+"""What stands before an item that is the measure of a wish: "something like ...", "similar to ..."."""
 
 
-def asked_like(message: Message, reference: Reference) -> bool:
-    """Whether the words before a reference ask for something like it: "more like the second one"."""
-    return bool(reference.item_ids) and bool(_ASKED_LIKE.search(message.left(reference.start)))
+def asked_like(message: Message, reference: Reference) -> int | None:
+    """Where the words begin that ask for something like what is referred to: "more | like the second one"."""
+    left = message.left(reference.start)
+    found = _ASKED_LIKE.search(left) if reference.item_ids else None
+    return reference.start - len(left) + found.start() if found else None
 
 
 class References:
@@ -244,13 +247,15 @@ class References:
         return None
 
     def _of_another(self, token: Token, item: Item) -> bool:
-        """Whether the word belongs to the whole title of another item."""
+        """Whether the word belongs to the whole title of another item, or to a value of several words."""
         tokens = self._message.tokens
         for first in range(max(0, token.place - MAX_PHRASE_WORDS + 1), token.place + 1):
             for last in range(max(token.place, first + 1), min(len(tokens), first + MAX_PHRASE_WORDS)):
                 norms = [one.norm for one in tokens[first : last + 1]]
                 entries = self._lexicon.phrases.get(" ".join(norms), ())
                 if any(entry.kind == "title" and entry.values[0] != item.id for entry in entries):
+                    return True
+                if last > first and self._lexicon.values_like(norms):
                     return True
         return False
 

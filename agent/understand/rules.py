@@ -91,7 +91,8 @@ class _Pass:
         for reference in self.heard.references:
             if not reference.pronoun:
                 self.message.take(reference.start, reference.end)
-            if asked_like(self.message, reference):
+            if (since := asked_like(self.message, reference)) is not None:
+                self.message.take(since, reference.start)
                 like = Wish(None, "like", reference.item_ids[:1], reference.start, reference.end, kind="soft")
                 self.reading.add(like)
         self._read_wishes()

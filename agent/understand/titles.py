@@ -16,12 +16,14 @@ from retrieval.words import common_words, frequent_words, function_words
 Certainty = Literal["sure", "doubtful", "no"]
 
 LIKE = re.compile(
-    r"(?:\blike|\bsimilar to|\bin the (?:style|vein|spirit|mould|mold) of|\balong the lines of"
-    r"|\bremind(?:s|ed)? me of"
+    r"(?:(?<!would )(?<!'d )(?<!\bid )\blike|\bsimilar to|\bin the (?:style|vein|spirit|mould|mold) of"
+    r"|\balong the lines of|\bremind(?:s|ed)? me of"
     r"|\breminiscent of|\bsuch as|\bsame (?:\w+ )?as|\bas \w+ as|\bcomparable to|\bclose to|\bthan"
     r"|\bunlike|类似于?|像|跟|和)"
     r"\s*(?:(?:the )?(?:film|movie|one|original|book|show)s?:?\s+)?[\"'*]?$"
 )
+WANTED = re.compile(r"(?:\bwould|'d|\bid) (?:really )?(?:like|love)\s*[\"'*]?$")
+"""What stands before a thing that is itself asked for: "I'd like ..."."""
 _SPOKEN_OF = re.compile(
     r"(?:[,:]|\b(?:see|seen|saw|watch|watched|watching|rewatched|love|loved|loves|liked|likes|enjoy|enjoyed"
     r"|hate|hated|adore|adored|recommend"
@@ -85,12 +87,21 @@ def certainty(message: Message, tokens: list[Token], entries: list[Entry], lexic
     return _common_words(message, tokens, content, capital=capital)
 
 
-def called_for(message: Message, tokens: list[Token]) -> bool:
-    """Whether capitals stand where a title is asked for: "something like Alien", "why not Alien?"."""
+def called_for(message: Message, tokens: list[Token], *, firm: bool) -> bool:
+    """Whether capitals stand where a title is asked for: "something like Alien", "why not Alien?".
+
+    `firm`: the words are a value, too, that an item must have. "I'd like Apple" asks for the brand and not for the
+    fruit of that name.
+    """
     left = message.left(tokens[0].start)
-    return (
-        message.cased and tokens[0].capital and bool(LIKE.search(left) or _NAMED.search(left) or _COMPARED.search(left))
-    )
+    if not (message.cased and tokens[0].capital) or (firm and WANTED.search(left)):
+        return False
+    return _cued(left)
+
+
+def _cued(left: str) -> bool:
+    """Whether lower-case text ends with words behind which a title is expected."""
+    return any(pattern.search(left) for pattern in (LIKE, WANTED, _NAMED, _COMPARED))
 
 
 def quoted(message: Message, start: int, end: int) -> bool:
@@ -121,7 +132,7 @@ def _one_word(
     left = message.left(tokens[0].start)
     alone = len(message.tokens) <= len(tokens) + 1
     ends = bool(_ENDS.match(message.low, tokens[-1].end))
-    cue = bool(LIKE.search(left) or _NAMED.search(left) or _COMPARED.search(left))
+    cue = _cued(left)
     if lexicon.values_like([token.norm for token in tokens]):
         return "sure" if capital and cue else "no"  # "like Alien" means the film, "like aliens" the theme
     if word.norm.isdigit():
@@ -152,7 +163,7 @@ def _common_words(message: Message, tokens: list[Token], content: list[Token], *
         return "sure"
     if capital and len(content) >= 2:
         return "sure"
-    if LIKE.search(left) or _NAMED.search(left):
+    if LIKE.search(left) or WANTED.search(left) or _NAMED.search(left):
         return "sure" if len(content) >= 2 else "doubtful"
     if len(message.tokens) <= len(tokens) + 1 and len(tokens) > 2:
         return "sure"

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from agent.understand import intents
-from agent.understand.entities import Mention
-from agent.understand.lexicon import Lexicon
-from agent.understand.message import Message
+from agent.understand.entities import Mention, attributes_near
+from agent.understand.lexicon import Entry, Lexicon
+from agent.understand.message import Message, words_of
 from agent.understand.negation import Stances, hedged, tells
 from agent.understand.roles import Role
 from agent.understand.titles import LIKE
@@ -141,14 +141,26 @@ def _wishes(
         apart = entry.soft and bool(re.search(r"\w", message.low[scope.cue_end : first.start]))
         named = lexicon.attributes.roles.get(entry.attribute) == "kind"
         kind = "soft" if scope.mild or (apart and named) else "hard"  # "no potty humour" spares comedies
-        values = entry.values
-        return [Wish(entry.attribute, "eq", values, start, last.end, kind, "negative", doubtful)]  # type: ignore[arg-type]
+        senses = [entry, *_other_senses(message, lexicon, first)]
+        return [Wish(one.attribute, "eq", one.values, start, last.end, kind, "negative", doubtful) for one in senses]  # type: ignore[arg-type]
     soft = entry.soft or taste or _is_soft(message, lexicon, stances, group)
     kind = "soft" if soft else "hard"
     if entry.every:
         return [Wish(entry.attribute, "eq", (v,), start, last.end, kind, "positive", doubtful) for v in entry.values]  # type: ignore[arg-type]
     merged = tuple(dict.fromkeys(value for mention in group for value in mention.entry.values))
     return [Wish(entry.attribute, "eq", merged, start, last.end, kind, "positive", doubtful)]  # type: ignore[arg-type]
+
+
+def _other_senses(message: Message, lexicon: Lexicon, mention: Mention) -> list[Entry]:
+    """Other attributes that have the very same value: "no war" denies the genre and the theme, where none is named."""
+    entry = mention.entry
+    if entry.kind != "value" or entry.every:
+        return []
+    if entry.attribute in attributes_near(message, mention.start, mention.end, lexicon):
+        return []
+    words = [words_of(value) for value in entry.values]
+    found = (one for own in words for one in lexicon.values_like(own))
+    return [one for one in found if one.attribute != entry.attribute and [*map(words_of, one.values)] == words]
 
 
 def _is_soft(message: Message, lexicon: Lexicon, stances: Stances, group: Sequence[Mention]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
-from agent.llm.protocol import Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, EngineState, EngineStatus, Filled, Limits, Prompt
 from retrieval.errors import EngineError
 
 
@@ -23,14 +23,14 @@ class JudgingEngine:
         self.cancelled = 0
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         await self._pass(endings)
         if answers == (" yes", " no"):
             return tuple((self.rule(prompt, ending), 0.0) for ending in endings)
         return tuple(tuple(self.rule(prompt, answer) for answer in answers) for _ in endings)
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         await self._pass(options)
         return tuple(self.rule(prompt, option) for option in options)
 
@@ -44,11 +44,13 @@ class JudgingEngine:
         if self.error is not None:
             raise self.error
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         raise EngineError("It only judges.")
         yield Chunk()
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         raise EngineError("It only judges.")
 
     async def load_adapter(self, name: str, path: Path) -> None:

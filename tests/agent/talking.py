@@ -15,7 +15,7 @@ from agent.answer import Answer, Cards, Finished, PreferenceView, Text, Update, 
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
-from agent.llm.protocol import Chunk, Engine, EngineState, EngineStatus, Filled, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, EngineState, EngineStatus, Filled, Limits, Prompt
 from agent.log.records import LoggedTurn
 from agent.log.store import EventLog
 from agent.preferences import Fact
@@ -163,10 +163,15 @@ class ScriptedEngine:
         self.prompts: list[Prompt] = []
         self.chosen: list[Prompt] = []
         self.grammars: list[str] = []
+        self.adapters: list[str | None] = []
+        """What the calls named."""
         self.closed = 0
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         self.prompts.append(prompt)
+        self.adapters.append(adapter)
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -178,19 +183,21 @@ class ScriptedEngine:
         finally:
             self.closed += 1
 
-    async def choose(self, prompt: Prompt, options: Sequence[str]) -> tuple[float, ...]:
+    async def choose(self, prompt: Prompt, options: Sequence[str], adapter: str | None = CURRENT) -> tuple[float, ...]:
         self.chosen.append(prompt)
+        self.adapters.append(adapter)
         if not self.scores:
             raise EngineError("The script has no more scores.")
         return self.scores.pop(0)
 
     async def judge(
-        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str]
+        self, prompt: Prompt, endings: Sequence[str], answers: Sequence[str], adapter: str | None = CURRENT
     ) -> tuple[tuple[float, ...], ...]:
         raise EngineError("The script judges nothing.")
 
-    async def fill(self, prompt: Prompt, grammar: str, limits: Limits) -> Filled:
+    async def fill(self, prompt: Prompt, grammar: str, limits: Limits, adapter: str | None = CURRENT) -> Filled:
         self.prompts.append(prompt)
+        self.adapters.append(adapter)
         self.grammars.append(grammar)
         if self.filled is None or isinstance(self.filled, EngineError):
             raise self.filled or EngineError("The script fills nothing.")

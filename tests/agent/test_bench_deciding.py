@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +102,19 @@ class TestFitting:
         assert cold.patience == 0.8
 
     def test_who_minds_is_counted(self) -> None:
-        """A wish for a value of the attribute that would be asked about; a "no" cannot be tapped."""
+        """A wish for a value of the attribute that would be asked about, which is not told unasked.
+
+        Where the message told something, and where it only asked for others.
+        """
         here, need = moment()
-        other = Need(0, need.wishes[1:], need.targets, 5)
-        talks = [Talked(one, None, 5, 0, 0, (), (here,)) for one in (need, need, need, other)]
-        asking, n = fit_asking(talks, 0.8)
-        assert n == 4
-        assert asking.no_preference == pytest.approx(1 - 4 / 6, abs=1e-3)
+        hidden = replace(need, wishes=(replace(need.wishes[0], told="asked"), need.wishes[1]))
+        denied = replace(need, wishes=(Wish("kind", "ne", "b", told="asked"), need.wishes[1]))
+        more = replace(here, told=False)
+        pairs = [(here, need), (here, hidden), (here, denied), (more, hidden), (more, hidden), (more, need)]
+        asking, n = fit_asking([Talked(one, None, 5, 0, 0, (), (where,)) for where, one in pairs], 0.8)
+        assert n == 6
+        assert asking.no_preference == pytest.approx(1 - 1.5 / 4, abs=1e-3)
+        assert asking.no_preference_after_more == pytest.approx(1 - 2.5 / 4, abs=1e-3)
         assert asking.min_gain == 0
 
     def test_patience(self) -> None:
@@ -134,7 +141,7 @@ class TestFigures:
 
     def test_who_would_have_been_offered_a_person(self) -> None:
         model = Calibrated(0.0, {"mass": 1.0}, 0.3)
-        known = Thresholds(Asking(1, 0.5, 0.8, 0), {"ask": model, "recommend": model}, HandingOver(0.1, 2))
+        known = Thresholds(Asking(1, 0.5, 0.5, 0.8, 0), {"ask": model, "recommend": model}, HandingOver(0.1, 2))
         handed = handed_over(self.talks(1, 2, None), known)
         assert (handed.offered, handed.succeeded, handed.others, handed.others_succeeded) == (1, 0.0, 2, 1.0)
         assert calibrations(self.talks(1, None), known) == {}, "nothing served: there is nothing to calibrate"

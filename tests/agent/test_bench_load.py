@@ -10,7 +10,7 @@ import pytest
 from test_bench_talks import House, SayingEngine
 
 from agent.bench.engine_load import CHATS, LEAST_SAMPLES, EngineSide, collect_prompts, measure_load
-from agent.llm.protocol import Chunk, Limits, Message, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Limits, Message, Prompt
 from retrieval.errors import BadRequest
 from retrieval.items import Item
 
@@ -26,7 +26,9 @@ class PacedEngine(SayingEngine):
         self.most = 0
         self._running = 0
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         self._running += 1
         self.most = max(self.most, self._running)
         try:

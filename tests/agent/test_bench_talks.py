@@ -17,7 +17,7 @@ from agent.bench.turn_times import Side, time_turns
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
-from agent.llm.protocol import Chunk, Engine, EngineStatus, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, EngineStatus, Limits, Prompt
 from agent.log.store import EventLog
 from agent.services import TurnRequest
 from agent.settings import Settings
@@ -36,7 +36,9 @@ class SayingEngine(NoEngine):
         self.pieces = pieces
         self.closed = 0
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         try:
             for piece in self.pieces:
                 yield Chunk(piece)

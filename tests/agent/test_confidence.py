@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from agent.shop import Shop
 from agent.thresholds import Asking, Calibrated, HandingOver, Thresholds, read_thresholds, thresholds
 from agent.turn import Confidence, Outcome, Situation
 from agent.understand.types import DialogueContext, Intent, Understanding
+from retrieval.errors import SettingsError
 from retrieval.items import Item
 
 KNOWN = Thresholds(
-    Asking(1.0, 0.5, 0.8, 0.01),
+    Asking(1.0, 0.5, 0.5, 0.8, 0.01),
     {
         "ask": Calibrated(0.0, {"mass": 1.0}, 0.3),
         "recommend": Calibrated(0.0, {"mass": 1.0}, 0.3),
@@ -186,5 +188,23 @@ class TestTheFile:
         assert known.steps["answer"].probability({"score": 0.5}) < known.steps["answer"].probability({"score": 0.9})
 
     def test_a_part_that_is_missing_is_named(self) -> None:
-        with pytest.raises(KeyError, match="ask"):
+        with pytest.raises(SettingsError, match=r"'ask' is missing.*deciding fit"):
             read_thresholds({"handoff": {"threshold": 0.1, "turns": 2}})
+
+    @pytest.mark.parametrize("value", ["much", None, []])
+    def test_what_is_no_number_is_said(self, value: object) -> None:
+        table = {name: {"bias": 0, "weights": {"mass": value}, "threshold": 0} for name in ("recommend", "answer")}
+        ask = {"temperature": 1, "no_preference": 1, "no_preference_after_more": 1, "patience": 1, "min_gain": 0}
+        table["ask"] = {**ask, "bias": 0, "weights": {}, "threshold": 0}  # type: ignore[dict-item]
+        with pytest.raises(SettingsError, match="is not whole"):
+            read_thresholds({**table, "handoff": {"threshold": 0.1, "turns": 2}})
+
+    @pytest.mark.parametrize("text", ["", "[ask", "[ask]\ntemperature = 0.2\n"])
+    def test_a_file_that_was_half_written_is_one_sentence(
+        self, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "thresholds.toml").write_text(text, encoding="utf-8")
+        monkeypatch.setattr("agent.thresholds.files", lambda _: tmp_path)
+        with pytest.raises(SettingsError, match="thresholds.toml") as found:
+            thresholds.__wrapped__()
+        assert "\n" not in str(found.value)

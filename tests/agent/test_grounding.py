@@ -200,3 +200,17 @@ def test_an_objection_names_what_it_objects_to() -> None:
     assert objection("Alien", "Alien was directed by James Cameron.") == "'james cameron' is not its director"
     assert "1986" in str(objection("Alien", "Alien was released in 1986."))
     assert "'Comedy'" in str(objection("Alien", "Alien is a comedy about dread."))
+
+
+def test_a_name_that_the_text_gives_its_part_is_backed_where_the_sentence_ends_with_it() -> None:
+    item = Item("f", "Lost Film", "Lost Film is a silent film directed by Fred E. Wright and starring Ann Murdock.",
+                {"director": ("F. Wright",), "cast": ("Ann Murdock",)})  # fmt: skip
+    check = Grounding(item, SHAPE)
+    assert check.objection("Lost Film is a silent film directed by Fred E. Wright.") is None
+    assert "director" in str(check.objection("Lost Film is a silent film directed by Ann Murdock."))
+
+
+def test_a_title_with_a_word_of_ours_is_no_talk_of_itself_in_any_case() -> None:
+    item = Item("m", "My Antonia", "My Antonia is a drama film.", {"genre": ("Drama",)})
+    assert Grounding(item, SHAPE).objection("my Antonia is a drama film.") is None
+    assert "talk" in str(Grounding(item, SHAPE).objection("My Antonia is my drama film."))

@@ -15,7 +15,7 @@ from agent import health
 from agent.datadir import DataDirectory
 from agent.health import PartsHealth
 from agent.llm.off import NoEngine
-from agent.llm.protocol import Chunk, EngineState, EngineStatus, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, EngineState, EngineStatus, Limits, Prompt
 from agent.log.store import EventLog
 from agent.services import PartHealth
 from agent.shop import Shop
@@ -138,7 +138,9 @@ class BusyEngine(ScriptedEngine):
         super().__init__()
         self.depths = list(depths)
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         self.prompts.append(prompt)
         raise EngineBusy("16 questions wait.")
         yield Chunk()

@@ -13,7 +13,7 @@ from agent.ranking import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 LITERAL = re.compile(r'"((?:reply|question|fact|wish|unit|why|trade_off|label|superlative|feature|pitch)\.[a-z_]+)"')
-COMPUTED = {"label", "superlative", "feature", "also"}
+COMPUTED = {"label", "superlative", "feature", "also", "apart"}
 """Sections whose keys are made from attribute and feature names at run time."""
 
 

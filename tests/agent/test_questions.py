@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from small_shop import ranked, wish, wording
 
-from agent.preferences import Preference
-from agent.questions import MAX_VALUE_CHARS, N_OPTIONS, Choice, Moment, choose, put, way_out
+from agent.preferences import Added, Preference
+from agent.questions import MAX_VALUE_CHARS, N_OPTIONS, Band, Choice, Moment, choose, put, way_out
 from agent.ranking import Ranked, Slate
 from agent.thresholds import Asking
+from agent.understand.lexicon import Lexicon
+from agent.understand.rules import Rules
+from agent.understand.types import AskedQuestion, DialogueContext, Language
 from retrieval.items import AttributeValue, Item
 from retrieval.table import ItemTable
 
 KINDS = ("comedy", "drama", "horror", "crime", "war")
 COLOURS = ("red", "blue", "green")
-ASKING = Asking(temperature=0.3, no_preference=0.5, patience=0.8, min_gain=0.01)
+ASKING = Asking(temperature=0.3, no_preference=0.5, no_preference_after_more=0.2, patience=0.8, min_gain=0.01)
 
 
 def catalogue(n: int = 60) -> tuple[Item, ...]:
@@ -70,9 +74,9 @@ def test_the_gain_is_that_of_the_formula() -> None:
     table = ItemTable(items)
     entries = tuple(ranked(item) for item in items)
     here = Moment((), Slate(entries[:2], entries), 12, table)
-    # Not asked: five further lists of two. Asked: lists of one value, the first of which has an item that was shown.
+    # Not asked: five further lists of two. Asked: lists of one value, without what was shown.
     by_more = sum(2 / 12 * 0.8**page for page in range(5))
-    by_answer = 2 * (1 / 12 + 2 / 12 * 0.8 + 2 / 12 * 0.8**2)
+    by_answer = 2 * (2 / 12 + 2 / 12 * 0.8 + 1 / 12 * 0.8**2)
     choice = choose(here, ASKING)
     assert choice is not None
     assert choice.gain == pytest.approx(0.5 * (by_answer - by_more))
@@ -113,7 +117,8 @@ def test_a_known_attribute_is_never_asked_about() -> None:
 
 def test_no_question_is_asked_twice() -> None:
     assert asked(moment(asked=["kind"])) == "colour"
-    assert asked(moment(asked=["kind", "colour"])) is None
+    assert asked(moment(asked=["kind", "colour"])) == "size"
+    assert asked(moment(asked=["kind", "colour", "size"])) is None
 
 
 @pytest.mark.parametrize("specific", [wish(None, "about", "a robbery"), wish(None, "like", "i01")])
@@ -168,3 +173,84 @@ def test_it_asks_in_the_customers_language() -> None:
 def test_after_nothing_fits_the_wishes_may_go() -> None:
     question = way_out(["kind", "colour", "kind"], wording(TABLE))
     assert question.options == ["Forget the kind", "Forget the colour", "Start over"]
+
+
+def test_where_too_few_are_new_the_list_after_an_answer_has_all_that_fit() -> None:
+    """Lists of five; of six of each value two or three were shown, so that four or three are new."""
+    items = [Item(f"i{i:02}", "x", attributes={"half": "ab"[i % 2]}) for i in range(12)]
+    table = ItemTable(items)
+    entries = tuple(ranked(item) for item in items)
+    choice = choose(Moment((), Slate(entries[:5], entries), 12, table), replace(ASKING, min_gain=-1.0))
+    assert choice is not None
+    by_more = 5 / 12 + 2 / 12 * 0.8
+    by_answer = (2 + 3) / 12 + 2 / 12 * 0.8  # of the first five of a value two and three are new, then one of each
+    assert choice.gain == pytest.approx(0.5 * (by_answer - by_more))
+
+
+def test_who_only_wants_others_has_told_everything_else() -> None:
+    told, untold = moment(), replace(moment(), told=False)
+    assert gain(untold) == pytest.approx(gain(told) * 0.8 / 0.5)
+    dear = replace(ASKING, min_gain=1.0)
+    assert asked(told, dear) is None
+    assert asked(untold, dear) == "kind", "no turn is lost by it"
+    assert asked(untold, replace(ASKING, no_preference_after_more=0.9999)) is None
+
+
+def priced(n: int = 60) -> ItemTable:
+    return ItemTable(
+        [Item(f"i{i:02}", "x", "", {"year": 1960.0 + i, "runtime_min": 80.0 + i}, Decimal(5 + i)) for i in range(n)]
+    )
+
+
+def test_a_number_is_asked_about_in_bands_with_round_ends() -> None:
+    choice = choose(moment(table=priced(), asked=["year", "runtime_min"]), ASKING)
+    assert choice is not None
+    assert choice.attribute == "price"
+    low, middle, high = choice.options
+    assert (low.low, high.high) == (None, None)  # type: ignore[union-attr]
+    assert low.high == middle.low == 30  # type: ignore[union-attr]
+    assert middle.high == high.low == 45  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["rating", "review_score", "popularity"])
+def test_nobody_is_asked_for_a_rating(name: str) -> None:
+    table = ItemTable([Item(f"i{i:02}", "x", attributes={name: float(i)}) for i in range(60)])
+    assert asked(moment(table=table)) is None
+
+
+def test_a_number_that_all_share_makes_no_question() -> None:
+    table = ItemTable([Item(f"i{i:02}", "x", attributes={"size": 3.0}) for i in range(60)])
+    assert asked(moment(table=table)) is None
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", ["price", "year", "runtime_min", "weight_kg"])
+def test_what_is_offered_of_a_number_is_read_back(name: str, language: Language) -> None:
+    """Each tapped answer sets the bounds that it stands for, after that question."""
+    items = [
+        Item(
+            f"i{i:02}",
+            "x",
+            "",
+            {"year": 1960.0 + i, "runtime_min": 80.0 + i, "weight_kg": i / 10},
+            Decimal(5 + i),
+            "EUR",
+        )
+        for i in range(60)
+    ]
+    table = ItemTable(items)
+    rules = Rules(Lexicon.of(items, table.shape), table.get)
+    others = [one for one in table.shape.attributes if one != name]
+    choice = choose(moment(table=table, asked=others), ASKING)
+    assert choice is not None
+    question = put(choice, wording(table, language))
+    context = DialogueContext(turn=2, asked=AskedQuestion(name, tuple(question.options)))
+    for band, text in zip(choice.options, question.options, strict=False):
+        assert isinstance(band, Band)
+        facts = rules.understand(text, context).facts
+        found = {
+            (one.preference.attribute, one.preference.op, *one.preference.values)
+            for one in facts
+            if isinstance(one, Added)
+        }
+        assert found == {(name, op, n) for op, n in (("ge", band.low), ("le", band.high)) if n is not None}

@@ -2,111 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from decimal import Decimal
-
 import pytest
-from small_shop import ranked, wish
+from pitched_items import PITCHES
 
-from agent.messages import messages
-from agent.preferences import Preference
-from agent.ranking import Matched, Ranked, Shared
-from agent.reply_facts import facts_of
-from agent.reply_pitch import Judged, Pitch
-from agent.wording import Wording
-from retrieval.demo import demo_films_path
-from retrieval.items import Item
-from retrieval.loading import load_catalogue
-from retrieval.table import ItemTable
-
-FILMS = ItemTable(load_catalogue(demo_films_path(), strict=True).items)
-BY_TITLE = {film.title: film for film in FILMS.items}
-LAMP = Item(
-    "lamp", "Trail Lamp 200", "A light head lamp for running at night, with a battery that lasts 30 hours.",
-    {"category": "head lamp", "brand": "Norvik", "colour": "red", "waterproof": "yes", "weight_g": 90.0, "rating": 4.5},
-    Decimal("34.90"), "USD", False,
-)  # fmt: skip
-GOODS = ItemTable(
-    [
-        LAMP,
-        Item(
-            "lantern",
-            "Camp Lantern",
-            "A lantern.",
-            {"category": "lantern", "brand": "Belloni"},
-            Decimal(20),
-            "USD",
-            True,
-        ),
-        Item("torch", "Pocket Torch", "A torch.", {"category": "torch", "brand": "Norvik"}, Decimal(25), "USD", True),
-    ]
-)
-COURSE = Item(
-    "course", "First Pottery Studio",
-    "A course on pottery, taught by Ines Novak, that shows the craft in short lessons.",
-    {"subject_area": "Pottery", "level": "beginner", "instructor": "Ines Novak", "format": "online",
-     "tags": ("certificate", "homework"), "duration_weeks": 6.0, "year": 2015.0},
-    Decimal(280), "GBP", True,
-)  # fmt: skip
-COURSES = ItemTable(
-    [
-        COURSE,
-        Item(
-            "botany", "Modern Botany Lab", "A course.", {"level": "advanced", "year": 2025.0}, Decimal(250), "GBP", True
-        ),
-        Item(
-            "music",
-            "Music Theory Primer",
-            "A course.",
-            {"level": "beginner", "year": 2026.0},
-            Decimal(200),
-            "GBP",
-            True,
-        ),
-    ]
-)
-
-
-def pitch_of(table: ItemTable, entries: list[Ranked], wishes: list[Preference], missed: list[Preference]) -> Pitch:
-    wording = Wording(messages("en"), lambda item_id: table.get(item_id).title, entries[0].item.currency)
-    facts = facts_of(entries[0], entries, wishes, missed, wording, table)
-    return Pitch(entries[0].item, facts, wording, table.shape, [entry.item for entry in entries])
-
-
-def heat() -> Pitch:
-    """Crime, under 20 euros, after Collateral; the longest of the list."""
-    wishes = [wish("genre", "eq", "Crime"), wish("price", "lt", 20.0), wish(None, "like", BY_TITLE["Collateral"].id)]
-    entry = replace(
-        ranked(BY_TITLE["Heat"]),
-        matched=(Matched("genre", ("Crime",)), Matched("price", 15.9)),
-        shared=Shared("director", "Michael Mann", BY_TITLE["Collateral"].id),
-    )
-    return pitch_of(FILMS, [entry, *(ranked(BY_TITLE[title]) for title in ("Jaws", "Alien", "Psycho"))], wishes, [])
-
-
-def lamp() -> Pitch:
-    """A red lamp within 35 dollars; sold out."""
-    wishes = [wish("colour", "eq", "red"), wish("price", "le", 35.0)]
-    entry = replace(ranked(LAMP), matched=(Matched("colour", "red"), Matched("price", 34.9)))
-    return pitch_of(GOODS, [entry, *map(ranked, GOODS.items[1:])], wishes, [])
-
-
-def course() -> Pitch:
-    """For beginners, by Ines Novak, not in person; not evening class, which was hoped for."""
-    missed = [wish("format", "eq", "evening class", kind="soft")]
-    wishes = [wish("level", "eq", "beginner"), wish("instructor", "eq", "Ines Novak"), *missed]
-    entry = replace(ranked(COURSE), matched=(Matched("level", "beginner"), Matched("instructor", "Ines Novak")))
-    return pitch_of(COURSES, [entry, *map(ranked, COURSES.items[1:])], wishes, missed)
-
-
-def psycho() -> Pitch:
-    """Nothing is wished for but a film that is not a comedy."""
-    wishes = [wish("genre", "eq", "Comedy", polarity="negative")]
-    return pitch_of(FILMS, [ranked(BY_TITLE["Psycho"])], wishes, [])
-
-
-PITCHES = {"heat": heat(), "lamp": lamp(), "course": course(), "psycho": psycho()}
+from agent.reply_pitch import Judged
 
 
 def judged(about: str, sentence: str) -> Judged:
@@ -219,6 +118,7 @@ FALSE = [
     ("heat", "It is <b>crime</b>."),
     ("heat", "It is crime, see https://x.example."),
     ("heat", "It is what you asked for."),
+    ("heat", "It is crime and under your limit, under your limit, as you asked."),
     ("heat", "Is it a crime film?"),
     ("heat", "<item>"),
     # the item's own words put together into something else
@@ -276,23 +176,6 @@ TRUE = [
     ("psycho", "It is by Alfred Hitchcock.", ""),
 ]  # fmt: skip
 
-FREE = [
-    ("heat", "If you liked Collateral, here is another one by Michael Mann."),
-    ("heat", "You'll get the crime you asked for, and for less than 20 euros."),
-    ("heat", "This crime drama stays below your limit."),
-    ("heat", "At 170 minutes it is the longest of these, though."),
-    ("heat", "At almost three hours it is rather long."),
-    ("heat", "It takes longer than anything else here: 170 minutes."),
-    ("heat", "Michael Mann, who made Collateral, directed this one."),
-    ("lamp", "The lamp is red and costs 34.90 USD."),
-    ("lamp", "Alas, we have none left."),
-    ("lamp", "It comes in red and stays under 35 dollars."),
-    ("course", "Beginners are welcome, and Ines Novak teaches it."),
-    ("course", "It takes six weeks online, not in the evening."),
-    ("psycho", "There is no comedy in it."),
-]
-"""True, in words that nobody taught the check: how many it refuses is told, not hidden."""
-
 
 @pytest.mark.parametrize(("about", "sentence"), FALSE)
 def test_what_is_not_so_is_refused(about: str, sentence: str) -> None:
@@ -307,10 +190,4 @@ def test_what_is_so_passes_and_is_known_for_what_it_tells(about: str, sentence: 
 def test_there_are_enough_of_each() -> None:
     assert len(FALSE) >= 60
     assert len(TRUE) >= 40
-    assert {about for about, _ in FALSE} == set(PITCHES)
-
-
-def test_most_true_sentences_in_free_words_are_refused(record_property: Callable[[str, object], None]) -> None:
-    refused = [sentence for about, sentence in FREE if judged(about, sentence).objection]
-    record_property("refused", f"{len(refused)} of {len(FREE)}")
-    assert 0 < len(refused) < len(FREE)
+    assert {about for about, _ in FALSE} == {"heat", "lamp", "course", "psycho"}

@@ -10,7 +10,7 @@ import pytest
 from small_shop import ranked, wish, wording
 
 from agent.answer import Citation, Text, Update, Usage, Waiting
-from agent.llm.protocol import Chunk, Engine, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Engine, Limits, Prompt
 from agent.preferences import Preference
 from agent.ranking import Matched, Slate
 from agent.reply_facts import ReplyFact, ReplyFacts
@@ -39,7 +39,9 @@ class ScriptedEngine:
         self.given = 0
         self.closed = False
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         assert limits == LIMITS
         self.asked.append(prompt)
         try:

@@ -213,7 +213,7 @@ def test_unknown_attributes_are_told_by_their_values() -> None:
     senses = {one.name: one.sense for one in speakable(invented_courses(), CatalogueShape.of(invented_courses()))}
     assert senses == {
         "duration_weeks": "duration", "format": "format", "instructor": "person", "level": "other", "price": "price",
-        "rating": "rating", "style": "mood", "subject_area": "topic", "tags": "topic", "year": "year",
+        "rating": "rating", "style": "mood", "subject_area": "kind", "tags": "topic", "year": "year",
     }  # fmt: skip
 
 

@@ -118,3 +118,10 @@ def test_the_second_reading_finds_what_stands_nowhere() -> None:
     item = situation.entry.item
     assert unsupported(f"{item.title}: {item.text}", situation) == []
     assert unsupported("It is from 1066, by Wilhelm Testmann.", situation) == ["1066", "Wilhelm", "Testmann"]
+
+
+def test_no_shortening_cuts_a_name() -> None:
+    sentence = "A New York policeman with a small son is sent to New Delhi, where an old friend waits in the rain."
+    found = shortenings(sentence)
+    assert "A New York policeman with a son is sent to New Delhi." in found
+    assert all(one.count("York") == one.count("New York") for one in found)

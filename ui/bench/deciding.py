@@ -1,9 +1,11 @@
 """Fit and measure when to ask and how sure to be: simulated customers, rules only, no language model.
 
-    python -m ui.bench.deciding fit --items a.jsonl --items b.jsonl --questions questions.jsonl > agent/thresholds.toml
+    python -m ui.bench.deciding fit --items a.jsonl --items b.jsonl --questions questions.jsonl \
+        --out agent/thresholds.toml
     python -m ui.bench.deciding measure --items c.jsonl --questions questions.jsonl
 
-`fit` prints the file of thresholds, `measure` a report as JSON; neither may see the other's catalogues or seeds.
+`fit` gives the file of thresholds, `measure` a report as JSON; neither may see the other's catalogues or seeds. The
+file at `--out` is complete or as it was: the bots that are measured read it.
 `--questions` are labelled questions to the demo shop's articles (`question`, `articles`, `part`): `fit` takes the part
 "dev", `measure` the part "test". Puts parts together; what is measured and how stands in agent/bench.
 """
@@ -14,6 +16,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +38,7 @@ from agent.bench.deciding import (
     difference_of,
     fit_asking,
     handed_over,
+    holds_back,
     never,
     patience_of,
     talk,
@@ -57,7 +61,7 @@ LEAST_SURE = 0.1
 """The share of lists that are called unsure where words were not read."""
 HOPELESS = 0.1
 """The share of lists below the threshold for handing over; two such in a row make an offer."""
-PRICES = (0.01, 0.03, 0.05)
+PRICES = (0.003, 0.01, 0.03)
 """The least gains that are tried."""
 LIST_FEATURES = ("mass", "margin", "matching", "wishes", "unread", "doubtful")
 """Simulated customers are read nearly always, so they say little of what the last two are worth."""
@@ -79,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--items", type=Path, action="append", help="a catalogue; may be repeated; default: demo shop")
     parser.add_argument("--questions", type=Path, required=True, help="labelled questions to the demo's articles")
     parser.add_argument("--n", type=int, default=100, help="needs for each catalogue")
+    parser.add_argument("--out", type=Path, help="where to write; default: printed")
     call = parser.parse_args(arguments)
     configure_logs(logging.WARNING)
     rows = [json.loads(line) for line in call.questions.read_text(encoding="utf-8").splitlines()]
@@ -86,7 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = bench_settings(load_settings(None).settings, Path(folder))
         settings = settings.model_copy(update={"llm": settings.llm.model_copy(update={"engine": "off"})})
         run = _fit if call.what == "fit" else _measure
-        sys.stdout.write(run(settings, call.items or [None], rows, call.n) + "\n")
+        text = run(settings, call.items or [None], rows, call.n) + "\n"
+    if call.out is None:
+        sys.stdout.write(text)
+    else:
+        _write(call.out, text)
+
+
+def _write(out: Path, text: str) -> None:
+    part = out.with_name(f"{out.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, out)
 
 
 def _fit(settings: Settings, catalogues: Sequence[Path | None], rows: Sequence[Mapping[str, Any]], n: int) -> str:
@@ -121,6 +136,7 @@ def _measure(settings: Settings, catalogues: Sequence[Path | None], rows: Sequen
     known, reports = thresholds(), []
     for path, by_arm in zip(catalogues, _all(settings, catalogues, arms, n, SEED), strict=True):
         pairs = (("gain", "never"), ("gain", "entropy"), ("entropy", "never"))
+        silent = {name: [one for one in talks if holds_back(one)] for name, talks in by_arm.items()}
         judged = [turn for one in by_arm["gain"] for turn in one.judged]
         unsure = [one for one in judged if _below(one, known)]
         reports.append(
@@ -130,6 +146,8 @@ def _measure(settings: Settings, catalogues: Sequence[Path | None], rows: Sequen
                 seed=SEED,
                 arms=[arm_of(name, talks) for name, talks in by_arm.items()],
                 differences=[difference_of(one, by_arm[one], other, by_arm[other]) for one, other in pairs],
+                holding_back=len(silent["never"]),
+                differences_holding_back=[difference_of(a, silent[a], b, silent[b]) for a, b in pairs if silent[a]],
                 calibration=calibrations(by_arm["gain"], known),
                 handed_over=handed_over(by_arm["gain"], known),
                 unsure=round(len(unsure) / max(1, len(judged)), 4),
@@ -198,7 +216,8 @@ _HEAD = """\
 [ask]
 fitted_on = "{told}: {moments} lists without questions, {asked} with one"
 temperature = {asking.temperature}  # of chances, in units of the ranker's spread
-no_preference = {asking.no_preference}  # share who do not care about the best attribute
+no_preference = {asking.no_preference}  # share who do not care about the best attribute, or would say it unasked
+no_preference_after_more = {asking.no_preference_after_more}  # the same, of those who only asked for others
 patience = {asking.patience}  # share of those not served who write once more
 min_gain = {asking.min_gain}  # the price of a turn, in hit probability
 {ask}

@@ -14,6 +14,7 @@ import numpy as np
 from agent.bench.dialogue.needs import Wish
 from agent.wording import in_minutes
 from retrieval.shape import CatalogueShape
+from retrieval.text import fold
 
 T = TypeVar("T")
 
@@ -104,13 +105,12 @@ class Words:
         return self._bound(wish, f"{wish.value:.10g}")
 
     def _value(self, wish: Wish, value: str) -> str:
-        if wish.op == "ne":
-            return self.pick(("no {}", "not {}")).format(value)
         if wish.attribute in _FIELDS:
-            return self.pick(_FIELDS[wish.attribute]).format(value)
+            return self.pick(("no {}", "not {}") if wish.op == "ne" else _FIELDS[wish.attribute]).format(value)
         shapes = self._shape.attributes.values()
-        shared = sum(value in (shape.values or {}) for shape in shapes) > 1
-        return f"{_label(wish.attribute)} {value}" if shared or value in ("yes", "no") else value
+        shared = sum(any(fold(one) == fold(value) for one in shape.values or ()) for shape in shapes) > 1
+        said = f"{_label(wish.attribute)} {value}" if shared or value in ("yes", "no") else value
+        return self.pick(("no {}", "not {}")).format(said) if wish.op == "ne" else said
 
     def _bound(self, wish: Wish, number: str) -> str:
         most = wish.op == "le"

@@ -81,4 +81,18 @@ the second one is out |list| reject; ids shining
 like Alien but not as short || recommend; S like alien; H runtime_min>117
 like Alien, only earlier || recommend; S like alien; H year<1979
 blu ray if possible thanks || recommend; S format=Blu-ray
+something along the lines of no. 5 |list| recommend; S like heat; ids heat
+along the lines of the second one |list| recommend; S like shining; ids shining
+in the vein of number 3 but cheaper |list| recommend; S like pulp; H price<11.9; ids pulp
+not no. 5 |list| reject; ids heat
+no. 5 |list| item_question; ids heat
+I'm flexible on the price |wishes| recommend; drop price
+I'm not too fussy about the genre, but under 10 |wishes| recommend; H price<10; drop genre
+I'm flexible on the genre |genre asked| show_anyway
+the price is negotiable |wishes| recommend; drop price
+I'm flexible || show_anyway
+a British comedy with Tom Hanks || recommend; H cast=Tom Hanks; H country=United Kingdom; H genre=Comedy
+I'd like Tom Hanks || recommend; H cast=Tom Hanks
+I'd like Blaade Runner || recommend; S like bladerunner
+please, not horror |country| recommend; -H genre=Horror
 """

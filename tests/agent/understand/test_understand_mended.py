@@ -26,6 +26,77 @@ def course(n: int, title: str, **attributes: AttributeValue) -> Item:
     return Item(f"c{n}", title, f"About {title}.", fields | attributes, Decimal(10 * n), "EUR", True)
 
 
+def goods_of(n: int, title: str, **attributes: AttributeValue) -> Item:
+    return Item(f"g{n}", title, f"A {title}.", attributes, Decimal(n), "EUR", True)
+
+
+@pytest.fixture(scope="module")
+def stall() -> Rules:
+    """Values that are titles, verbs, parts of names, several attributes' or begin with a no."""
+    return rules_for(
+        [
+            goods_of(1, "Apple", category="groceries", tags=("family", "fruit"), warranty="No warranty"),
+            goods_of(2, "Smart Phone", brand="Apple", category="smart-phones", audience=("Family",), year=1950.0),
+            goods_of(3, "Womens Evening Dress", category="womens-dresses", warranty="1 year warranty", rating=4.0),
+            goods_of(4, "Leather Bag", category="womens-bags", format="in person", year=2010.0),
+            goods_of(5, "Longines", category="mens-watches", warranty="No warranty", rating=3.0),
+            goods_of(6, "Old Loom", category="crafts", format="online", instructor="R.D. Reid"),
+            goods_of(7, "New Loom", category="crafts", format="online", instructor="Max Reid"),
+            goods_of(8, "Wheel", subject_area="Pottery", director="R.D. Reid", cast=("J. K. Simmons", "Vincent Price")),
+        ]
+    )
+
+
+SHOWN = DialogueContext(
+    turn=2, preferences=(wish("t1-1", "category", "eq", "womens-dresses"),), shown=(("g3", "g1", "g2"),)
+)
+CAST = DialogueContext(turn=2, preferences=(wish("t1-1", "cast", "eq", "J. K. Simmons"),))
+DENIED = DialogueContext(turn=2, preferences=(wish("t1-1", "warranty", "eq", "No warranty", polarity="negative"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "reading"),
+    [
+        ("And not in person.", DialogueContext(), {"recommend", "-H format=in person"}),
+        ("I'd like Apple and under 10, please.", DialogueContext(), {"recommend", "H brand=Apple", "H price<10"}),
+        ("something like Apple", DialogueContext(), {"recommend", "S like g1"}),
+        ("Do you have Pottery?", DialogueContext(), {"recommend", "H subject_area=Pottery"}),
+        ("Actually, womens-bags.", SHOWN, {"recommend", "H category=womens-bags", "drop t1-1"}),
+        (
+            "Mens-watches and no warranty",
+            DialogueContext(),
+            {"recommend", "H category=mens-watches", "H warranty=No warranty"},
+        ),
+        ("no family", DialogueContext(), {"recommend", "-H tags=family", "-H audience=Family"}),
+        ("no audience family", DialogueContext(), {"recommend", "-H audience=Family"}),
+        (
+            "starring Vincent Price and no later than 1955",
+            DialogueContext(),
+            {"recommend", "H cast=Vincent Price", "H year<=1955"},
+        ),
+        (
+            "from 1955 or earlier and rating at least 3.5",
+            DialogueContext(),
+            {"recommend", "H year<=1955", "H rating>=3.5"},
+        ),
+        (
+            "from 1955 or earlier. Rating at least 3.5 would be nice.",
+            DialogueContext(),
+            {"recommend", "H year<=1955", "S rating>=3.5"},
+        ),
+        (
+            "Sorry, I meant with Vincent Price, not with J. K. Simmons.",
+            CAST,
+            {"recommend", "H cast=Vincent Price", "drop t1-1"},
+        ),
+        ("Please, not no warranty.", DENIED, {"recommend", "-H warranty=No warranty"}),
+    ],
+)
+def test_reading_of_values(stall: Rules, text: str, context: DialogueContext, reading: set[str]) -> None:
+    found = notation(stall.understand(text, context))
+    assert {part for part in found if not part.startswith("ids")} == reading
+
+
 @pytest.fixture(scope="module")
 def rules() -> Rules:
     titles = ("The Curious Botany Primer 13", "The Modern Botany Seminar 75", "Pottery Lab", "Glass Studio", "Loom")

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import numpy as np
 
 from agent.llm.off import NoEngine
-from agent.llm.protocol import Chunk, Limits, Prompt
+from agent.llm.protocol import CURRENT, Chunk, Limits, Prompt
 from retrieval.encoder import FloatArray
 from retrieval.items import Item
 from retrieval.text import tokens
@@ -38,7 +38,9 @@ class ScriptedWriter(NoEngine):
         self.asked: list[tuple[Prompt, Limits]] = []
         self.at_once = self.most_at_once = 0
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Chunk, None]:
+    async def stream(
+        self, prompt: Prompt, limits: Limits, adapter: str | None = CURRENT
+    ) -> AsyncGenerator[Chunk, None]:
         self.asked.append((prompt, limits))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

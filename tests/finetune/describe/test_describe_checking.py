@@ -75,7 +75,32 @@ def test_reviews_give_words_but_no_names_and_numbers(films: Sequence[Item], shap
 def test_what_was_cut_off_or_said_twice_goes(films: Sequence[Item], shape: CatalogueShape) -> None:
     kept, refused = backed(f"{TRUE} {TRUE} A tired baker finds a", Task(films[0]), shape)
     assert kept == TRUE
-    assert [one.reason for one in refused] == ["it was cut off"]
+    assert [one.reason for one in refused] == ["it was said before", "it was cut off"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("A 2012 film directed by Ann Lee is a comedy.", "2012 film in no field"),
+        ("A comedy in the flour.", "it has no verb"),
+        ("Its this comedy.", "it has no verb"),
+        ("It stars a letter.", "it names nobody who stars"),
+    ],
+)
+def test_numbers_of_other_things_and_heaps_of_words_go(said: str, reason: str, shape: CatalogueShape) -> None:
+    text = "A 2017 film of a 2012 comic. A tired baker finds a letter in the flour."
+    item = Item("f1", "Film A", text, {"genre": ("comedy",), "director": "Ann Lee", "year": 2012.0})
+    kept, (refused,) = backed(f"{TRUE} {said}", Task(item), shape)
+    assert kept == TRUE
+    assert reason in refused.reason
+    assert backed("Film A is a 2017 film of a 2012 comic.", Task(item), shape)[1] == ()
+
+
+def test_what_repeats_earlier_sentences_goes(films: Sequence[Item], shape: CatalogueShape) -> None:
+    more = "Film A is directed by Ann Lee."
+    kept, refused = backed(f"{TRUE} {more}", Task(films[0]), shape)
+    assert kept == TRUE
+    assert [(one.sentence, one.reason) for one in refused] == [(more, "it was said before")]
 
 
 def test_abbreviations_end_no_sentence() -> None:

@@ -9,9 +9,19 @@ from describe_doubles import FILMS, HashingEncoder
 
 from agent.bench.retrieval.dialogues import Row, Said
 from finetune.describe.finding import Finder
-from finetune.describe.measuring import Wanted, joined, measure_texts, wanted_items
+from finetune.describe.measuring import (
+    SCORES,
+    Wanted,
+    compared_items,
+    compared_places,
+    found_by,
+    joined,
+    rank_texts,
+    wanted_items,
+)
 from finetune.describe.queries import MAX_QUERIES, MadeQueries, queries_by_item, renamed
 from finetune.describe.realness import Discriminator, Example, shortened
+from finetune.describe.reporting import ItemScores
 from retrieval.errors import BadRequest
 from retrieval.items import Item
 from retrieval.lexical import LexicalBuilder, LexicalIndex
@@ -116,14 +126,30 @@ def test_films_join_by_title_and_year() -> None:
 
 def test_measuring_tells_texts_apart(films: Sequence[Item], encoder: HashingEncoder) -> None:
     wanted = wanted_items([row(n, "zebra crossing", "x") for n in range(4)], {"x": "f5"})
-    figures, n = measure_texts(films, {"f5": "A zebra crossing."}, wanted, encoder)
-    assert n == len(films)
-    by = {(one.text, one.branch): one for one in figures}
+    ranked = rank_texts(films, {"f5": "A zebra crossing."}, wanted, encoder)
+    assert ranked.n == len(films)
+    by = {(one.text, one.branch): one for one in found_by(ranked)}
     assert by["both", "lexical"].mrr.value == 1.0
     assert by["generated", "lexical"].mrr.value == 1.0
     assert by["original", "lexical"].mrr.value < 0.5
     assert by["both", "lexical"].more_mrr.low > 0
     assert by["original", "fused"].more_mrr.value == 0
     with pytest.raises(BadRequest, match="No held-out dialogue"):
-        measure_texts(films, {}, (), encoder)
+        rank_texts(films, {}, (), encoder)
     assert wanted[0] == Wanted("zebra crossing", "f5", "d0")
+
+
+def test_writers_are_compared_on_the_same_items_and_queries(films: Sequence[Item], encoder: HashingEncoder) -> None:
+    before = [ItemScores(f"f{n}", passed=0.25, refused=0.5, real=0.0, kept=0.0, gain=0.0) for n in range(3)]
+    after = [replace(one, passed=0.75, refused=0.25, real=1.0, kept=1.0, gain=0.1) for one in before[:2]]
+    compared = {one.figure: one for one in compared_items(before, [*after, replace(after[0], item_id="f9")])}
+    passed, refused = compared[SCORES["passed"]], compared[SCORES["refused"]]
+    assert (passed.n, passed.before.value, passed.after.value, passed.more.value) == (2, 0.25, 0.75, 0.5)
+    assert refused.more.value == -0.25
+    assert compared_items(before, []) == ()
+    wanted = wanted_items([row(n, "zebra crossing", "x") for n in range(4)], {"x": "f5"})
+    dull, good = (rank_texts(films, {"f5": text}, wanted, encoder) for text in ("Of a goat.", "A zebra crossing."))
+    places = {one.figure: one for one in compared_places(dull, good)}
+    assert places["held-out mean reciprocal place, both"].more.low > 0
+    assert places["held-out mean reciprocal place, both"].n == 4
+    assert all(one.more.value == 0 for one in compared_places(good, good))

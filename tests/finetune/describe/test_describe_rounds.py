@@ -10,11 +10,12 @@ import pytest
 from describe_doubles import HashingEncoder, ScriptedWriter, film
 
 from agent.llm.protocol import Limits, Prompt
+from finetune.describe.checking import sentences
 from finetune.describe.files import Journal
+from finetune.describe.reporting import RoundReport
 from finetune.describe.rounds import (
     Plan,
     RoundFiles,
-    RoundReport,
     best_of,
     finish_round,
     judge_round,
@@ -40,7 +41,7 @@ def honest(prompt: Prompt, limits: Limits) -> str:
 
 
 def done(
-    plan: Plan, writer: ScriptedWriter, encoder: HashingEncoder, folder: Path
+    plan: Plan, writer: ScriptedWriter, encoder: HashingEncoder, folder: Path, minutes: float | None = None
 ) -> tuple[RoundReport, RoundFiles, list[tuple[str, int, int]]]:
     files = RoundFiles(folder / "out.jsonl")
     told: list[tuple[str, int, int]] = []
@@ -50,9 +51,9 @@ def done(
 
     journal = Journal(files.drafts, plan.recipe())
     try:
-        asyncio.run(write_round(plan, writer, journal, tell))
+        asyncio.run(write_round(plan, writer, journal, tell, minutes))
         described, discriminator = judge_round(plan, encoder, journal, tell)
-        report = finish_round(plan, described, discriminator, CatalogueShape.of(plan.catalogue), files)
+        report = finish_round(plan, described, discriminator, CatalogueShape.of(plan.catalogue), files).report
     finally:
         journal.close()
     return report, files, told
@@ -78,6 +79,16 @@ def test_a_round_keeps_what_is_backed_and_helps(plan: Plan, encoder: HashingEnco
     assert report.gain is not None
     assert report.gain.value > 0
     assert report.made_queries == 4
+    lied = sum(LIE in draft["text"] for row in rows for draft in row["drafts"]) / report.drafts
+    assert report.passed is not None
+    assert report.passed.low <= report.passed.value <= 1 - lied
+    assert report.refused_share is not None
+    assert report.refused_share.value == pytest.approx(
+        sum(len(draft["refused"]) / len(sentences(draft["text"])) for row in rows for draft in row["drafts"]) / 48,
+        abs=1e-3,
+    )
+    assert report.held_real is not None
+    assert 0 <= report.held_real.value <= 1
     assert {row["model"] for row in rows} == {"scripted"}
     kept = {row["id"]: row["kept"] for row in rows if row["kept"]}
     assert all(row["gain"] > 0 for row in rows if row["kept"])
@@ -137,6 +148,25 @@ def test_more_items_are_added_and_changed_ones_written_again(
     more, _, _ = done(replace(plan, catalogue=changed, limit=6), writer, encoder, tmp_path)
     assert more.items == 6
     assert len(writer.asked) == 6, "three drafts for the new item, three for the changed one"
+
+
+def test_named_items_come_in_their_order_and_a_round_out_of_time_goes_on(
+    plan: Plan, encoder: HashingEncoder, tmp_path: Path
+) -> None:
+    named = replace(plan, only=("f9", "gone", "f2", "f14"))
+    assert [task.item.id for task in named.tasks()] == ["f9", "f2", "f14"]
+    none, _, _ = done(named, ScriptedWriter(honest), encoder, tmp_path, minutes=0)
+    assert (none.items, none.passed, none.gain) == (0, None, None)
+    some, files, _ = done(named, ScriptedWriter(honest), encoder, tmp_path, minutes=1)
+    assert some.items == 3
+    assert [json.loads(line)["id"] for line in files.out.read_text().splitlines()] == ["f9", "f2", "f14"]
+
+
+def test_nothing_is_learned_from_what_is_for_evaluation(plan: Plan, encoder: HashingEncoder, tmp_path: Path) -> None:
+    report, files, _ = done(replace(plan, evaluation_only=True), ScriptedWriter(honest), encoder, tmp_path)
+    assert report.kept > 0
+    assert (report.discriminator, report.held_real) == (None, None)
+    assert files.pairs.read_text() == ""
 
 
 def test_drafts_of_another_writer_are_not_mixed_in(plan: Plan, encoder: HashingEncoder, tmp_path: Path) -> None:
