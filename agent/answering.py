@@ -5,28 +5,46 @@ Each function takes a `Situation` and gives an `Outcome`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.answer import Citation
 from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
 from agent.confidence import with_confidence
-from agent.item_questions import asks_what_is_not_said, measure_asked
+from agent.item_questions import asks_what_is_not_said, field_named, is_question, measure_asked
 from agent.ranking import value_of
 from agent.recommending import more, recommend
 from agent.support.articles import Passage
 from agent.support.chinese import english_question, is_chinese
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent
+from agent.wording import NO, YES, plain_number
 from retrieval.items import Item
 
 MAX_ANSWERED = 4
 """Items whose fields one answer reads out."""
+_STOCK_WORDS = re.compile(
+    r"\b(?:in stock|stock|sold out|available|availability|left|buy|order|still|now|today|you|ready|one|copies|copy)\b"
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def decide(view: Situation) -> Outcome:
     """The outcome of this turn, by its intent, and how sure it is."""
+    view = _about_focus(view)
     return with_confidence(view, _BY_INTENT[view.understanding.intent](view))
+
+
+def _about_focus(view: Situation) -> Situation:
+    """A question that nothing could be read from is one about the items spoken of, where a field has a word of it."""
+    understood, focus = view.understanding, view.context.focus
+    if understood.intent != "empty" or not 0 < len(focus) <= MAX_ANSWERED or not is_question(view.text):
+        return view
+    attribute = measure_asked(view.text, view.shop.table.shape) or field_named(view.text, view.shop.table.shape)
+    if attribute is None and len(focus) > 1:
+        return view
+    return replace(view, understanding=replace(understood, intent="item_question", item_ids=focus, attribute=attribute))
 
 
 def _item_question(view: Situation) -> Outcome:
@@ -56,9 +74,21 @@ def _described(view: Situation, items: Sequence[Item]) -> str:
 def _listed(view: Situation, item: Item, attribute: str, asked: str) -> str:
     """The field of an item; before it, where a value was asked for, whether the catalogue lists that value."""
     value, fact = value_of(item, attribute), view.wording.fact(item, attribute)
+    shape = view.shop.table.shape.attributes.get(attribute)
+    if value is None and shape is not None and {str(one).casefold() for one in shape.values or {"": 0}} <= YES | NO:
+        return view.wording.words.text("fact.unknown_yes", title=item.title, label=view.wording.words.label(attribute))
+    if attribute == "in_stock" and asks_what_is_not_said(_STOCK_WORDS.sub(" ", view.text.lower()), item):
+        return view.wording.words.text("reply.unsaid", title=item.title, text=fact)  # "is it available on DVD?"
     if not asked or value is None:
         return fact
-    own = {str(v).casefold() for v in (value if isinstance(value, tuple) else (value,))}
+    if isinstance(value, float | int):
+        asked = plain_number(float(asked)) if _NUMBER.fullmatch(asked) else asked
+        own = {plain_number(value)}
+    else:
+        own = {str(v).casefold() for v in (value if isinstance(value, tuple) else (value,))}
+    if asked.casefold() in YES:  # "is it waterproof?"
+        own = {view.wording.words.label(attribute).casefold()} if own & YES else set()
+        asked = view.wording.words.label(attribute)
     if asked.casefold() in own:
         return view.wording.words.text("reply.listed_yes", title=item.title, value=asked)
     no = view.wording.words.text("reply.listed_no", title=item.title, value=asked)

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from agent.preferences import Preference
 from agent.ranking import Ranked, value_of
 from agent.understand.roles import Role, role_of
-from agent.wording import ALIKE, POPULAR, Wording, in_minutes, is_top
+from agent.wording import ALIKE, POPULAR, YES, Wording, in_minutes, is_top
 from retrieval.items import Item
 from retrieval.table import ItemTable
 
@@ -93,7 +93,9 @@ class ReplyFact:
         elif self.kind == "value":
             key = _VALUES.get(role_of(self.field, number=self.number), "pitch.value_number" if self.number else key)
             key = _PHRASES["value"] if in_minutes(self.field) else key
-        return wording.words.text(key, value=self.value, other=self.other, label=wording.words.label(self.field))
+        label = wording.words.label(self.field)
+        value = label if self.value.casefold() in YES else self.value
+        return wording.words.text(key, value=value, other=self.other, label=label)
 
 
 @dataclass(frozen=True, slots=True)

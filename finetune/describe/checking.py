@@ -28,6 +28,15 @@ _ORDINARY = frozenset(
     "when while after before during about both each every some many one two here there what who where how no "
     "not".split()
 )
+_VERB = re.compile(
+    r"\b(?!(?:its|this|his|hers|as|us|series|across|various|previous)\b)(?:is|are|was|were|has|have|had|[a-z]+[^\Ws]s|"
+    r"[a-z]+ed)\b"
+)
+"""A word that may be a verb; what has none is a heap of words that only a search is pleased with."""
+_NUMBERED = re.compile(r"\b(\d[\d.,]*\d|\d)[\s-]+([^\W\d_]+)")
+_STARS_WHAT = re.compile(r"\bstars? (?:an?|the) ")
+STEM = 5
+"""Words agree when their first five letters do, as in `Grounding`."""
 SLIPPED = "independent check"
 """How the reason of what only the second check found begins."""
 
@@ -44,16 +53,22 @@ def backed(text: str, task: Task, shape: CatalogueShape) -> tuple[str, tuple[Ref
     """What of `text` may be kept, and the sentences that may not; "" and all of them where nothing much is left.
 
     Names and numbers must be the item's own: a review may give words, but what a customer says a thing costs or who
-    made it is no fact.
+    made it is no fact. A sentence must say something that those before it do not, or a text would be found by being
+    repeated.
     """
     grounding = Grounding(task.source, shape)
     kept: list[str] = []
     refused: list[Refused] = []
+    said: set[str] = set()
     for sentence in sentences(text):
+        words = {_stem(word) for word in _parts(sentence)} - _ORDINARY
         if reason := _objection(sentence, grounding, task.item):
             refused.append(Refused(sentence, reason))
-        elif sentence not in kept:
+        elif words <= said:
+            refused.append(Refused(sentence, "it was said before"))
+        else:
             kept.append(sentence)
+            said |= words
     joined = " ".join(kept)
     if len(joined) < MIN_CHARS:
         return "", tuple(refused)
@@ -66,7 +81,10 @@ def sentences(text: str) -> list[str]:
 
 
 def claims(text: str, item: Item) -> Claims:
-    """Numbers and names of `text` against the item's title, text and attributes; shares no code with `Grounding`."""
+    """Numbers and names of `text` against the item's title, text and attributes; shares no code with `Grounding`.
+
+    A number must also stand before the word that it stands before in the item, where the item numbers that word.
+    """
     document = item.document()
     numbers = {_number(one) for one in _NUMBER.findall(document)}
     words = {word.casefold() for word in _parts(document)}
@@ -74,12 +92,17 @@ def claims(text: str, item: Item) -> Claims:
     unbacked = [one for one in said_numbers if _number(one) not in numbers]
     names = [name for sentence in sentences(text) for name in _names(sentence, words)]
     unbacked += [name for name in names if name.casefold() not in words]
+    unbacked += _swapped(text, document)
     return Claims(len(said_numbers) + len(names), tuple(unbacked))
 
 
 def _objection(sentence: str, grounding: Grounding, item: Item) -> str | None:
     if not _END.search(sentence):
         return "it was cut off"
+    if not _VERB.search(sentence):
+        return "it has no verb"
+    if (match := _STARS_WHAT.search(sentence)) and match.group(0) not in item.text:
+        return "it names nobody who stars"
     if reason := grounding.objection(sentence):
         return reason
     if unbacked := claims(sentence, item).unbacked:
@@ -99,6 +122,19 @@ def _names(sentence: str, known: Container[str]) -> list[str]:
         if place > 0 or not ordinary:
             found += _parts(token)
     return found
+
+
+def _swapped(text: str, document: str) -> list[str]:
+    """Numbers before a word that another number stands before in the item: "a 2017 graphic novel" for one of 2012."""
+    own: dict[str, set[str]] = {}
+    for number, word in _NUMBERED.findall(document):
+        own.setdefault(_stem(word), set()).add(_number(number))
+    said = [(number, word) for number, word in _NUMBERED.findall(text) if _stem(word) in own]
+    return [f"{number} {word}" for number, word in said if _number(number) not in own[_stem(word)]]
+
+
+def _stem(word: str) -> str:
+    return word.casefold()[:STEM]
 
 
 def _parts(text: str) -> list[str]:

@@ -18,7 +18,8 @@ from agent.bench.retrieval.dialogues import Row
 from agent.rank.intervals import Interval, intervals
 from finetune.describe.finding import Finder, rivals_of
 from finetune.describe.queries import query_text
-from finetune.describe.rounds import RoundReport, Told
+from finetune.describe.reporting import ItemScores, RoundReport
+from finetune.describe.rounds import Told
 from finetune.describe.types import extended
 from retrieval.encoder import Encoder
 from retrieval.errors import BadRequest
@@ -29,6 +30,14 @@ Text: TypeAlias = Literal["original", "generated", "both"]
 TEXTS: tuple[Text, ...] = ("original", "generated", "both")
 BRANCHES = ("dense", "lexical", "fused")
 CUTOFF = 10
+SCORES = {
+    "passed": "drafts that the claim check takes nothing out of",
+    "refused": "sentences refused",
+    "real": "drafts that the discriminator holds for real",
+    "kept": "items with a new text",
+    "gain": "gain on training queries",
+}
+"""What is compared of `ItemScores`, in words."""
 YEARS_APART = 1
 """Between two catalogues' years of one film."""
 
@@ -58,33 +67,65 @@ class Found(BaseModel):
     more_mrr: Interval
 
 
+class Compared(BaseModel):
+    """One figure of the writer before and after it was tuned, and the difference on the same items or queries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figure: str
+    n: int
+    before: Interval
+    after: Interval
+    more: Interval
+
+
 class DescribeFigures(BaseModel):
-    """One catalogue. `n_items` were described, `n_queries` of `n_dialogues` look for them among `n_ranked` items."""
+    """One catalogue. `n_items` were described, `n_queries` of `n_dialogues` look for them among `n_ranked` items.
+
+    `n_queries_kept` look for an item that has a new text: the others find the same by each text, but for what the new
+    ones take from them. `evaluation_only`: texts were chosen by made queries alone, and nothing was learned. `tuned`:
+    what a tuned writer does to the same items that the untuned one does not; () for the untuned one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     catalogue: str
+    evaluation_only: bool
     n_items: int
     n_kept: int
     n_ranked: int
     n_queries: int
+    n_queries_kept: int
     n_dialogues: int
     found: tuple[Found, ...]
     round: RoundReport
+    tuned: tuple[Compared, ...] = ()
 
 
-def measure_texts(
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The places of the wanted items by each text, (queries, branches); of `n` items.
+
+    `dialogues`: the number of each query's dialogue, (queries,).
+    """
+
+    places: Mapping[Text, NDArray[np.float64]]
+    dialogues: NDArray[np.int64]
+    n: int
+
+
+def rank_texts(
     items: Sequence[Item],
     kept: Mapping[str, str],
     wanted: Sequence[Wanted],
     encoder: Encoder,
     told: Told = lambda stage, done, of: None,
-) -> tuple[tuple[Found, ...], int]:
-    """Rank for each query by each text; the figures, and how many items were ranked.
+) -> Ranked:
+    """Rank for each query by each text.
 
     Args:
         items: the catalogue.
-        kept: new text by item id; items without one keep their own under every heading.
+        kept: new text by item id, of wanted items; those without one keep their own under every heading.
         wanted: held-out queries for described items.
         encoder: asked for the same texts again and again: a remembering one spares time.
         told: progress.
@@ -105,8 +146,35 @@ def measure_texts(
     told("measuring", len(TEXTS), len(TEXTS))
     numbers = {name: number for number, name in enumerate(dict.fromkeys(one.dialogue_id for one in wanted))}
     dialogues = np.array([numbers[one.dialogue_id] for one in wanted], dtype=np.int64)
-    figures = tuple(_found(text, branch, places, dialogues) for branch in range(len(BRANCHES)) for text in TEXTS)
-    return figures, len(ranked)
+    return Ranked(places, dialogues, len(ranked))
+
+
+def found_by(ranked: Ranked) -> tuple[Found, ...]:
+    """The figures of each branch and text."""
+    return tuple(_found(text, branch, ranked) for branch in range(len(BRANCHES)) for text in TEXTS)
+
+
+def compared_items(before: Sequence[ItemScores], after: Sequence[ItemScores]) -> tuple[Compared, ...]:
+    """Two writers' drafts of the same items, item by item; judged by one discriminator."""
+    known = {one.item_id: one for one in before}
+    pairs = [(known[one.item_id], one) for one in after if one.item_id in known]
+    if not pairs:
+        return ()
+    scores = {name: np.array([[getattr(one, name) for one in pair] for pair in pairs]) for name in SCORES}
+    return tuple(_compared(words, scores[name][:, 0], scores[name][:, 1]) for name, words in SCORES.items())
+
+
+def compared_places(before: Ranked, after: Ranked) -> tuple[Compared, ...]:
+    """Two writers' texts, query by query, in both branches fused."""
+    fused = BRANCHES.index("fused")
+    texts: tuple[Text, ...] = ("generated", "both")
+    found: list[Compared] = []
+    for text in texts:
+        first, second = (_columns(one.places[text][:, fused]) for one in (before, after))
+        for column, figure in enumerate(("recall at 10", "mean reciprocal place")):
+            words = f"held-out {figure}, {text}"
+            found.append(_compared(words, first[:, column], second[:, column], after.dialogues))
+    return tuple(found)
 
 
 def wanted_items(rows: Iterable[Row], names: Mapping[str, str]) -> tuple[Wanted, ...]:
@@ -137,13 +205,23 @@ def joined(theirs: Iterable[Item], ours: Iterable[Item]) -> dict[str, str]:
     return found
 
 
-def _found(text: Text, branch: int, places: Mapping[Text, NDArray[np.float64]], dialogues: NDArray[np.int64]) -> Found:
-    here, before = _columns(places[text][:, branch]), _columns(places["original"][:, branch])
-    recall, mrr = intervals(here, dialogues)
-    more_recall, more_mrr = intervals(here - before, dialogues)
+def _found(text: Text, branch: int, ranked: Ranked) -> Found:
+    here, before = (_columns(ranked.places[one][:, branch]) for one in (text, TEXTS[0]))
+    recall, mrr = intervals(here, ranked.dialogues)
+    more_recall, more_mrr = intervals(here - before, ranked.dialogues)
     return Found(
         text=text, branch=BRANCHES[branch], recall_10=recall, mrr=mrr, more_recall=more_recall, more_mrr=more_mrr
     )
+
+
+def _compared(
+    figure: str, before: NDArray[np.float64], after: NDArray[np.float64], groups: NDArray[np.int64] | None = None
+) -> Compared:
+    """`groups`: what hangs together; None: each value stands alone."""
+    columns = np.stack([before, after, after - before], axis=1)
+    owners = np.arange(len(columns)) if groups is None else groups
+    first, second, more = intervals(columns, owners)
+    return Compared(figure=figure, n=len(columns), before=first, after=second, more=more)
 
 
 def _columns(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
-
-from agent.grounding import Grounding
 from agent.llm.protocol import Engine
-from agent.rank.intervals import Interval, intervals
-from finetune.describe.checking import SLIPPED, backed, claims, sentences
+from finetune.describe.checking import backed
 from finetune.describe.files import Journal, whole_file
 from finetune.describe.finding import Catalogue, Finder, rivals_of
 from finetune.describe.queries import MadeQueries
 from finetune.describe.realness import SAMPLE, Discriminator, Example
+from finetune.describe.reporting import ItemScores, RoundReport, Tally, refused_share
 from finetune.describe.types import Described, Judged, Task, extended
 from finetune.describe.writing import EXAMPLES, SYSTEM, WriterConfig, write_drafts, writing_prompt
 from retrieval.encoder import Encoder
@@ -75,7 +73,8 @@ class Plan:
         queries: training queries by item id.
         reviews: by item id.
         limit: so many items are described, those with queries first; 0: all.
-        only: ids of the items that may be described; empty: any.
+        only: ids of the items that may be described, in this order; empty: any.
+        evaluation_only: nothing is learned from the catalogue: no discriminator, no pairs.
         writer: how it writes.
         model: the writer's base, for the record.
         adapter: what it was tuned with, for the record.
@@ -85,7 +84,8 @@ class Plan:
     queries: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reviews: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limit: int = 0
-    only: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
+    evaluation_only: bool = False
     writer: WriterConfig = field(default_factory=WriterConfig)
     model: str = ""
     adapter: str | None = None
@@ -97,14 +97,18 @@ class Plan:
 
     def tasks(self) -> Iterator[Task]:
         """The items to be described; those that say nothing of themselves cannot be."""
-        if not self.queries:
-            chosen: Iterable[Item] = self.catalogue
-        else:
-            chosen = (item for asked in (True, False) for item in self.catalogue if (item.id in self.queries) is asked)
-        named = (item for item in chosen if not self.only or item.id in self.only)
-        usable = (item for item in named if item.title and (item.text or item.attributes))
+        usable = (item for item in self._chosen() if item.title and (item.text or item.attributes))
         limited = islice(usable, self.limit) if self.limit else usable
         return (Task(item, self.reviews.get(item.id, ())) for item in limited)
+
+    def _chosen(self) -> Iterable[Item]:
+        if self.only:
+            wanted = frozenset(self.only)
+            named = {item.id: item for item in self.catalogue if item.id in wanted}
+            return (named[item_id] for item_id in self.only if item_id in named)
+        if not self.queries:
+            return self.catalogue
+        return (item for asked in (True, False) for item in self.catalogue if (item.id in self.queries) is asked)
 
     @property
     def n_tasks(self) -> int:
@@ -113,45 +117,28 @@ class Plan:
         return min(self.limit, most) if self.limit else most
 
 
-class RoundReport(BaseModel):
-    """What a round came to.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A round that is over: what it came to, its items' scores, and the kept text by item id."""
 
-    `refused` counts sentences, `slipped` those of them that only the independent check found. `unbacked` are claims in
-    kept texts that either check objects to when it reads them again: 0, or something is wrong. `discriminator`: share
-    of texts told apart, 0.5 is chance. `gain`: mean over all items, 0 where nothing was kept. `copied`: share of kept
-    sentences that stand word for word in the item's own text.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    adapter: str | None
-    items: int
-    drafts: int
-    sentences: int
-    refused: int
-    slipped: int
-    usable: int
-    kept: int
-    share_kept: Interval | None
-    gain: Interval | None
-    made_queries: int
-    discriminator: Interval | None
-    claims: int
-    unbacked: int
-    copied: float
+    report: RoundReport
+    scores: tuple[ItemScores, ...]
+    kept: Mapping[str, str]
 
 
-async def write_round(plan: Plan, engine: Engine, journal: Journal, told: Told) -> None:
-    """Have the drafts written that the journal lacks.
+async def write_round(plan: Plan, engine: Engine, journal: Journal, told: Told, minutes: float | None = None) -> None:
+    """Have the drafts written that the journal lacks; after `minutes` no further item is begun.
 
     Raises:
         EngineError: the engine failed; what is in the journal stays.
     """
     under_way: dict[str, tuple[int, Task]] = {}
+    until = math.inf if minutes is None else time.monotonic() + minutes * 60
 
     def unwritten() -> Iterator[Task]:
         for number, task in enumerate(plan.tasks(), 1):
+            if time.monotonic() >= until:
+                return
             if not journal.has(task):
                 under_way[task.item.id] = (number, task)
                 yield task
@@ -163,21 +150,19 @@ async def write_round(plan: Plan, engine: Engine, journal: Journal, told: Told) 
 
 
 def judge_round(
-    plan: Plan, encoder: Encoder, journal: Journal, told: Told
+    plan: Plan, encoder: Encoder, journal: Journal, told: Told, discriminator: Discriminator | None = None
 ) -> tuple[Iterator[Described], Discriminator]:
-    """Every item whose drafts are in the journal, judged one by one as the iterator is read; and the discriminator."""
+    """Every item whose drafts are in the journal, judged one by one as the iterator is read; and the discriminator.
+
+    `discriminator` None: one that learns from these drafts, unless the catalogue is for evaluation only.
+    """
     shape = CatalogueShape.of(plan.catalogue)
     rivals = rivals_of(plan.catalogue)
     told("judging", 0, plan.n_tasks)
     finder = Finder(rivals, encoder)
     made = _made_queries(rivals, shape)
-    written = (task for task in plan.tasks() if journal.has(task))
-    examples = [
-        Example(task.item.id, task.item.text, drafts.drafts[0].text)
-        for task in islice(written, SAMPLE)
-        if (drafts := journal.drafts(task)).drafts
-    ]
-    discriminator = Discriminator(examples, encoder)
+    if discriminator is None:
+        discriminator = Discriminator(examples_of(plan, journal), encoder)
     judge = _Judge(shape, finder, discriminator, plan.queries, made)
 
     def judged() -> Iterator[Described]:
@@ -189,15 +174,27 @@ def judge_round(
     return judged(), discriminator
 
 
+def examples_of(plan: Plan, journal: Journal) -> list[Example]:
+    """What a discriminator may learn from: own texts beside the first drafts in the journal; not for evaluation."""
+    if plan.evaluation_only:
+        return []
+    written = (task for task in plan.tasks() if journal.has(task))
+    return [
+        Example(task.item.id, task.item.text, drafts.drafts[0].text)
+        for task in islice(written, SAMPLE)
+        if (drafts := journal.drafts(task)).drafts
+    ]
+
+
 def finish_round(
     plan: Plan, described: Iterable[Described], discriminator: Discriminator, shape: CatalogueShape, files: RoundFiles
-) -> RoundReport:
+) -> Finished:
     """Write the files of a round, each complete or absent, the catalogue last; and what it came to.
 
     Raises:
         BadRequest: a file cannot be written.
     """
-    tally = _Tally(plan, shape)
+    tally = Tally(shape)
     kept: dict[str, str] = {}
     with whole_file(files.out) as out, whole_file(files.pairs) as pairs:
         for one in described:
@@ -205,12 +202,12 @@ def finish_round(
             out.write(json.dumps(_row(plan, one), ensure_ascii=False) + "\n")
             if one.kept is not None:
                 kept[one.task.item.id] = one.kept.text
-            if (pair := pair_of(one)) is not None:
+            if not plan.evaluation_only and (pair := pair_of(one)) is not None:
                 pairs.write(json.dumps(pair, ensure_ascii=False) + "\n")
     with whole_file(files.items) as items:
         for item in plan.catalogue:
             items.write((extended(item, kept[item.id]) if item.id in kept else item).to_json() + "\n")
-    return tally.report(discriminator)
+    return Finished(tally.report(plan.model, plan.adapter, discriminator), tally.scores, kept)
 
 
 def pair_of(described: Described) -> dict[str, Any] | None:
@@ -221,7 +218,7 @@ def pair_of(described: Described) -> dict[str, Any] | None:
     """
     if described.kept is None:
         return None
-    worst = min(described.judged, key=lambda one: (-_refused_share(one), one.gain, one.real))
+    worst = min(described.judged, key=lambda one: (-refused_share(one), one.gain, one.real))
     if worst.draft.text == described.kept.text:
         return None
     prompt = writing_prompt(described.task)
@@ -266,60 +263,6 @@ class _Judge:
         return Described(task, judged, best_of(judged), len(asked), made)
 
 
-class _Tally:
-    """Counts what a round came to."""
-
-    def __init__(self, plan: Plan, shape: CatalogueShape) -> None:
-        self._plan, self._shape = plan, shape
-        self._gains: list[float] = []
-        self._kept: list[float] = []
-        self._counts = dict.fromkeys(
-            ("drafts", "sentences", "refused", "slipped", "usable", "made_queries", "claims", "unbacked"), 0
-        )
-        self._copied = self._said = 0
-
-    def add(self, one: Described) -> None:
-        counts = self._counts
-        for judged in one.judged:
-            counts["drafts"] += 1
-            counts["sentences"] += len(sentences(judged.draft.text))
-            counts["refused"] += len(judged.refused)
-            counts["slipped"] += sum(refused.reason.startswith(SLIPPED) for refused in judged.refused)
-            counts["usable"] += bool(judged.text)
-        counts["made_queries"] += one.made
-        self._kept.append(float(one.kept is not None))
-        self._gains.append(one.kept.gain if one.kept else 0.0)
-        if one.kept is not None:
-            self._read_again(one.task, one.kept.text)
-
-    def _read_again(self, task: Task, text: str) -> None:
-        found = claims(text, task.item)
-        self._counts["claims"] += found.n
-        self._counts["unbacked"] += len(found.unbacked)
-        grounding = Grounding(task.source, self._shape)
-        own = " ".join(task.item.text.split())
-        for sentence in sentences(text):
-            self._said += 1
-            self._copied += sentence in own
-            self._counts["unbacked"] += grounding.objection(sentence) is not None
-
-    def report(self, discriminator: Discriminator) -> RoundReport:
-        n = len(self._kept)
-        columns = np.array([self._kept, self._gains]).T
-        shares = intervals(columns, np.arange(n)) if n else (None, None)
-        return RoundReport(
-            model=self._plan.model,
-            adapter=self._plan.adapter,
-            items=n,
-            kept=int(sum(self._kept)),
-            share_kept=shares[0],
-            gain=shares[1],
-            discriminator=discriminator.accuracy,
-            copied=round(self._copied / self._said, 3) if self._said else 0.0,
-            **self._counts,
-        )
-
-
 def _row(plan: Plan, one: Described) -> dict[str, Any]:
     """A line of the round's file."""
     return {
@@ -343,10 +286,6 @@ def _row(plan: Plan, one: Described) -> dict[str, Any]:
         "model": plan.model,
         "adapter": plan.adapter,
     }
-
-
-def _refused_share(judged: Judged) -> float:
-    return len(judged.refused) / max(1, len(sentences(judged.draft.text)))
 
 
 def _made_queries(sample: Sequence[Item], shape: CatalogueShape) -> MadeQueries | None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +27,8 @@ from retrieval.errors import BadRequest, ModelUnavailable
 RECIPE = "recipe.json"
 CONTEXT = 1_024
 """Tokens of prompt and text together; longer ones are left out."""
+INSTALL = "pip install 'chatalogue[train]'"
+"""What brings the packages for training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Pair:
     prompt: Prompt
     chosen: str
     rejected: str
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ def train_writer(
     config: WriterTraining = WriterTraining(),
     adapter: Path | None = None,
     told: Callable[[int, int], None] = lambda step, steps: None,
+    minutes: float | None = None,
 ) -> Trained:
     """Tune the writer and write its adapter; `recipe.json` comes last.
 
@@ -99,6 +105,7 @@ def train_writer(
         config: how.
         adapter: the writer of the drafts, tuned further; None: the base wrote them.
         told: after each step.
+        minutes: no step is begun after so many.
 
     Raises:
         BadRequest: `out` has an adapter already, or no pair fits the context.
@@ -111,13 +118,14 @@ def train_writer(
         import datasets  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
         import trl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
     except ImportError as error:
-        raise ModelUnavailable(f"Training the writer needs {error.name!r}: pip install 'chatalogue[train]'.") from error
+        raise ModelUnavailable(f"Training the writer needs {error.name!r}: {INSTALL}.") from error
     from agent.llm.tokens import PromptRenderer
 
     rows = _tokens(pairs, PromptRenderer.from_folder(base))
     if not rows:
         raise BadRequest(f"No pair fits into {CONTEXT} tokens; describe items with shorter texts.")
-    losses, net = _steps(rows, base, config, adapter, told)
+    until = math.inf if minutes is None else time.monotonic() + minutes * 60
+    losses, net = _steps(rows, base, config, adapter, _Watched(told, until))
     out.mkdir(parents=True, exist_ok=True)
     save_lora(net, out, base, base_name)
     recipe = {
@@ -126,6 +134,7 @@ def train_writer(
         "adapter": hashlib.sha256((adapter / WEIGHTS_FILE).read_bytes()).hexdigest() if adapter else None,
         "config": asdict(config),
         "pairs": len(rows),
+        "items": sorted({pair.item_id for pair in pairs} | (learned_from(adapter) if adapter else set())),
         "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
         "losses": losses,
     }
@@ -134,12 +143,35 @@ def train_writer(
     return Trained(out, len(rows), losses[0], losses[-1])
 
 
+def learned_from(adapter: Path) -> frozenset[str]:
+    """The ids of the items whose texts a writer learned from; none for an adapter of another kind.
+
+    Raises:
+        BadRequest: its recipe cannot be read.
+    """
+    try:
+        recipe = json.loads((adapter / RECIPE).read_bytes())
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{str(adapter / RECIPE)!r} cannot be read ({error}); train the writer again.") from None
+    return frozenset(recipe.get("items", ()) if isinstance(recipe, dict) else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Who hears of each step, and when the last one begins, by the monotonic clock."""
+
+    told: Callable[[int, int], None]
+    until: float
+
+
 def _steps(
     rows: list[dict[str, list[int]]],
     base: Path,
     config: WriterTraining,
     adapter: Path | None,
-    told: Callable[[int, int], None],
+    watched: _Watched,
 ) -> tuple[list[float], Any]:
     """Train; the loss of each step, and the network with the LoRA in it."""
     import torch
@@ -156,7 +188,8 @@ def _steps(
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401
             if logs and "loss" in logs:
                 losses.append(float(logs["loss"]))
-                told(state.global_step, config.steps)
+                watched.told(state.global_step, config.steps)
+                control.should_training_stop |= time.monotonic() >= watched.until
 
     class Ready(DPOTrainer):  # type: ignore[misc,unused-ignore]
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:  # noqa: ANN401 -- tokens already
@@ -241,4 +274,4 @@ def _pair(value: Mapping[str, Any], where: str) -> Pair:
         told = ()
     if not told or not isinstance(chosen, str) or not isinstance(rejected, str) or not chosen or not rejected:
         raise BadRequest(f'{where} is no pair: it needs "prompt", "chosen" and "rejected", as `describe` writes them.')
-    return Pair(Prompt(told), chosen, rejected)
+    return Pair(Prompt(told), chosen, rejected, str(value.get("id", "")))

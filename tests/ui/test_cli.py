@@ -26,7 +26,8 @@ from ui.cli import main
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
 COMMANDS += ["models", "models fetch", "import", "import interactions", "learn", "rankers list", "rankers rollback"]
-COMMANDS += ["describe", "bench describe", "starter"]
+COMMANDS += ["describe", "bench describe", "starter", "adapters list", "adapters promote", "adapters rollback"]
+COMMANDS += ["offpolicy", "bench offpolicy"]
 COMMANDS += ["bench", "bench retrieval", "bench compare", "bench ablation", "bench ratings"]
 HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
 
@@ -306,6 +307,20 @@ def test_a_backup_can_be_lived_in_and_replayed(
     everything = run("replay", "--since", "1d")
     assert everything.code == 0
     assert "turns offer the same items in the same order." in everything.out
+
+
+def test_a_few_explored_lists_are_no_verdict(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "'7 weeks' cannot be read" in sentence(run("offpolicy", "--since", "7 weeks"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("something tense in space\n"))
+    assert run("chat").code == 0
+    result = run("offpolicy", "--since", "1d", "--places", "2")
+    assert result.code == 0, result.err
+    assert "explored lists of" in result.out
+    assert "No verdict:" in result.out
+    told = json.loads(run("offpolicy", "--json").out)
+    assert told["mean_weight"]["value"] == pytest.approx(1)  # what is live now is what was shown
+    assert told["estimates"] == []
+    assert told["refusal"]
 
 
 def test_replaying_an_unknown_turn_is_one_sentence(run: Run, shop: Path) -> None:

@@ -26,7 +26,7 @@ def turns(step: Step, name: str, n: int) -> list[Judged]:
 
 
 def test_what_was_fitted_is_read_back() -> None:
-    asking = Asking(0.25, 0.7, 0.85, 0.01)
+    asking = Asking(0.25, 0.7, 0.6, 0.85, 0.01)
     judged = [*turns("ask", "mass", 200), *turns("recommend", "mass", 400)]
     text = deciding._file(asking, 120, judged, turns("answer", "score", 60), "40 needs each of a.jsonl")
     table = tomllib.loads(text)

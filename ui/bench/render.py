@@ -15,6 +15,7 @@ from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
+from ui.bench import render_describe, render_offpolicy
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_dialogue import SECTION, TITLE, dialogue_lines, dialogue_title
@@ -55,6 +56,8 @@ OTHERS = {
     "ratings": "Rating prediction",
     "personal": "Learning within a conversation, simulated",
     SECTION: TITLE,
+    render_describe.SECTION: render_describe.TITLE,
+    render_offpolicy.SECTION: render_offpolicy.TITLE,
     "scale": "A query without the language model, by size of the catalogue",
 }
 """Titles of the other sections; those of the simulated customers have a page of their own."""
@@ -107,8 +110,13 @@ def _section(title: str, section: Section[T] | None, lines: Callable[[T], list[s
 
 
 def _other(name: str, section: Section[JsonValue]) -> str:
-    if name.partition(",")[0] == SECTION:
+    kind = name.partition(",")[0]
+    if kind == SECTION:
         return _section(dialogue_title(name), section, dialogue_lines)
+    if kind == render_describe.SECTION:
+        return _section(render_describe.describe_title(name), section, render_describe.describe_lines)
+    if kind == render_offpolicy.SECTION:
+        return _section(render_offpolicy.TITLE, section, render_offpolicy.offpolicy_lines)
     return _section(OTHERS.get(name, name), section, plain_lines)
 
 
@@ -264,6 +272,7 @@ def _counts(side: SideTimes) -> str:
 
 
 def _unmeasured(report: Report) -> Iterable[str]:
+    kinds = {name.partition(",")[0] for name in report.others}
     sections = (
         (report.start, "start and stop"),
         (report.index, "index and search"),
@@ -275,7 +284,7 @@ def _unmeasured(report: Report) -> Iterable[str]:
         (report.retrieval or None, "the quality of recommendations"),
         (report.ablation or None, "what each part of the ranking is worth"),
         (report.rank_skill or None, "the language model over ranked lists"),
-        *((report.others.get(name), title.lower()) for name, title in OTHERS.items()),
+        *((name in kinds or None, title.lower()) for name, title in OTHERS.items()),
     )
     yield "## What was not measured"
     yield ""

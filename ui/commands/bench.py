@@ -23,6 +23,7 @@ from ui.bench.ci import read_times
 from ui.bench.machine import this_machine
 from ui.bench.processes import bench_settings
 from ui.bench.render import render
+from ui.bench.render_offpolicy import pictures
 from ui.bench.report import Report, Section, Stamp, check_folder, open_report, read_report, write_report, write_whole
 from ui.bench.understand_call import UnderstandCall
 from ui.commands.bench_others import personal, ratings_of, with_other
@@ -261,9 +262,12 @@ def run_ci(times: Path, out: Path) -> None:
 
 
 def run_render(file: Path, to: Path) -> None:
-    """Write the page of a benchmark file."""
-    page = render(read_report(file), file.name)
-    write_whole(to, page)
+    """Write the page of a benchmark file, and the pictures beside it."""
+    report = read_report(file)
+    write_whole(to, render(report, file.name))
+    for name, drawn in pictures(report).items():
+        (to.parent / name).parent.mkdir(exist_ok=True)
+        write_whole(to.parent / name, drawn)
     print_result(f"{to} is written.")
 
 

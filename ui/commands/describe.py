@@ -14,7 +14,9 @@ from agent.datadir import DataDirectory
 from agent.settings import Settings, load_settings
 from finetune.describe.files import Journal
 from finetune.describe.queries import queries_by_item
-from finetune.describe.rounds import Plan, RoundFiles, RoundReport, Told, finish_round, judge_round, write_round
+from finetune.describe.realness import Discriminator
+from finetune.describe.reporting import RoundReport
+from finetune.describe.rounds import Finished, Plan, RoundFiles, Told, finish_round, judge_round, write_round
 from finetune.describe.training import WriterTraining, read_pairs, train_writer
 from finetune.describe.writing import WriterConfig, read_reviews
 from retrieval.encoder import Encoder, SentenceEncoder
@@ -30,7 +32,7 @@ from ui.progress import index_progress
 
 @dataclass(frozen=True, slots=True)
 class DescribeCall:
-    """The options as typed; `limit` 0: all items, `model` None: that of the settings."""
+    """The options as typed; `limit` 0: all items, `model` None: that of the settings, `minutes` None: no bound."""
 
     out: Path
     items: Path | None = None
@@ -42,6 +44,7 @@ class DescribeCall:
     n_best: int = 4
     limit: int = 0
     steps: int = 40
+    minutes: float | None = None
     as_json: bool = False
     config: Path | None = None
 
@@ -75,8 +78,10 @@ def settings_for(call: DescribeCall) -> Settings:
     return settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": call.model})})
 
 
-def written_round(plan: Plan, settings: Settings, adapter: Path | None, journal: Journal, told: Told) -> None:
-    """Write what the journal lacks, with an engine of our own.
+def written_round(
+    plan: Plan, settings: Settings, adapter: Path | None, journal: Journal, told: Told, minutes: float | None = None
+) -> None:
+    """Write what the journal lacks, with an engine of our own; after `minutes` no further item is begun.
 
     Raises:
         EngineError: the language model failed; what is in the journal stays.
@@ -87,19 +92,26 @@ def written_round(plan: Plan, settings: Settings, adapter: Path | None, journal:
         async with engine_with(settings, adapter) as engine:
             if adapter is None:
                 await engine.use_adapter(None)  # whatever else is loaded was made for replies
-            await write_round(plan, engine, journal, told)
+            await write_round(plan, engine, journal, told, minutes)
 
     if any(not journal.has(task) for task in plan.tasks()):
         asyncio.run(write())
 
 
-def described_round(plan: Plan, encoder: Encoder, journal: Journal, files: RoundFiles, told: Told) -> RoundReport:
-    """Judge what is in the journal and write the files of the round.
+def described_round(
+    plan: Plan,
+    encoder: Encoder,
+    journal: Journal,
+    files: RoundFiles,
+    told: Told,
+    discriminator: Discriminator | None = None,
+) -> Finished:
+    """Judge what is in the journal and write the files of the round; `discriminator` as for `judge_round`.
 
     Raises:
         BadRequest: a file cannot be written.
     """
-    described, discriminator = judge_round(plan, encoder, journal, told)
+    described, discriminator = judge_round(plan, encoder, journal, told, discriminator)
     return finish_round(plan, described, discriminator, CatalogueShape.of(plan.catalogue), files)
 
 
@@ -132,8 +144,8 @@ def _describe(call: DescribeCall, items: Path, settings: Settings) -> None:
     journal = Journal(files.drafts, plan.recipe())
     try:
         with index_progress("Descriptions") as told:
-            written_round(plan, settings, call.adapter, journal, told)
-            report = described_round(plan, encoder_of(settings), journal, files, told)
+            written_round(plan, settings, call.adapter, journal, told, call.minutes)
+            report = described_round(plan, encoder_of(settings), journal, files, told).report
     except (KeyboardInterrupt, asyncio.CancelledError):
         _note("stopped; what is written so far is kept, and the same command goes on from there")
         raise
@@ -155,6 +167,7 @@ def _train(call: DescribeCall, pairs: Path, settings: Settings) -> None:
             WriterTraining(steps=call.steps),
             call.adapter,
             lambda step, steps: told("training", step, steps),
+            call.minutes,
         )
     print_result(
         f"The writer learned from {trained.pairs} pairs; the loss went from {trained.first_loss:.3f} to "
