@@ -317,7 +317,9 @@ class _Reader:
                 self.refused += 1
             else:
                 self._add("hard", attribute, op, (number,), polarity, self._evidence.message.text.strip())
-        facts: list[Fact] = [*self._dropped, *map(Added, self._wishes)]
+        dropped = [one for one in self._dropped if self._is_taken_back(one)]
+        self.refused += len(self._dropped) - len(dropped)
+        facts: list[Fact] = [*dropped, *map(Added, self._wishes)]
         return Reading(tuple(facts), self._items, self._attribute, self.refused)
 
     def _take_reserved(self, name: str, value: str, polarity: Polarity) -> bool:
@@ -360,18 +362,29 @@ class _Reader:
 
     def _take_drop(self, value: str) -> bool:
         turn, evidence = self._context.turn, self._evidence.message.text.strip()
-        if not self._evidence.takes_back(value == "all"):
-            return False
         if value == "all":
-            self._dropped.append(Dropped(turn, evidence, everything=True))
+            dropped = Dropped(turn, evidence, everything=True)
         elif value.isdigit() and 1 <= int(value) <= len(self._context.preferences):
-            gone = self._context.preferences[int(value) - 1].id
-            self._dropped.append(Dropped(turn, evidence, preference_ids=(gone,)))
+            dropped = Dropped(turn, evidence, preference_ids=(self._context.preferences[int(value) - 1].id,))
         elif attribute := self._language.names.get(value.casefold()):
-            self._dropped.append(Dropped(turn, evidence, attributes=(attribute,)))
+            dropped = Dropped(turn, evidence, attributes=(attribute,))
         else:
             return False
+        self._dropped.append(dropped)
         return True
+
+    def _is_taken_back(self, dropped: Dropped) -> bool:
+        """Whether the message bears it out: a word that takes back, or one that may, and what it is of."""
+        if dropped.everything or self._evidence.takes_back(everything=False):
+            return self._evidence.takes_back(dropped.everything)
+        gone = [wish for wish in self._context.preferences if wish.id in dropped.preference_ids]
+        of = {*dropped.attributes, *(wish.attribute for wish in gone if wish.attribute)}
+        if of & {wish.attribute for wish in self._wishes}:
+            names: list[str] = [wish.evidence for wish in self._wishes if wish.attribute in of]
+        else:
+            labels = [self._language.labels[one] for one in of if one in self._language.labels]
+            names = [*labels, *(str(value) for wish in gone for value in wish.values)]
+        return self._evidence.denies(names)
 
     def _take_items(self, value: str) -> bool:
         match = re.fullmatch(r"(?P<places>#?\d{1,2}(?:[ ,]+#?\d{1,2})*)(?: (?P<attribute>\S.*))?", value)

@@ -7,7 +7,7 @@ the rules (`entities.py`): whether a name is meant is the model's to say, whethe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -44,8 +44,10 @@ _TAKES_BACK = frozenset(
 )
 """Words without which not everything is taken back. To a long message of a kind that it never saw, a small model likes
 to say that it is: 24 of 100 turns of RecQuest, all of them wrong."""
-_TAKES_ONE_BACK = _TAKES_BACK | {"any", "either", "flexible", "no", "nope", "not", "open", "out", "without"}
+_TAKES_ONE_BACK = _TAKES_BACK | {"any", "either", "flexible", "open"}
 """Likewise one wish."""
+_DENIES = frozenset({"no", "nope", "not", "out", "without"})
+"""Words that may do so with one wish, where its matter is named: "no, horror", but not "also no musicals, please"."""
 
 _lexicons: WeakKeyDictionary[ItemTable, Lexicon] = WeakKeyDictionary()
 
@@ -88,6 +90,13 @@ class Evidence:
         """Whether any word says that a wish, or all that was said, no longer holds."""
         words = _TAKES_BACK if everything else _TAKES_ONE_BACK
         return any(token.base in words for token in self.message.tokens)
+
+    def denies(self, names: Collection[str]) -> bool:
+        """Whether some word may say so of the wish whose matter has such `names`."""
+        words = [token.base for token in self.message.tokens]
+        said = {*words, *map(stem, words)}
+        named = any({*words_of(name), *map(stem, words_of(name))} & said for name in names)
+        return named and not _DENIES.isdisjoint(words)
 
     @cached_property
     def found(self) -> tuple[Found, ...]:

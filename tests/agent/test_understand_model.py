@@ -104,7 +104,7 @@ async def test_a_doubtful_wish_stands_where_the_model_says_it_too(film_table: It
 
 
 async def test_what_the_model_takes_back(film_table: ItemTable) -> None:
-    understood = await model(film_table, "drop: 1").improve(f"no, {TEXT}", read(COMEDY), CONTEXT)
+    understood = await model(film_table, "drop: 1").improve(f"forget that, {TEXT}", read(COMEDY), CONTEXT)
     first, second = understood.facts
     assert isinstance(first, Dropped)
     assert first.preference_ids == (OLD.id,)

@@ -165,7 +165,10 @@ def _prose(text: str, items: list[Item]) -> Iterator[tuple[Item, str]]:
     for paragraph in outside_of_lists(text).split("\n\n"):
         if paragraph.strip().endswith("?"):
             continue
-        about = max((one for one in items if one.title in paragraph), key=lambda one: len(one.title), default=None)
+        named = [
+            one for one in items if re.search(rf"(?<!\w){re.escape(one.title)}(?!\w)", paragraph)
+        ]  # not "Her" in "Here"
+        about = max(named, key=lambda one: len(one.title), default=None)
         if about is not None:
             yield about, paragraph.rsplit(f"{about.title}:", 1)[-1].strip()
 
