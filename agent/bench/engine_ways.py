@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ import torch
 from agent.bench.engine_speed import ANSWER_TOKENS, CHATS, PROMPT_TOKENS, SECONDS, Timed, Way
 from agent.llm import weights
 from agent.llm.batch import Batch
-from agent.llm.decoder import Decoder, fits
+from agent.llm.decoder import Decoder, check, fits
 from agent.llm.generation import Answer, Reader, Watch
 from agent.llm.kernel import NoKernel, load_kernel
 from agent.llm.model import LoadedModel, load_model
@@ -29,6 +30,7 @@ from agent.llm.protocol import Limits, Prompt
 from agent.llm.vllm.backend import Backend, Place
 from agent.llm.vllm.client import Sampling
 from agent.llm.vllm.finding import find_vllm_python
+from agent.llm.workplace import CHECK_TEXT
 from agent.settings import VLLMSettings
 from retrieval.errors import ChatalogueError
 
@@ -148,13 +150,15 @@ class Kernel(_InProcess):
     def __init__(self, model: LoadedModel, decoder: Decoder, drafts: int | None = None) -> None:
         self.name = "embedded, kernel" if drafts == 0 else "embedded, kernel and drafts"
         self._model, self._decoder, self._drafts = model, decoder, drafts
+        # As the product decides it: on a machine with AMX transformers reads faster.
+        self._reads = check(decoder, model, model.renderer.encode_text(CHECK_TEXT)) > 1
         self.bytes_per_token = _linear_weights(model) * (1 + 4 / 64)
 
     def one(self, prompt: Prompt) -> Timed:
         """See `Way.one`."""
         started = time.perf_counter()
         batch = self._batch()
-        self._join(batch, prompt, Reader(self._model, reuse=False))
+        self._join(batch, prompt, self._reader(reuse=False))
         first = time.perf_counter() - started
         while batch:
             batch.step()
@@ -163,13 +167,17 @@ class Kernel(_InProcess):
     def all_at_once(self, prompts: Sequence[Prompt]) -> float:
         """See `Way.all_at_once`; what the prompts have in common is read once, as in the product."""
         started = time.perf_counter()
-        batch, reader = self._batch(), Reader(self._model)
+        batch, reader = self._batch(), self._reader(reuse=True)
         for prompt in prompts:
             self._join(batch, prompt, reader)
             batch.step()  # those that write do not wait for all that read
         while batch:
             batch.step()
         return time.perf_counter() - started
+
+    def _reader(self, *, reuse: bool) -> Reader:
+        reader = Reader(self._model, reuse=reuse)
+        return reader.through(partial(self._decoder.continued, self._decoder.base)) if self._reads else reader
 
     def _batch(self) -> Batch:
         return Batch(self._decoder) if self._drafts is None else Batch(self._decoder, self._drafts)
