@@ -18,9 +18,9 @@ from agent.understand.types import DialogueContext, Intent, Understanding
 from retrieval.errors import EngineError
 from retrieval.table import ItemTable
 
-LIMITS = Limits(max_tokens=64, seconds=2.0, stop=("\n\n",))
+LIMITS = Limits(max_tokens=64, seconds=1.0, stop=("\n\n",))
 """Most messages need fewer than 20 tokens; an answer that is cut off loses its last line."""
-PATIENCE_S = 2.5
+PATIENCE_S = 1.2
 """With the time in the engine's queue; who must wait longer is answered by the rules."""
 _READ: frozenset[Intent] = frozenset(
     {

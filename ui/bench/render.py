@@ -15,7 +15,7 @@ from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
-from ui.bench import render_describe, render_offpolicy
+from ui.bench import render_describe, render_offpolicy, render_speed
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_dialogue import SECTION, TITLE, dialogue_lines, dialogue_title
@@ -58,6 +58,8 @@ OTHERS = {
     SECTION: TITLE,
     render_describe.SECTION: render_describe.TITLE,
     render_offpolicy.SECTION: render_offpolicy.TITLE,
+    render_speed.SECTION: render_speed.TITLE,
+    "replies": "What is said of the first item",
     "scale": "A query without the language model, by size of the catalogue",
 }
 """Titles of the other sections; those of the simulated customers have a page of their own."""
@@ -117,6 +119,8 @@ def _other(name: str, section: Section[JsonValue]) -> str:
         return _section(render_describe.describe_title(name), section, render_describe.describe_lines)
     if kind == render_offpolicy.SECTION:
         return _section(render_offpolicy.TITLE, section, render_offpolicy.offpolicy_lines)
+    if kind == render_speed.SECTION:
+        return _section(render_speed.TITLE, section, render_speed.speed_lines)
     return _section(OTHERS.get(name, name), section, plain_lines)
 
 
