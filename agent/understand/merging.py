@@ -241,7 +241,9 @@ def _clash(rules: Preference, model: Preference) -> bool:
         return rules.attribute == model.attribute and (rules.op in _UPPER) == (model.op in _UPPER)
     if rules.op == model.op and _values(rules) & _values(model):
         return True
-    return rules.op == "about" and model.op != "about" and model.evidence.casefold() in rules.evidence.casefold()
+    if rules.op != "about" or model.op == "about" or not isinstance(model.values[0], str):
+        return False  # a figure among words of one's own is no better reading of them: "about love, number 10"
+    return model.evidence.casefold() in rules.evidence.casefold()
 
 
 def _same_words(model: Preference, rules: Preference) -> bool:

@@ -137,6 +137,12 @@ async def test_the_same_words_are_not_read_twice(film_table: ItemTable) -> None:
     assert meant(understood) == [("soft", "mood", "eq", "funny")]
 
 
+async def test_a_figure_in_the_customer_s_own_words_does_not_take_their_place(film_table: ItemTable) -> None:
+    about = Preference("t3-1", "soft", None, "about", ("love, number 10",), "positive", "love, number 10", 3)
+    one = ModelUnderstanding(cast("Engine", ScriptedEngine("price<= 10")), film_table, {"about": Rule(model_wins=True)})
+    assert meant(await one.improve("a film about love, number 10", read(about), CONTEXT)) == [kind(about)]
+
+
 async def test_a_model_that_says_nothing_takes_nothing_away(film_table: ItemTable) -> None:
     sceptic = ModelUnderstanding(
         cast("Engine", ScriptedEngine("none")), film_table, {COMEDY.kind: Rule(rules_only=False)}

@@ -175,8 +175,7 @@ async def test_a_model_that_is_late_leaves_the_ranker_s_list(
     own = (await over(JudgingEngine(lambda prompt, text: 0.0), "off").say(ASKED)).ids
     engine = JudgingEngine(lambda prompt, text: float(len(text)), seconds=60)
     talk = over(engine)
-    assert talk.chat._rank is not None
-    monkeypatch.setattr(talk.chat._rank, "_seconds", 0.05)
+    monkeypatch.setattr("agent.conversation.rank_skill", lambda of, *_: RankSkill(of, seconds=0.05))
     turn = await talk.say(ASKED)
     assert turn.ids == own
     assert engine.cancelled == 1

