@@ -114,11 +114,7 @@ def train_writer(
     """
     if (out / WEIGHTS_FILE).exists():
         raise BadRequest(f"{str(out)!r} has an adapter already; name another folder.")
-    try:
-        import datasets  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
-        import trl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
-    except ImportError as error:
-        raise ModelUnavailable(f"Training the writer needs {error.name!r}: {INSTALL}.") from error
+    _check_installed()
     from agent.llm.tokens import PromptRenderer
 
     rows = _tokens(pairs, PromptRenderer.from_folder(base))
@@ -141,6 +137,14 @@ def train_writer(
     with whole_file(out / RECIPE) as file:
         file.write(json.dumps(recipe, indent=1, sort_keys=True) + "\n")
     return Trained(out, len(rows), losses[0], losses[-1])
+
+
+def _check_installed() -> None:
+    try:
+        import datasets  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+        import trl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+    except ImportError as error:
+        raise ModelUnavailable(f"Training the writer needs {error.name!r}: {INSTALL}.") from error
 
 
 def learned_from(adapter: Path) -> frozenset[str]:
@@ -198,29 +202,7 @@ def _steps(
     dtype, gpu = best_dtype(), torch.cuda.is_available()
     net, tokenizer = _network(base, config, adapter, dtype)
     with tempfile.TemporaryDirectory() as scratch:
-        settings = DPOConfig(
-            output_dir=scratch,
-            max_steps=config.steps,
-            per_device_train_batch_size=1,
-            gradient_accumulation_steps=config.batch,
-            learning_rate=config.rate,
-            lr_scheduler_type="cosine",
-            beta=config.beta,
-            loss_type=["sigmoid", "sft"],
-            loss_weights=[1.0, config.sft],
-            max_length=None,  # rows are short enough already
-            seed=config.seed,
-            data_seed=config.seed,
-            use_cpu=not gpu,
-            bf16=gpu or dtype == torch.bfloat16,
-            gradient_checkpointing=False,  # TRL's default; slower, and these texts are short
-            dataloader_pin_memory=gpu,
-            logging_steps=1,
-            logging_first_step=True,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        )
+        settings = DPOConfig(output_dir=scratch, **_settings(config, gpu=gpu, half=dtype == torch.bfloat16))
         trainer = Ready(
             model=net,
             args=settings,
@@ -231,6 +213,32 @@ def _steps(
         trainer.remove_callback(PrinterCallback)  # stdout is for results
         trainer.train()
     return losses, net
+
+
+def _settings(config: WriterTraining, *, gpu: bool, half: bool) -> dict[str, Any]:
+    """What TRL is told; `half`: bfloat16 on a CPU, too."""
+    return {
+        "max_steps": config.steps,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": config.batch,
+        "learning_rate": config.rate,
+        "lr_scheduler_type": "cosine",
+        "beta": config.beta,
+        "loss_type": ["sigmoid", "sft"],
+        "loss_weights": [1.0, config.sft],
+        "max_length": None,  # rows are short enough already
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "use_cpu": not gpu,
+        "bf16": gpu or half,
+        "gradient_checkpointing": False,  # TRL's default; slower, and these texts are short
+        "dataloader_pin_memory": gpu,
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
 
 
 def _network(base: Path, config: WriterTraining, adapter: Path | None, dtype: Any) -> tuple[Any, Any]:  # noqa: ANN401
