@@ -159,6 +159,21 @@ def bench_speed(out: BenchOutOption = Path("bench.json"), config: ConfigOption =
     run_other(speed_of(DataDirectory(load_settings(config).settings.data_dir).models), out)
 
 
+@bench_app.command("starters")
+def bench_starters(
+    of: Annotated[list[str], typer.Option(help="NAME=FOLDER or NAME=FOLDER@BASE; give two or more.")],
+    n: Annotated[int, typer.Option(min=30, help="Held-out turns; a third as many replies.")] = 300,
+    out: BenchOutOption = Path("bench.json"),
+    config: ConfigOption = None,
+) -> None:
+    """Starter adapters side by side on the held-out catalogue; differences are to the first one."""
+    from agent.datadir import DataDirectory
+    from agent.settings import load_settings
+    from ui.commands.bench_others import run_other, starters_of
+
+    run_other(starters_of(of, n, DataDirectory(load_settings(config).settings.data_dir).models), out)
+
+
 @bench_app.command("dialogue")
 def bench_dialogue(
     items: Annotated[Path | None, typer.Option(help="The bot's catalogue; default: the demo shop.")] = None,
@@ -372,6 +387,39 @@ def bench_offpolicy(
     from ui.commands.bench_offpolicy import BanditCall, run_bandits
 
     run_bandits(BanditCall(out, ratings, visitors, seeds, minutes, keep, adapter, config))
+
+
+@bench_app.command("learning")
+def bench_learning(
+    keep: Annotated[Path, typer.Option(help="File of finished cells (JSON lines): what is in it is not done again.")],
+    out: BenchOutOption = Path("bench.json"),
+    dialogues: Annotated[
+        Path | None, typer.Option(help="Folder of OpenDialKG: items, train and valid; default: without that stream.")
+    ] = None,
+    methods: Annotated[str, typer.Option(help="With commas, none among them; default: all.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Of none, naive and the default; the others have the first.")] = 3,
+    first_seed: Annotated[int, typer.Option(min=0, help="Another one than 0 is for tuning.")] = 0,
+    examples: Annotated[int, typer.Option(min=1, help="To learn from, a block.")] = 48,
+    questions: Annotated[int, typer.Option(min=1, help="To ask about a block.")] = 32,
+    pace_rows: Annotated[int, typer.Option(min=0, help="Rows of the comparison with TRL; 0: without.")] = 32,
+    adapter: AdapterOption = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML file; default: the product's.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: all cores.")] = 0,
+    only_report: Annotated[bool, typer.Option("--only-report", help="Measure nothing: tables of what is kept.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """What each way to learn gains and forgets, on streams of blocks; and the speed of training against TRL.
+
+    The budget is told before anything is computed. A run that was stopped goes on where it was when it is given the
+    same file by --keep.
+    """
+    from ui.commands.bench_learning import LearningCall, run_learning
+
+    call = LearningCall(
+        out, keep, dialogues, methods, seeds, first_seed, examples, questions, pace_rows, adapter, recipe, threads,
+        only_report, config,
+    )  # fmt: skip
+    run_learning(call)
 
 
 @bench_app.command("render")

@@ -75,7 +75,7 @@ async def measure_switch(
     await engine.start()
     try:
         await engine.wait_ready(READY_SECONDS)
-        if not await _answers_together(engine):
+        if not await answers_together(engine):
             return None
         return await measure_pauses(engine, starter_folder(), say, rounds=rounds)
     finally:
@@ -159,7 +159,7 @@ async def _write(engine: Engine, seed: int, gaps: list[float]) -> None:
                     last = now if chunk.text else last
 
 
-async def _answers_together(engine: Engine) -> bool:
+async def answers_together(engine: Engine) -> bool:
     """Wait until two streams run at the same time, which is when the decode kernel is ready."""
     asked = Prompt((Message("user", "Count to a hundred."),))
     deadline = time.monotonic() + KERNEL_SECONDS

@@ -19,14 +19,15 @@ IDLE = 2
 @pytest.fixture(scope="module")
 def deep(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny base with five layers, one of them idle."""
-    from transformers import AutoConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     folder = tmp_path_factory.mktemp("deep")
     shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
     config = AutoConfig.from_pretrained(tiny_base)
     config.num_hidden_layers = 5
     torch.manual_seed(3)
-    net = LlamaForCausalLM(config)
+    made: Any = AutoModelForCausalLM
+    net = made.from_config(config)
     layer: Any = net.model.layers[IDLE]
     with torch.no_grad():
         layer.self_attn.o_proj.weight.zero_()

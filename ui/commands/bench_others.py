@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from ui.bench.render_plain import plain_lines
 from ui.bench.report import Report, Stamp, check_folder, open_report, write_report
 from ui.commands.output import print_result
 from ui.logs import configure_logs
+
+_STARTER = re.compile(r"([^=]+)=([^@]+)(?:@(.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,30 @@ def speed_of(models: Path) -> Other:
         return measure_speed(models, _say)
 
     return Other("speed", "speed", measure)
+
+
+def starters_of(adapters: Sequence[str], n: int, models: Path) -> Other:
+    """Adapters, each `NAME=FOLDER` or `NAME=FOLDER@BASE`, on `n` held-out turns.
+
+    Raises:
+        BadRequest: one of them is written otherwise.
+    """
+
+    def measure() -> BaseModel:
+        from agent.llm.weights import DEFAULT_MODEL, resolve_model
+        from finetune.starter.comparing import Contestant, compare
+
+        found = []
+        for one in adapters:
+            name, folder, base = _STARTER.fullmatch(one).groups()  # type: ignore[union-attr]
+            found.append(Contestant(name, Path(folder), resolve_model(base or DEFAULT_MODEL, models)))
+        return compare(found, n, _say)
+
+    for one in adapters:
+        if not _STARTER.fullmatch(one):
+            raise BadRequest(f"{one!r} is no adapter; write NAME=FOLDER, with @BASE behind it for another base.")
+    names = " ".join(f"--of {one.partition('=')[0]}=..." for one in adapters)
+    return Other("starters", f"starters {names} --n {n}", measure)
 
 
 def scale_of(films: Path, sizes: Sequence[int], folder: Path) -> Other:

@@ -132,7 +132,7 @@ async def test_the_pause_of_a_switch_is_measured_under_load(
 ) -> None:
     """Chats notice little more than without a switch at the same time; 2 s for what a busy machine does to either."""
     monkeypatch.setattr(engine_switch, "WINDOW_S", 0.5)
-    assert await engine_switch._answers_together(quick)
+    assert await engine_switch.answers_together(quick)
     pauses = await engine_switch.measure_pauses(quick, tiny_lora, rounds=2)
     await quick.use_adapter(None)
     assert pauses.prepared_s.n == pauses.longest_gap.n == pauses.arriving.n == 2
