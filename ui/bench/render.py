@@ -15,13 +15,14 @@ from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
-from ui.bench import render_describe, render_offpolicy, render_speed
+from ui.bench import render_describe, render_learning, render_offpolicy, render_speed
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_dialogue import SECTION, TITLE, dialogue_lines, dialogue_title
 from ui.bench.render_plain import plain_lines
 from ui.bench.render_rank import rank_lines
 from ui.bench.render_retrieval import ablation_lines, retrieval_lines
+from ui.bench.render_skills import skills_section
 from ui.bench.render_talk import table, talk_lines
 from ui.bench.render_understand import understanding_lines
 from ui.bench.report import Report, Section
@@ -57,9 +58,11 @@ OTHERS = {
     "personal": "Learning within a conversation, simulated",
     SECTION: TITLE,
     render_describe.SECTION: render_describe.TITLE,
+    render_learning.SECTION: render_learning.TITLE,
     render_offpolicy.SECTION: render_offpolicy.TITLE,
     render_speed.SECTION: render_speed.TITLE,
     "replies": "What is said of the first item",
+    "starters": "Starter adapters side by side: item texts first, layers dropped",
     "scale": "A query without the language model, by size of the catalogue",
 }
 """Titles of the other sections; those of the simulated customers have a page of their own."""
@@ -80,6 +83,7 @@ def render(report: Report, file: str) -> str:
         _section("Index and search", report.index, _index),
         _section("Single turns", report.turns, _turns),
         _section("Engines under load", report.engines, _engines),
+        skills_section(report),
         _section("Understanding", report.understand, understanding_lines),
         _section("Ten turns in the Reel Shop", report.talk_shop, _talk(report.talk_shop_rules)),
         _section("Ten turns over the films", report.talk_films, _talk(report.talk_films_rules)),
@@ -117,6 +121,8 @@ def _other(name: str, section: Section[JsonValue]) -> str:
         return _section(dialogue_title(name), section, dialogue_lines)
     if kind == render_describe.SECTION:
         return _section(render_describe.describe_title(name), section, render_describe.describe_lines)
+    if kind == render_learning.SECTION:
+        return _section(render_learning.TITLE, section, render_learning.learning_lines)
     if kind == render_offpolicy.SECTION:
         return _section(render_offpolicy.TITLE, section, render_offpolicy.offpolicy_lines)
     if kind == render_speed.SECTION:
