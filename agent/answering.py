@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from agent.answer import Citation
 from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
@@ -17,6 +18,7 @@ from agent.ranking import value_of
 from agent.recommending import more, recommend
 from agent.support.articles import Passage
 from agent.support.chinese import english_question, is_chinese
+from agent.support.desk import by_desk
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent
 from agent.wording import NO, YES, plain_number
@@ -33,6 +35,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 def decide(view: Situation) -> Outcome:
     """The outcome of this turn, by its intent, and how sure it is."""
     view = _about_focus(view)
+    if (told := by_desk(view, view.shop.intents, paused=view.shop.paused)) is not None:
+        return told
     return with_confidence(view, _BY_INTENT[view.understanding.intent](view))
 
 
@@ -176,7 +180,10 @@ def _too_long(view: Situation) -> Outcome:
 
 
 def _handoff(view: Situation) -> Outcome:
-    return Outcome("handoff", opening=view.wording.words.text("reply.handoff_unavailable"), focus=view.context.focus)
+    words, hours = view.wording.words, view.shop.hours
+    when = hours.sentence(datetime.now(UTC), words) if hours is not None else ""
+    opening = f"{words.text('reply.handoff_unavailable')} {when}".strip()
+    return Outcome("handoff", opening=opening, focus=view.context.focus)
 
 
 def _decline(view: Situation) -> Outcome:

@@ -387,12 +387,13 @@ class Conversations:
         return answer.model_copy(update={"timings_ms": Timings(**turn.timings)})
 
     def _replier(self, turn: _Turn, situation: Situation) -> Replier:
-        llm, engine = self._settings.llm, turn.voice.engine
-        writes = is_on("reply", llm.reply, turn.voice.skills) and engine.status().state == "ready"
+        llm, voice = self._settings.llm, turn.voice
+        writes = is_on("reply", llm.reply, voice.skills) and voice.engine.status().state == "ready"
+        pen = voice.engine if writes else None
         limits = Limits(max_tokens=llm.reply_tokens, seconds=llm.reply_timeout_s)
         before = [past.reply for past in turn.state.turns if not past.undone]
         before += [message.text for message in turn.request.history if message.role == "assistant"]
-        return Replier(situation.wording, turn.shop.table, engine if writes else None, limits, before)
+        return Replier(situation.wording, turn.shop.table, pen, limits, before, voice.examples)
 
     async def _speak(self, turn: _Turn, situation: Situation, outcome: Outcome) -> AsyncGenerator[Update, None]:
         """Cards, then the reply as it comes, then the log: also when the listener has gone."""

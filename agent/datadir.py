@@ -4,11 +4,16 @@
           /index/<tenant>/000012/        immutable search indexes
           /articles/<tenant>/000007/     help articles; the manifest's `source` names the index they belong to
           /rankers/<tenant>/rnk-000003/  learned rankers
+          /intents/<tenant>/int-000002/  learned intents of the help desk
           /adapters/<tenant>/ada-000017/ adapters of the language model
           /models/                       weights as the engines read them
+          /runs/<tenant>/ada-000017/     a training that is unfinished or not decided on (agent/runs.py)
+          /memory/<tenant>/              rows that the next trainings rehearse
+          /learn/<tenant>/               a report of each learning job
           /server.lock                   held by the one server of this directory
           /index/<tenant>/publish.lock   held while a catalogue and its articles are made and go live
           /rankers/<tenant>/learn.lock   held while a ranker is learned
+          /learn/<tenant>/job.lock       held while a learning job runs
           /adapters/<tenant>/move.lock   held while an adapter is promoted, taken back or deleted
 """
 
@@ -43,9 +48,25 @@ class DataDirectory:
         """The folder of a tenant's learned rankers."""
         return self.root / "rankers" / tenant
 
+    def intents(self, tenant: str) -> Path:
+        """The folder of a tenant's learned intents."""
+        return self.root / "intents" / tenant
+
     def adapters(self, tenant: str) -> Path:
         """The folder of a tenant's adapters."""
         return self.root / "adapters" / tenant
+
+    def runs(self, tenant: str) -> Path:
+        """The folder of a tenant's trainings, one for each adapter that is not decided on."""
+        return self.root / "runs" / tenant
+
+    def memory(self, tenant: str) -> Path:
+        """The folder of what a tenant's trainings rehearse."""
+        return self.root / "memory" / tenant
+
+    def reports(self, tenant: str) -> Path:
+        """The folder of what came of a tenant's learning jobs."""
+        return self.root / "learn" / tenant
 
     @property
     def models(self) -> Path:
@@ -121,6 +142,18 @@ class DataDirectory:
         folder = self.rankers(tenant)
         busy = f"Another process is learning a ranker in {str(folder)!r}; wait until it has ended."
         with self._held(folder / "learn.lock", busy):
+            yield
+
+    @contextmanager
+    def job_lock(self, tenant: str) -> Iterator[None]:
+        """Hold a tenant's learning for one job; given back by the system when its holder dies, however that was.
+
+        Raises:
+            DataDirectoryError: another job runs, or the directory cannot be written.
+        """
+        folder = self.reports(tenant)
+        busy = f"Another process is learning for the tenant {tenant!r} in {str(self.root)!r}; wait until it has ended."
+        with self._held(folder / "job.lock", busy):
             yield
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -120,13 +121,17 @@ class DatabaseProbe:
 
 @dataclass(frozen=True, slots=True)
 class PartsHealth:
-    """Implements `agent.services.Health` for one tenant; keep one, for it remembers the engine's last proof."""
+    """Implements `agent.services.Health` for one tenant; keep one, for it remembers the engine's last proof.
+
+    `learning` says why the last job of the schedule failed, "" where it did not; None: there is no schedule.
+    """
 
     tenant: str
     shops: ShopKeeper
     log: EventLog
     engine: Engine
     adapter: AdapterKeeper | LiveAdapters | None = None
+    learning: Callable[[], str] | None = None
     _probe: EngineProbe = field(init=False, repr=False, compare=False)
     _database: DatabaseProbe = field(init=False, repr=False, compare=False)
 
@@ -136,7 +141,8 @@ class PartsHealth:
 
     async def check(self, *, prove_token: bool = False) -> tuple[PartHealth, ...]:
         """See `agent.services.Health.check`."""
-        return self._index(), await self._database.check(), await self._engine(prove_token)
+        found = (self._index(), await self._database.check(), await self._engine(prove_token))
+        return found if self.learning is None else (*found, self._learning(self.learning()))
 
     def _index(self) -> PartHealth:
         try:
@@ -144,6 +150,11 @@ class PartsHealth:
         except ChatalogueError as error:
             return PartHealth("index", "failed", str(error))
         return PartHealth("index", "degraded" if problem else "ok", problem)
+
+    @staticmethod
+    def _learning(problem: str) -> PartHealth:
+        """What serves goes on as it is where nothing new is learned."""
+        return PartHealth("learning", "degraded" if problem else "ok", problem)
 
     async def _engine(self, prove_token: bool) -> PartHealth:
         status = self.engine.status()

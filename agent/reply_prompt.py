@@ -6,6 +6,8 @@ Knows nothing of engines and of what becomes of the answer.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from agent.llm.protocol import Message, Prompt
 from agent.reply_facts import ReplyFacts
@@ -26,22 +28,32 @@ END_OF_SENTENCE = re.compile(rf"(?:(?<=[^\W\d_]{{2}}[.!?])|(?<=\d[.!?])){_ABBREV
 """Between two sentences."""
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedReply:
+    """An earlier question of ours about an item, and what the model said then that customers accepted; masked."""
+
+    asked: str
+    said: str
+
+
 def first_sentence(text: str) -> str:
     """The first sentence of an item's text; "" where there is none."""
     return END_OF_SENTENCE.split(text.strip(), maxsplit=1)[0]
 
 
-def reply_prompt(item: Item, facts: ReplyFacts, wording: Wording) -> Prompt:
+def reply_prompt(item: Item, facts: ReplyFacts, wording: Wording, examples: Sequence[AcceptedReply] = ()) -> Prompt:
     """The item's first sentence and the facts, as delimited data; the answer begins with the title.
 
-    What does not change between items comes first, so that an engine can keep it.
+    What does not change between items comes first, so that an engine can keep it: `examples` of how it is done, too.
     """
     lines = ["<item>", f"{_clean(item.title)}. {_clean(first_sentence(item.text))}"[:MAX_TEXT_CHARS], "</item>"]
     if facts.fits:
         lines.append("fits: " + "; ".join(_clean(fact.phrase(wording))[:MAX_FACT_CHARS] for fact in facts.fits))
     if facts.but:
         lines.append(f"but: {_clean(facts.but.phrase(wording))[:MAX_FACT_CHARS]}")
-    return Prompt((Message("system", SYSTEM), Message("user", "\n".join(lines))), prefill=f"{title_words(item)}:")
+    shown = [part for one in examples for part in (Message("user", one.asked), Message("assistant", one.said))]
+    asked = Message("user", "\n".join(lines))
+    return Prompt((Message("system", SYSTEM), *shown, asked), prefill=f"{title_words(item)}:")
 
 
 def title_words(item: Item) -> str:

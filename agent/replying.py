@@ -19,7 +19,7 @@ from agent.preferences import Preference
 from agent.ranking import Ranked, WishMasks
 from agent.reply_facts import facts_of
 from agent.reply_pitch import PARTS, Pitch, PitchPart
-from agent.reply_prompt import END_OF_SENTENCE, reply_prompt
+from agent.reply_prompt import END_OF_SENTENCE, AcceptedReply, reply_prompt
 from agent.turn import NearMiss, Outcome
 from agent.wording import Wording
 from retrieval.errors import EngineError, EngineTimeout
@@ -77,6 +77,7 @@ class Replier:
     """Writes replies for one turn. `engine` None: templates only, and that is what was asked for.
 
     `before` are the earlier replies of this conversation: what they said of an item is not said of it again.
+    `examples` are shown to the model before it writes.
     """
 
     wording: Wording
@@ -84,6 +85,7 @@ class Replier:
     engine: Engine | None
     limits: Limits
     before: Sequence[str] = ()
+    examples: Sequence[AcceptedReply] = ()
 
     async def reply(
         self, outcome: Outcome, wishes: Sequence[Preference], state: ReplyState
@@ -198,7 +200,7 @@ class Replier:
             yield said.next(pitch.own_words(part))
 
     async def _sentences(self, engine: Engine, pitch: Pitch, state: ReplyState) -> AsyncGenerator[str | Waiting, None]:
-        prompt = reply_prompt(pitch.item, pitch.facts, self.wording)
+        prompt = reply_prompt(pitch.item, pitch.facts, self.wording, self.examples)
         pending, n_sentences = prompt.prefill, 0
         deadline = asyncio.get_running_loop().time() + self.limits.seconds  # the wait in the queue counts, too
         async with aclosing(engine.stream(prompt, self.limits)) as chunks:

@@ -79,7 +79,7 @@ class PartHealth:
     "degraded": the part works with a stand-in for something that is missing.
     """
 
-    name: Literal["index", "database", "engine"]
+    name: Literal["index", "database", "engine", "learning"]
     state: Literal["ok", "degraded", "starting", "failed", "off"]
     detail: str = ""
 

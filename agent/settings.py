@@ -37,6 +37,9 @@ class ServerSettings(_Section):
     host: str = Field("127.0.0.1", description="a host other than loopback needs an API key")
     port: int = Field(7860, ge=0, le=65535)
     api_keys: tuple[SecretStr, ...] = Field((), description="bearer keys of the API; empty: loopback only, no key")
+    agent_keys: tuple[SecretStr, ...] = Field(
+        (), description="bearer keys of support agents, whose corrections and labels count as such; none is an API key"
+    )
     root_path: str = Field("", description="path prefix behind a reverse proxy")
 
 
@@ -119,6 +122,29 @@ class LearningSettings(_Section):
     retention_days: int = Field(
         365, ge=0, le=36500, description="adapters learn nothing from older turns; 0: from all that the log has"
     )
+    every: str = Field(
+        "", pattern=r"^(\d{1,5}[dhm])?$", description="the server learns by itself so often: 24h, 7d, 30m; empty: never"
+    )
+    min_feedback: int = Field(200, ge=1, description="rows of new feedback that it takes to train an adapter")
+    promotion: Literal["canary", "direct", "manual"] = Field(
+        "canary", description="an adapter that passed the gate: on trial, champion at once, or waits for the operator"
+    )
+    canary_share: float = Field(0.2, gt=0, le=0.5, description="share of the conversations for an adapter on trial")
+    examples: int = Field(
+        0, ge=0, le=2, description="replies that enough customers accepted, shown to the model before it writes one"
+    )
+    canary_ends: Literal["auto", "manual"] = Field(
+        "auto", description="auto: a canary that is surely not worse is promoted; manual: by the operator alone"
+    )
+    canary_margin: float = Field(
+        0.1, gt=0, lt=1, description="how much higher its rate of conversations with something bad in them may be"
+    )
+    canary_sessions: int = Field(100, ge=10, description="conversations of the canary before it can be promoted")
+    canary_days: float = Field(14.0, gt=0, description="a trial that is undecided by then ends without a promotion")
+    recipe: Path | None = Field(None, description="TOML file: how adapters are trained; unset: the product's own")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where adapters are trained; auto: on a GPU most of which is free, else on the CPU"
+    )
 
 
 class TelemetrySettings(_Section):
@@ -133,6 +159,10 @@ class SupportSettings(_Section):
     """The help desk."""
 
     articles: Path | None = Field(None, description="folder of help articles (*.md) that `index` takes along")
+    hours: tuple[str, ...] = Field(
+        (), description="when people answer: ['Mon-Fri 09:00-17:30', 'Sat 10:00-14:00']; empty: nothing is said of them"
+    )
+    time_zone: str = Field("UTC", description="of the hours: 'Europe/Berlin'")
 
 
 class ChatSettings(_Section):
@@ -146,6 +176,7 @@ class ChatSettings(_Section):
     max_message_chars: int = Field(
         8000, ge=100, description="a longer message is answered with a request to shorten it"
     )
+    paused: bool = Field(False, description="the kill switch: no language model, lists are plain search, and say so")
     shop_name: str = Field("", description="shown in greetings; empty: the demo shop's name, or none")
 
 

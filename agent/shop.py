@@ -11,6 +11,8 @@ from pathlib import Path
 
 from agent.rank.axes import Axes
 from agent.support.articles import HelpArticles
+from agent.support.hours import OfficeHours
+from agent.support.intent_store import Intents
 from agent.understand.reading_evidence import lexicon_of
 from agent.understand.rules import Rules
 from retrieval.encoder import Encoder
@@ -27,7 +29,8 @@ class Shop:
     """An open catalogue.
 
     `index_name` is the folder that is live; `axes` are those along which conversations learn; `articles` is None where
-    a tenant has none. `name` greets the customers; empty for none.
+    a tenant has none, and so are the help desk's `intents`. `name` greets the customers; empty for none. `paused`:
+    lists are plain search. `hours` are those of the people, None where nobody has told them.
     """
 
     index_name: str
@@ -37,6 +40,9 @@ class Shop:
     axes: Axes
     articles: HelpArticles | None = None
     name: str = ""
+    intents: Intents | None = None
+    paused: bool = False
+    hours: OfficeHours | None = None
 
     def close(self) -> None:
         """Give files and Chroma clients back; nothing may search afterwards."""

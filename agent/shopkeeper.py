@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import structlog
 
@@ -18,6 +19,8 @@ from agent.learning.ranker_live import LiveRankers
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
 from agent.support.articles import HelpArticles, articles_of
+from agent.support.hours import OfficeHours
+from agent.support.intent_store import newest, open_intents
 from retrieval.encoder import Encoder
 from retrieval.errors import ChatalogueError, IndexUnavailable
 from retrieval.index import read_manifest
@@ -37,7 +40,7 @@ class ShopKeeper:
 
     Chroma's embedded stores of live indexes belong to the server's process; any other one has `stores` None and scans.
     `lessons` are learned for each catalogue as it is opened; `profiles` are made when they are asked for; `rankers`
-    follow the live ranker and the live catalogue.
+    follow the live ranker and the live catalogue. `paused` and `hours` are settings.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class ShopKeeper:
         lessons: LiveLessons | None = None,
         profiles: Profiles | None = None,
         rankers: LiveRankers | None = None,
+        paused: bool = False,
+        hours: OfficeHours | None = None,
     ) -> None:
         self.lessons = lessons or LiveLessons(events)
         self.profiles = profiles or Profiles(events)
@@ -60,6 +65,8 @@ class ShopKeeper:
         self._encoder = encoder
         self._demo_name = demo_name
         self._stores = stores
+        self._paused, self._hours = paused, hours
+        self._refused: dict[str, str] = {}
         self._shops: dict[str, Shop] = {}
         self._problems: dict[str, str] = {}
 
@@ -81,6 +88,7 @@ class ShopKeeper:
         """
         self._refresh_index(tenant)
         if tenant in self._shops:
+            self._refresh_intents(tenant)
             self.rankers.follow(tenant, self._shops[tenant])
 
     def _refresh_index(self, tenant: str) -> None:
@@ -102,6 +110,19 @@ class ShopKeeper:
                 _close_later(old)
             log.info("index_opened", tenant=tenant, index=name, items=len(self._shops[tenant].table))
 
+    def _refresh_intents(self, tenant: str) -> None:
+        """The newest intents are in use; those that cannot be read are told of once and leave the older ones."""
+        folder, shop = newest(self._data.intents(tenant)), self._shops[tenant]
+        if folder is None or folder.name in (shop.intents.id if shop.intents else None, self._refused.get(tenant)):
+            return
+        try:
+            self._shops[tenant] = replace(shop, intents=open_intents(folder, self._encoder))
+        except ChatalogueError as error:
+            self._refused[tenant] = folder.name
+            log.error("intents_not_opened", tenant=tenant, intents=folder.name, reason=str(error))
+        else:
+            log.info("intents_opened", tenant=tenant, intents=folder.name)
+
     def _open(self, tenant: str, name: str) -> Shop:
         folder = self._data.index(tenant) / name
         shop_name = self._demo_name if read_manifest(folder).source == DEMO_SOURCE else ""
@@ -116,7 +137,8 @@ class ShopKeeper:
                 articles.close()
             raise
         self.lessons.follow(tenant, shop.table)
-        return shop
+        before = self._shops.get(tenant)
+        return replace(shop, intents=before.intents if before else None, paused=self._paused, hours=self._hours)
 
     async def watch(self, tenant: str) -> None:
         """Refresh for ever; run as a task of the server."""

@@ -95,12 +95,17 @@ class ReplayMemory:
         """Take out every row of these people; `save` then leaves nothing of them on the disk."""
         gone = set(users) - {""}
         rows = tuple(lesson.id for lesson in self.lessons if lesson.user in gone)
+        self.drop(rows)
+        return Forgotten(rows, len(self))
+
+    def drop(self, rows: Iterable[str]) -> None:
+        """Take out the rows with these ids; `save` then leaves nothing of them on the disk."""
+        gone = set(rows)
         self._strata = {
             stratum: kept
             for stratum, lessons in self._strata.items()
-            if (kept := [lesson for lesson in lessons if lesson.user not in gone])
+            if (kept := [lesson for lesson in lessons if lesson.id not in gone])
         }
-        return Forgotten(rows, len(self))
 
     def save(self, folder: Path) -> None:
         """Write rows and then the manifest that names them; files of earlier states are deleted after it.

@@ -35,6 +35,7 @@ from retrieval.errors import BadRequest, ModelUnavailable
 if TYPE_CHECKING:
     from finetune.training.network import CycleModel
     from finetune.training.objective import Objective
+    from finetune.training.private import Privacy
     from finetune.training.rows import Plan, Tokens
     from finetune.training.trainer import Steps
 
@@ -61,6 +62,7 @@ class Job:
         runs: gets a folder for this job's checkpoints while it runs.
         recipe: how.
         held_out: rows of this cycle that are not learned from; the best weights are those with the least loss on them.
+            Under privacy only those without a user are looked at, as of the anchors, and the last weights are the best.
         anchors: sets that must not be forgotten, by name: their loss may rise by the recipe's tolerance at most.
         memory: what is rehearsed; it is not changed, the caller offers the rows to it when the adapter was promoted.
         cycle: 1, 2, ...; tells when a refit is due.
@@ -106,6 +108,7 @@ class TrainingResult:
         tokens_per_s: over all steps.
         seconds: of all steps, over all sittings.
         peak_bytes: of the process, of the GPU where there is one.
+        privacy: what it spent of the privacy of people, as training.json and the manifest say it; None: not asked for.
     """
 
     folder: Path
@@ -120,6 +123,7 @@ class TrainingResult:
     tokens_per_s: float
     seconds: float
     peak_bytes: int
+    privacy: Mapping[str, Any] | None = None
 
 
 def train(
@@ -165,7 +169,7 @@ def _run(job: Job, work: Path, told: Told, stopped: Callable[[], bool]) -> Train
 
     method = METHODS[job.method]
     model = _model(job, method)
-    data = _Data.of(job, method, model)
+    data = _Data.of(job, method, model, work)
     objective = _objective(job, method, model, data, work)
     with model.as_champion():
         before = objective.look(data.watched)
@@ -173,7 +177,8 @@ def _run(job: Job, work: Path, told: Told, stopped: Callable[[], bool]) -> Train
     picture = Picture(work / PICTURE)
 
     def both(now: Progress) -> None:
-        picture.told(now)
+        if data.privacy is None:  # the losses of people's rows are not private
+            picture.told(now)
         told(now)
 
     steps = CycleTrainer(model, objective, data.plan, watch, job.recipe, work, both, stopped).run()
@@ -185,7 +190,7 @@ def _run(job: Job, work: Path, told: Told, stopped: Callable[[], bool]) -> Train
     result = TrainingResult(
         job.out, job.method, steps.steps, steps.best.step if steps.best else steps.steps, before, after,
         objective.divergence(data.watched), watch.over(after) > 0, len(users),
-        steps.tokens / steps.seconds if steps.seconds else 0.0, steps.seconds, _peak(model),
+        steps.tokens / steps.seconds if steps.seconds else 0.0, steps.seconds, _peak(model), _spent(data, objective),
     )  # fmt: skip
     _write(job, model, data, steps, result, lost, work)
     return result
@@ -196,15 +201,21 @@ def _run(job: Job, work: Path, told: Told, stopped: Callable[[], bool]) -> Train
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """The plan, what is looked at, what of the memory EWC looks at, and how many rows were left out, by reason."""
+    """The plan, what is looked at, what of the memory EWC looks at, and how many rows were left out, by reason.
+
+    `privacy`: what the plan spends; None: not asked for.
+    """
 
     plan: Plan
     watched: Mapping[str, Sequence[Tokens]]
     fisher: Sequence[Tokens]
     left_out: Mapping[str, int]
+    privacy: Privacy | None = None
 
     @classmethod
-    def of(cls, job: Job, method: Method, model: CycleModel) -> _Data:
+    def of(cls, job: Job, method: Method, model: CycleModel, work: Path) -> _Data:
+        if job.recipe.privacy.epsilon:
+            return cls._private(job, method, model, work)
         from finetune.training.rows import both_directions, encode, plan, rehearsed_count
 
         recipe, seed = job.recipe, job.recipe.seed
@@ -236,6 +247,33 @@ class _Data:
         }
         return cls(plan(new, rehearse, recipe.train, epochs, seed), watched, fisher, left_out)
 
+    @classmethod
+    def _private(cls, job: Job, method: Method, model: CycleModel, work: Path) -> _Data:
+        """By person; nothing here hangs on what several of them said. See finetune/training/private.py."""
+        from finetune.training.private import private_plan, remembered, secret_of, spent_before
+        from finetune.training.rows import encode, rehearsed_count
+
+        if method.penalty == "ewc":
+            raise BadRequest("Method 'ewc' measures people's rows without noise; take another one for privacy.")
+        recipe, secret = job.recipe, secret_of(work)
+
+        def encoded(lessons: Iterable[Lesson]) -> list[Tokens]:
+            return encode(lessons, model.renderer, recipe.train.lesson_tokens)
+
+        sets = {HELD_OUT: job.held_out, **job.anchors}
+        public = {name: [lesson for lesson in lessons if not lesson.user] for name, lessons in sets.items()}
+        watched = {name: encoded(lessons) for name, lessons in public.items() if lessons}
+        hidden = {lesson.id for lessons in sets.values() for lesson in lessons}
+        apart = [lesson for lesson in job.rows if lesson.id not in hidden]
+        new = encoded(apart)
+        known = hidden | {lesson.id for lesson in apart}
+        pool = [lesson for lesson in (job.memory or ReplayMemory()).lessons if lesson.id not in known]
+        count = {"none": 0, "share": rehearsed_count(len(new), recipe.replay.share), "all": len(pool)}[method.rehearsal]
+        again = remembered(encoded(pool), count, secret)
+        made, privacy = private_plan(new, again, recipe, secret, spent_before(job.champion))
+        left_out = {"watched": len(job.rows) - len(apart), "too long": len(apart) - len(new)}
+        return cls(made, watched, (), left_out, privacy)
+
 
 def _model(job: Job, method: Method) -> CycleModel:
     import torch
@@ -253,13 +291,27 @@ def _model(job: Job, method: Method) -> CycleModel:
 def _objective(job: Job, method: Method, model: CycleModel, data: _Data, work: Path) -> Objective:
     from finetune.training.objective import Objective
 
-    objective = Objective(model, job.recipe, method.penalty)
+    if data.privacy is None:
+        objective = Objective(model, job.recipe, method.penalty)
+    else:
+        from finetune.training.private import secret_of
+        from finetune.training.private_objective import PrivateObjective
+
+        objective = PrivateObjective(model, job.recipe, method.penalty, data.privacy, secret_of(work))
     objective.step_weight = data.plan.step_weight
     asked = (*data.plan.learned, *(one for lessons in data.watched.values() for one in lessons), *data.fisher)
     objective.ask_champion(asked, work / "reference.json")
     if data.fisher:
         objective.measure_fisher(data.fisher, work / "fisher.pt")
     return objective
+
+
+def _spent(data: _Data, objective: Objective) -> Mapping[str, Any] | None:
+    from finetune.training.private_objective import PrivateObjective
+
+    if data.privacy is None or not isinstance(objective, PrivateObjective):
+        return None
+    return data.privacy.as_json(objective.weights)
 
 
 def _join(model: CycleModel) -> float | None:
@@ -340,7 +392,7 @@ def _record(job: Job, data: _Data, steps: Steps, result: TrainingResult, lost: f
             "done": result.steps,
             "best": result.best_step,
             "ended": steps.why,
-            "losses": [round(loss, 6) for loss in steps.losses],
+            "losses": [round(loss, 6) for loss in steps.losses] if result.privacy is None else [],
             "penalties": [round(loss, 6) for loss in steps.penalties],
             "looks": [asdict(look) for look in steps.looks],
         },
@@ -348,6 +400,7 @@ def _record(job: Job, data: _Data, steps: Steps, result: TrainingResult, lost: f
         "after": result.after,
         "kl": result.kl,
         "forgot": result.forgot,
+        "privacy": result.privacy,
         "lost_in_joining": lost,
         "tokens": steps.tokens,
         "seconds": round(result.seconds, 1),

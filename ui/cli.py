@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from retrieval.errors import ChatalogueError
-from ui.cli_bench import bench_app
+from ui.cli_bench_learning import bench_app
 from ui.cli_feedback import feedback_app
 from ui.cli_options import ConfigOption, JsonOption
 
@@ -88,7 +88,7 @@ def serve(
 
     settings = load_settings(config).settings
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    run(settings.model_copy(update={"server": settings.server.model_copy(update=changes)}))
+    run(settings.model_copy(update={"server": settings.server.model_copy(update=changes)}), config)
 
 
 @app.command()
@@ -130,14 +130,20 @@ def recommend(
 
 @app.command()
 def learn(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge only; change nothing.")] = False,
+    every: Annotated[str | None, typer.Option(help="Again and again, so often: 24h, 7d, 30m; else once.")] = None,
+    min_feedback: Annotated[
+        int | None, typer.Option(min=1, help="Rows of new feedback that it takes to train an adapter.")
+    ] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder for scalars of the training.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge the ranker, count rows; change nothing.")] = False,
+    parent: Annotated[int, typer.Option(hidden=True, help="Process whose end ends this one.")] = 0,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Learn a ranker from the event log; it goes live only where it beats the one built in."""
-    from ui.commands.learn import run
+    """Learn from the event log: a ranker and an adapter, each judged before it serves; a stopped job goes on."""
+    from ui.commands.learn import LearnCall, run
 
-    run(dry_run, as_json, config)
+    run(LearnCall(dry_run, as_json, every, min_feedback, tensorboard, parent, config))
 
 
 @app.command()
@@ -162,6 +168,26 @@ def starter(
 
     files = (redial, redial_items, redial_likes)
     run(StarterCall(catalogue, mapping, noun, model, out, pretrain, minutes, recipe, files, config))
+
+
+@app.command()
+def gate(
+    adapter: Annotated[str, typer.Argument(help="Its id, such as ada-000017, or its folder.")],
+    champion: Annotated[
+        str | None, typer.Option(help="Id or folder that it is held against, or none; default: what serves.")
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="From `feedback export`, newer than its training; without it cannot pass.")
+    ] = None,
+    rules: Annotated[Path | None, typer.Option(help="TOML file of thresholds; default: the product's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for gate.json and gate.md.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Hold an adapter against the champion, rule by rule; exit code 1 where it is refused. Changes nothing."""
+    from ui.commands.gate import GateCall, run
+
+    run(GateCall(adapter, champion, rows, rules, out, as_json, config))
 
 
 @app.command()
@@ -359,3 +385,15 @@ def import_interactions(
     from ui.commands.importing import ImportCall, run
 
     run(ImportCall(file, mapping, as_json, config))
+
+
+@import_app.command("intents")
+def import_intents(
+    file: Annotated[Path, typer.Argument(help="intents.toml, or JSON lines: text, intent (outside: of none).")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Learn what messages to the help desk are for from examples; a running server takes it over within seconds."""
+    from ui.commands.importing_intents import run
+
+    run(file, as_json, config)

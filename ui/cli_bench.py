@@ -159,21 +159,6 @@ def bench_speed(out: BenchOutOption = Path("bench.json"), config: ConfigOption =
     run_other(speed_of(DataDirectory(load_settings(config).settings.data_dir).models), out)
 
 
-@bench_app.command("starters")
-def bench_starters(
-    of: Annotated[list[str], typer.Option(help="NAME=FOLDER or NAME=FOLDER@BASE; give two or more.")],
-    n: Annotated[int, typer.Option(min=30, help="Held-out turns; a third as many replies.")] = 300,
-    out: BenchOutOption = Path("bench.json"),
-    config: ConfigOption = None,
-) -> None:
-    """Starter adapters side by side on the held-out catalogue; differences are to the first one."""
-    from agent.datadir import DataDirectory
-    from agent.settings import load_settings
-    from ui.commands.bench_others import run_other, starters_of
-
-    run_other(starters_of(of, n, DataDirectory(load_settings(config).settings.data_dir).models), out)
-
-
 @bench_app.command("dialogue")
 def bench_dialogue(
     items: Annotated[Path | None, typer.Option(help="The bot's catalogue; default: the demo shop.")] = None,
@@ -226,29 +211,21 @@ def bench_scale(
     run_other(scale_of(films, tuple(size or (1_000_000,)), work), out)
 
 
-@bench_app.command("describe")
-def bench_describe(
-    items: Annotated[Path, typer.Option(help="A catalogue with titles and years.")],
-    dialogues: Annotated[Path, typer.Option(help="A folder with one folder for each set of dialogues.")],
-    work: Annotated[Path, typer.Option(help="Folder that keeps drafts and texts: a stopped run goes on.")],
-    limit: Annotated[int, typer.Option(min=1, help="Items that are described.")] = 100,
-    skip: Annotated[int, typer.Option(min=0, help="Items before them: what the tuned writer learned from.")] = 0,
-    n_best: Annotated[int, typer.Option(min=1, max=16, help="Drafts for each item.")] = 4,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Begin no more items after so many.")] = None,
-    evaluation_only: Annotated[bool, typer.Option("--evaluation-only", help="Learn nothing from the items.")] = False,
-    adapter: Annotated[Path | None, typer.Option(help="Folder of a tuned writer, to be compared.")] = None,
-    model: Annotated[str | None, typer.Option(help="The writer; default: the model of the settings.")] = None,
-    out: BenchOutOption = Path("bench.json"),
+@bench_app.command("intents")
+def bench_intents(
+    train: Annotated[Path, typer.Option(help="Rows to learn from: text, intent.")],
+    test: Annotated[Path, typer.Option(help="Rows to answer: text; intent only to score.")],
+    out: Annotated[Path, typer.Option(help="Answers to write: intent, score; complete or absent.")],
+    oos_label: Annotated[str | None, typer.Option(help="What messages outside all intents are called.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Benchmark file that takes the figures, too.")] = None,
     name: NameOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """What the model's descriptions are worth to search: original, generated and both texts on held-out dialogues."""
-    from ui.commands.bench_describe import DescribeBenchCall, run_describe
+    """Learn the help desk's intents from examples and tell the intent of each test row."""
+    from ui.commands.bench_intents import IntentsCall, run_intents
 
-    call = DescribeBenchCall(
-        items, dialogues, work, out, limit, skip, n_best, minutes, evaluation_only, adapter, model, name, config
-    )
-    run_describe(call)
+    run_intents(IntentsCall(train, test, out, oos_label, report, name, as_json, config))
 
 
 @bench_app.command("all")
@@ -370,56 +347,6 @@ def bench_talk(
     from ui.commands.bench import TALK, BenchCall, run
 
     run(BenchCall(out, films, work, config), TALK)
-
-
-@bench_app.command("offpolicy")
-def bench_offpolicy(
-    out: BenchOutOption = Path("bench.json"),
-    ratings: RatingsOption = None,
-    visitors: Annotated[int, typer.Option(min=20, help="Visitors of each stream, at most.")] = 200,
-    seeds: Annotated[int, typer.Option(min=2, help="Orders of visitors, each with luck of its own.")] = 20,
-    minutes: Annotated[float, typer.Option(min=0.0, help="For which the model is asked; 0: only what is kept.")] = 8.0,
-    keep: Annotated[Path | None, typer.Option(help="File of the model's opinions: none is asked for twice.")] = None,
-    adapter: AdapterOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Language model, contextual bandit, or the model's opinion as the bandit's prior; and are estimates right?"""
-    from ui.commands.bench_offpolicy import BanditCall, run_bandits
-
-    run_bandits(BanditCall(out, ratings, visitors, seeds, minutes, keep, adapter, config))
-
-
-@bench_app.command("learning")
-def bench_learning(
-    keep: Annotated[Path, typer.Option(help="File of finished cells (JSON lines): what is in it is not done again.")],
-    out: BenchOutOption = Path("bench.json"),
-    dialogues: Annotated[
-        Path | None, typer.Option(help="Folder of OpenDialKG: items, train and valid; default: without that stream.")
-    ] = None,
-    methods: Annotated[str, typer.Option(help="With commas, none among them; default: all.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Of none, naive and the default; the others have the first.")] = 3,
-    first_seed: Annotated[int, typer.Option(min=0, help="Another one than 0 is for tuning.")] = 0,
-    examples: Annotated[int, typer.Option(min=1, help="To learn from, a block.")] = 48,
-    questions: Annotated[int, typer.Option(min=1, help="To ask about a block.")] = 32,
-    pace_rows: Annotated[int, typer.Option(min=0, help="Rows of the comparison with TRL; 0: without.")] = 32,
-    adapter: AdapterOption = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML file; default: the product's.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: all cores.")] = 0,
-    only_report: Annotated[bool, typer.Option("--only-report", help="Measure nothing: tables of what is kept.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """What each way to learn gains and forgets, on streams of blocks; and the speed of training against TRL.
-
-    The budget is told before anything is computed. A run that was stopped goes on where it was when it is given the
-    same file by --keep.
-    """
-    from ui.commands.bench_learning import LearningCall, run_learning
-
-    call = LearningCall(
-        out, keep, dialogues, methods, seeds, first_seed, examples, questions, pace_rows, adapter, recipe, threads,
-        only_report, config,
-    )  # fmt: skip
-    run_learning(call)
 
 
 @bench_app.command("render")

@@ -15,7 +15,9 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +32,7 @@ from agent.settings import ServerSettings, Settings, TelemetrySettings
 from retrieval.errors import SettingsError
 from ui.covers import add_covers
 from ui.logs import configure_logs
+from ui.schedule import Schedule
 from ui.wiring import Parts, ensure_catalogue, make_parts, started
 
 log = structlog.get_logger(__name__)
@@ -74,8 +77,8 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-def serve(settings: Settings) -> None:
-    """Serve until stopped.
+def serve(settings: Settings, config: Path | None = None) -> None:
+    """Serve until stopped; `config` is the file that the settings are from, for the processes that it begins.
 
     Raises:
         ChatalogueError: something is wrong that the operator must mend first.
@@ -93,10 +96,24 @@ def serve(settings: Settings) -> None:
     with _traced(telemetry) as tracing:
         parts = make_parts(settings, tracing=tracing)
         try:
+            parts = replace(parts, schedule=_schedule(parts, config))
             with parts.data.server_lock():
                 asyncio.run(_serve(parts))
         finally:
             parts.log.close()
+
+
+def _schedule(parts: Parts, config: Path | None) -> Schedule | None:
+    """The jobs that the settings ask for.
+
+    Raises:
+        BadRequest: the span is longer than time.
+    """
+    learning = parts.settings.learning
+    if not learning.every:
+        return None
+    jobs = parts.observer.metrics.learning_jobs
+    return Schedule(parts.settings, parts.log, learning.every, None, config, lambda how: jobs.labels(how).inc())
 
 
 @contextmanager
@@ -137,7 +154,7 @@ async def _serve(parts: Parts) -> None:
         await asyncio.to_thread(import_module, "ui.page")  # Gradio: seconds, while the catalogue is opened
         await opened
         app = _make_app(parts)
-        config = uvicorn.Config(
+        uvicorn_config = uvicorn.Config(
             app,
             host=server_settings.host,
             port=server_settings.port,
@@ -147,11 +164,15 @@ async def _serve(parts: Parts) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         watching = asyncio.create_task(parts.shops.watch(parts.settings.tenant))
-        server = _Server(config, parts.engine)
+        learning = asyncio.create_task(parts.schedule.run()) if parts.schedule is not None else None
+        server = _Server(uvicorn_config, parts.engine)
         try:
             await server.serve()
         finally:
             watching.cancel()
+            if learning is not None:
+                learning.cancel()  # its job is stopped then
+                await asyncio.gather(learning, return_exceptions=True)
 
 
 def _make_app(parts: Parts) -> FastAPI:

@@ -10,15 +10,19 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.adapters.live import LiveAdapters
 from agent.adapters.registry import AdapterRegistry
+from agent.adapters.sufficing import PromotionRules
+from agent.adapters.voice import OneVoice, Voices
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.health import PartsHealth
 from agent.learning.live import LiveLessons
 from agent.learning.profile import Profiles
 from agent.learning.ranker_live import LiveRankers
+from agent.learning.reply_examples import AcceptedReplies, ExampleVoices
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
@@ -35,6 +39,7 @@ from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
 from agent.starter.keeping import AdapterKeeper
 from agent.support.articles import index_articles, read_articles
+from agent.support.hours import OfficeHours
 from retrieval.chroma_server import ServerStores
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path
 from retrieval.encoder import Encoder, SentenceEncoder
@@ -44,6 +49,9 @@ from retrieval.items import Item
 from retrieval.loading import load_catalogue
 from retrieval.vectors import EMBEDDED, VectorStores
 from ui.progress import index_progress
+
+if TYPE_CHECKING:
+    from ui.schedule import Schedule
 
 KEPT_INDEXES = 2
 """The live index and the one before it, for a server that has not moved over yet."""
@@ -62,18 +70,24 @@ class Parts:
     observer: Observer = field(default_factory=Observer)
     stores: VectorStores = EMBEDDED
     adapter: LiveAdapters | None = None
+    schedule: Schedule | None = None
 
     @property
     def conversations(self) -> Conversations:
         """The conversation over these parts."""
         kind = type(self.engine).__module__.removeprefix("agent.llm.").partition(".")[0]  # "embedded", "vllm", "off"
         engine = ObservedEngine(self.engine, self.observer, kind)
-        return Conversations(self.settings, self.log, self.shops, engine, voices=self.adapter)
+        voices: Voices = self.adapter or OneVoice()
+        if self.settings.learning.examples:
+            voices = ExampleVoices(voices, AcceptedReplies.by(self.log, self.settings), self.settings.tenant)
+        return Conversations(self.settings, self.log, self.shops, engine, voices=voices)
 
     @property
     def services(self) -> Services:
         """The same, for the faces."""
-        health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine, self.adapter)
+        schedule = self.schedule
+        learning = None if schedule is None else lambda: schedule.problem
+        health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine, self.adapter, learning)
         chat = ObservedChat(self.conversations, self.observer)
         return Services(self.settings, chat, health, self.log, self.engine, self.observer)
 
@@ -105,6 +119,8 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
         lessons=lessons,
         profiles=profiles,
         rankers=rankers,
+        paused=settings.chat.paused,
+        hours=OfficeHours.of(settings.support.hours, settings.support.time_zone) if settings.support.hours else None,
     )
     engine = make_engine(settings)
     url = settings.database.url.get_secret_value()
@@ -147,7 +163,7 @@ def make_engine(settings: Settings) -> Engine:
         SettingsError: vLLM is asked for and cannot be had as it is set.
     """
     llm = settings.llm
-    if llm.engine == "off":
+    if llm.engine == "off" or settings.chat.paused:
         return NoEngine()
     models = DataDirectory(settings.data_dir).models
     if llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm)):
@@ -160,7 +176,8 @@ def make_adapters(settings: Settings, engine: Engine, data: DataDirectory, log: 
     llm, tenant = settings.llm, settings.tenant
     registry = AdapterRegistry(data, log, tenant)
     return LiveAdapters(
-        engine, registry, log, tenant, setting=llm.adapter, model=llm.model, models_dir=data.models
+        engine, registry, log, tenant, setting=llm.adapter, model=llm.model, models_dir=data.models,
+        rules=PromotionRules.of(settings.learning),
     )  # fmt: skip
 
 

@@ -12,13 +12,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import structlog
 
 from agent.adapters.registry import AdapterRegistry
 from agent.adapters.standing import Canary, Standing, is_canarys
-from agent.adapters.trial import trial_report
+from agent.adapters.sufficing import DEFAULT_RULES, PromotionRules
+from agent.adapters.trial import TrialReport, trial_report
 from agent.adapters.voice import PinnedEngine, Voice
 from agent.llm.protocol import Engine
 from agent.log.adapters import MoveConflict
@@ -34,6 +37,9 @@ LOOK_SECONDS = 10.0
 """Between two looks at how a canary fares: the test allows any number of them, the database not."""
 RETRY_SECONDS = 60.0
 """Between two tries to load what could not be."""
+
+TrialEnd: TypeAlias = Literal["halted", "promoted", "undecided"]
+"""undecided: a candidate again, because its time was over."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +73,7 @@ class LiveAdapters:
             registry's either.
         model: the engine's.
         models_dir: where weights are kept.
+        rules: when a trial ends by itself.
     """
 
     def __init__(
@@ -79,10 +86,12 @@ class LiveAdapters:
         setting: str,
         model: str,
         models_dir: Path,
+        rules: PromotionRules = DEFAULT_RULES,
     ) -> None:
         self.engine = engine
         self._registry, self._events, self._tenant = registry, events, tenant
         self._setting, self._model, self._models_dir = setting, model, models_dir
+        self._rules = rules
         self._loaded: dict[str | None, _Loaded] = {}
         self._failed: dict[str | None, _Failed] = {}
         self._loading: dict[str | None, asyncio.Task[None]] = {}
@@ -164,32 +173,53 @@ class LiveAdapters:
         await self._seat_champion()
         self._seat_canary()
 
-    async def halt_if_worse(self) -> str:
-        """Judge the canary; rejected where it does harm. The reason, empty where nothing was done.
+    async def end_trial(self) -> TrialEnd | None:
+        """Judge the canary: reject it where it does harm, promote it where it is surely not worse, give up in the end.
+
+        Safe in several servers at once: what they do, they do to the standing that they judged, and the second of two
+        finds another one. None where nothing was done.
 
         Raises:
             DataDirectoryError: the log cannot be read or written.
         """
-        canary = self._standing.canary
-        report = await asyncio.to_thread(trial_report, self._standing, self._events, self._tenant)
-        if report is None or canary is None or not report.alarm:
-            return ""
+        seen = self._standing
+        report = await asyncio.to_thread(trial_report, seen, self._events, self._tenant, self._rules)
+        if report is None or seen.canary is None:
+            return None
+        adapter = seen.canary.adapter
         try:
-            is_first = await asyncio.to_thread(self._registry.reject, canary.adapter, f"Halted: {report.alarm}")
-        except MoveConflict:  # an operator was first: seen with the next look
-            return ""
-        if not is_first:  # another server was
-            return ""
-        log.error("canary_halted", tenant=self._tenant, adapter=canary.adapter, reason=report.alarm)
-        return report.alarm
+            end = await asyncio.to_thread(self._end, seen, seen.canary, report)
+        except MoveConflict:  # an operator or another server was first: seen with the next look
+            return None
+        if end is not None:
+            tell = log.error if end == "halted" else log.info
+            reason = report.alarm or report.passed
+            tell(f"canary_{end}", tenant=self._tenant, adapter=adapter, reason=reason)
+        return end
+
+    def _end(self, seen: Standing, canary: Canary, report: TrialReport) -> TrialEnd | None:
+        """What is done with the canary, in the database: the audit is there."""
+        if report.alarm:
+            return "halted" if self._registry.reject(canary.adapter, f"Halted: {report.alarm}") else None
+        if not self._rules.automatic:
+            return None
+        if report.passed:
+            self._registry.promote(canary.adapter, f"Automatically: {report.passed}", seen.version)
+            return "promoted"
+        age = datetime.now(UTC) - canary.at if canary.at is not None else timedelta()
+        if age >= timedelta(days=self._rules.days):
+            told = f"{report.canary} conversations in {self._rules.days:g} days did not show that it is not worse."
+            self._registry.end_trial(seen, f"Undecided: {told}")
+            return "undecided"
+        return None
 
     async def _work(self) -> None:
         while self.engine.status().state != "off" or not self._settled.is_set():
             try:
                 await self.follow()
-                if self._canary is not None and time.monotonic() >= self._next_look:
+                if self._standing.canary is not None and time.monotonic() >= self._next_look:
                     self._next_look = time.monotonic() + LOOK_SECONDS
-                    await self.halt_if_worse()
+                    await self.end_trial()
                 self._trouble = self._unknown = ""
             except ChatalogueError as error:  # the database is away, which its own health says: what is loaded goes on
                 self._note(str(error))

@@ -16,7 +16,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.adapters.manifest import MANIFEST, AdapterManifest, read_manifest, read_whole, sha256, write_manifest
+from agent.adapters.manifest import (
+    MANIFEST,
+    AdapterManifest,
+    AdapterState,
+    read_manifest,
+    read_whole,
+    sha256,
+    write_manifest,
+)
 from agent.adapters.standing import Standing, standing_after
 from agent.datadir import DataDirectory
 from agent.llm.adapter_check import CONFIG_FILE, PROBE_FILE, WEIGHTS_FILE
@@ -46,6 +54,15 @@ class RolledBack:
     taken_back: str
     champion: str | None
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An adapter that holds what it, or the one that its training began with (`through`), learned from somebody."""
+
+    id: str
+    state: AdapterState
+    through: str | None = None
 
 
 class AdapterRegistry:
@@ -110,6 +127,19 @@ class AdapterRegistry:
     def trained_on(self, customer: str) -> tuple[str, ...]:
         """Ids of the adapters that learned from a person or a conversation, by its id in the log."""
         return self._log.adapters_trained_on(self._tenant, customer)
+
+    def holding(self, trained: Collection[str]) -> tuple[Holding, ...]:
+        """Which adapters on disk hold what those of `trained` learned: they, and all that began with their weights.
+
+        A refit begins with the base alone and so ends such a line.
+        """
+        there = self.all()
+        parents = self._parents_of_removed() | {one.id: one.parent for one in there}
+        through: dict[str, str | None] = dict.fromkeys(trained)
+        for adapter in sorted(parents, key=_number):  # a parent is older
+            if adapter not in through and (parent := parents[adapter]) in through:
+                through[adapter] = parent
+        return tuple(Holding(one.id, one.state, through[one.id]) for one in there if one.id in through)
 
     # --- making ---
 
@@ -189,13 +219,24 @@ class AdapterRegistry:
             raise BadRequest(f"A canary answers a share of the conversations above 0 and up to {MAX_SHARE:g}.")
         self._promote(adapter, Move("canary", adapter, reason, share))
 
-    def promote(self, adapter: str, reason: str = "") -> None:
+    def promote(self, adapter: str, reason: str = "", seen: int | None = None) -> None:
         """Make `adapter` the champion; the one before is retired, a trial that runs ends.
+
+        `seen` is the version of the standing that the decision was made on: where that has changed, it is a conflict.
 
         Raises:
             NotFound, EngineError, BadRequest, MoveConflict: as `start_canary`.
         """
-        self._promote(adapter, Move("promoted", adapter, reason))
+        self._promote(adapter, Move("promoted", adapter, reason), seen)
+
+    def end_trial(self, seen: Standing, reason: str) -> None:
+        """Make the canary of `seen` a candidate again.
+
+        Raises:
+            MoveConflict: something was changed since.
+        """
+        if seen.canary is not None:
+            self._move(seen, Move("withdrawn", seen.canary.adapter, reason))
 
     def roll_back(self, reason: str = "") -> RolledBack:
         """Take back the last promotion: of a canary where one is on trial, else of the champion.
@@ -255,10 +296,11 @@ class AdapterRegistry:
             stay = set(now.in_use) | {one.id for one in found[max(0, len(found) - keep) :]}
             stay |= {one.parent for one in found if one.id == now.champion and one.parent is not None}
             gone = tuple(one.id for one in found if one.id not in stay)
+            parents = {one.id: one.parent for one in found}
             try:
                 for name in gone:
                     (self.root / _REMOVED).mkdir(exist_ok=True)
-                    (self.root / _REMOVED / name).touch()
+                    (self.root / _REMOVED / name).write_text(parents[name] or "", encoding="utf-8")
                     (self.root / name / MANIFEST).unlink()  # first: half a folder must not look complete
                     shutil.rmtree(self.root / name)
                 for folder in _folders(self.root):
@@ -269,9 +311,11 @@ class AdapterRegistry:
                 raise DataDirectoryError(f"An adapter in {str(self.root)!r} cannot be deleted ({error}).") from None
         return gone
 
-    def _promote(self, adapter: str, move: Move) -> None:
+    def _promote(self, adapter: str, move: Move, seen: int | None = None) -> None:
         with self._data.adapters_lock(self._tenant):  # so that `prune` does not take the files meanwhile
             now = self.standing()
+            if seen not in (None, now.version):
+                raise MoveConflict("The adapters were changed by somebody else meanwhile; nothing was promoted.")
             manifest = _with_state(read_whole(self.folder(adapter)), now)
             if manifest.state == "champion":
                 raise BadRequest(f"The adapter {adapter!r} is the champion already.")
@@ -291,6 +335,10 @@ class AdapterRegistry:
         if any(sha256(source / name) != there.files[name] for name in (CONFIG_FILE, WEIGHTS_FILE)):
             raise BadRequest(f"The id {adapter!r} was used for another adapter; take one that `reserve` gives.")
         return there
+
+    def _parents_of_removed(self) -> dict[str, str | None]:
+        removed = self.root / _REMOVED
+        return {one.name: one.read_text(encoding="utf-8") or None for one in removed.glob("ada-*")}
 
     def _clear_drafts(self) -> None:
         for old in self.root.glob(f"{_DRAFT}*"):

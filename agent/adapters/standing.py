@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from agent.adapters.manifest import AdapterState
 from agent.log.adapters import Move
@@ -16,12 +17,13 @@ from agent.log.adapters import Move
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An adapter on trial: it answers `share` of the conversations. `version`, `after_turn`: when its trial began."""
+    """An adapter on trial: it answers `share` of the conversations. The others say when its trial began."""
 
     adapter: str
     share: float
     version: int
     after_turn: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def _after(now: Standing, move: Move) -> Standing:
             return now
         case "canary" if name is not None:
             told = _ended(now)
-            trial = Canary(name, move.share, move.version, move.after_turn)
+            trial = Canary(name, move.share, move.version, move.after_turn, move.at)
             return replace(told, canary=trial, states={**told.states, name: "canary"})
         case "withdrawn":
             return _ended(now)

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.llm.protocol import CURRENT, Chunk, Engine, EngineStatus, Filled, Limits, Prompt
+from agent.reply_prompt import AcceptedReply
 from agent.skills import SkillName
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who answers a turn. `skills` that the gate switched on for this adapter; None: as agent/skills.toml says."""
+    """Who answers a turn. `skills` that the gate switched on for this adapter; None: as agent/skills.toml says.
+
+    `examples` are shown to the model before it writes.
+    """
 
     engine: Engine
     skills: frozenset[SkillName] | None = None
+    examples: tuple[AcceptedReply, ...] = ()
 
 
 class Voices(Protocol):

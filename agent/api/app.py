@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from agent.api import chat, feedback, health, later, sessions, users
+from agent.api import chat, feedback, health, later, people, sessions, users
 from agent.api.auth import KeyRing
 from agent.api.border import BodyLimit, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
@@ -29,6 +29,7 @@ _ROUTERS: Final[Sequence[APIRouter]] = (
     chat.router,
     feedback.router,
     users.router,
+    people.router,
     sessions.router,
     later.router,
     health.router,

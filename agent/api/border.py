@@ -118,7 +118,7 @@ def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
 
 
 class KeyCheck:
-    """Refuses requests for /v1 and /metrics without a right key; writes the key's id into the scope.
+    """Refuses requests for /v1 and /metrics without a right key; writes the key's id and role into the scope.
 
     For /readyz, which needs a key for one of its questions only, the id may be None.
     """
@@ -130,11 +130,13 @@ class KeyCheck:
         if scope["type"] == "http":
             path = path_inside(scope)
             if is_api(path) or path in ("/metrics", "/readyz"):
-                key_id = self._keys.caller(Headers(scope=scope).get("authorization"))
+                authorization = Headers(scope=scope).get("authorization")
+                key_id = self._keys.caller(authorization)
                 if key_id is None and path != "/readyz":
                     await NO_KEY.response()(scope, receive, send)
                     return
-                scope.setdefault("state", {})["key_id"] = key_id
+                state = scope.setdefault("state", {})
+                state["key_id"], state["by_agent"] = key_id, self._keys.is_agent(authorization)
         await self._app(scope, receive, send)
 
 

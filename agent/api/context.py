@@ -19,10 +19,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One request's view of the server; `key_id` is "" where no key is needed."""
+    """One request's view of the server; `key_id` is "" where no key is needed. `by_agent`: a support agent's key."""
 
     services: Services
     key_id: str
+    by_agent: bool = False
 
     @property
     def tenant(self) -> str:
@@ -39,7 +40,8 @@ _documented_key = HTTPBearer(auto_error=False, description="Not needed where the
 
 
 def _api_of(request: Request, _key: Annotated[object, Security(_documented_key)]) -> Api:
-    return Api(request.app.state.services, request.scope["state"]["key_id"])
+    state = request.scope["state"]
+    return Api(request.app.state.services, state["key_id"], state["by_agent"])
 
 
 CallerApi = Annotated[Api, Depends(_api_of)]

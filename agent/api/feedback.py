@@ -54,8 +54,12 @@ class EventRequest(BaseModel):
 
 @router.post("/v1/feedback")
 async def record_feedback(body: FeedbackRequest, api: CallerApi) -> StoredResponse:
-    """Store a reaction; the same (turn, item, kind) again is stored once."""
-    feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text)
+    """Store a reaction; the same (turn, item, kind) again is stored once.
+
+    With the key of a support agent: a `correct` with what should have been said, or a thumb on a whole reply, of any
+    conversation of the shop. It is kept as theirs, and learned from without a second look.
+    """
+    feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text, api.by_agent)
     stored = await api.in_thread(api.services.log.record_feedback, api.tenant, api.key_id, feedback)
     return StoredResponse(stored=stored.stored, event_id=stored.event_id)
 

@@ -26,7 +26,7 @@ class Alive(BaseModel):
 class PartBody(BaseModel):
     """`detail` is one sentence when `state` is not "ok"."""
 
-    name: Literal["index", "database", "engine"]
+    name: Literal["index", "database", "engine", "learning"]
     state: Literal["ok", "degraded", "starting", "failed", "off"]
     detail: str
 

@@ -9,9 +9,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from agent.answer import Action
-from agent.api.context import CallerApi
+from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES
-from agent.log.records import ConversationStatus, FeedbackKind, ShownRow
+from agent.datadir import DataDirectory
+from agent.learning.forgetting import forget_owners
+from agent.log.records import ConversationStatus, FeedbackKind, SessionView, ShownRow
 from agent.preferences import Fact
 from agent.understand.types import AskedQuestion, Intent, Language
 
@@ -98,7 +100,25 @@ class TraceBody(_FromLog):
 @router.get("/v1/sessions/{session_id}")
 async def show_session(session_id: str, api: CallerApi) -> SessionBody:
     """The turns of a conversation with their items and the reactions in force."""
-    view = await api.in_thread(api.services.log.session_view, api.tenant, session_id, key_id=api.key_id)
+    return session_body(await api.in_thread(api.services.log.session_view, api.tenant, session_id, key_id=api.key_id))
+
+
+@router.delete("/v1/sessions/{session_id}")
+async def delete_session(session_id: str, api: CallerApi) -> SessionDeleted:
+    """Erase the words of a conversation, and what was copied of its customer for trainings."""
+    await api.in_thread(_erase, api, session_id)
+    return SessionDeleted(id=session_id)
+
+
+@router.get("/v1/turns/{turn_id}/trace")
+async def show_trace(turn_id: str, api: CallerApi) -> TraceBody:
+    """Why a turn was answered as it was."""
+    logged = await api.in_thread(api.services.log.trace, api.tenant, turn_id, key_id=api.key_id)
+    return TraceBody.model_validate(logged.record).model_copy(update={"undone": logged.undone})
+
+
+def session_body(view: SessionView) -> SessionBody:
+    """A conversation as it is shown to people."""
     return SessionBody(
         id=view.conversation.id,
         created_at=view.conversation.created_at,
@@ -108,15 +128,11 @@ async def show_session(session_id: str, api: CallerApi) -> SessionBody:
     )
 
 
-@router.delete("/v1/sessions/{session_id}")
-async def delete_session(session_id: str, api: CallerApi) -> SessionDeleted:
-    """Erase the words of a conversation."""
-    await api.in_thread(api.services.log.delete_session, api.tenant, session_id, key_id=api.key_id)
-    return SessionDeleted(id=session_id)
-
-
-@router.get("/v1/turns/{turn_id}/trace")
-async def show_trace(turn_id: str, api: CallerApi) -> TraceBody:
-    """Why a turn was answered as it was."""
-    logged = await api.in_thread(api.services.log.trace, api.tenant, turn_id, key_id=api.key_id)
-    return TraceBody.model_validate(logged.record).model_copy(update={"undone": logged.undone})
+def _erase(api: Api, session_id: str) -> None:
+    log, data = api.services.log, DataDirectory(api.services.settings.data_dir)
+    talk = log.conversation(api.tenant, session_id, key_id=api.key_id)
+    # Copies know the customer and not the conversation: the next training gets the customer's other ones anew.
+    owner = talk.person_id or talk.id
+    forget_owners(data, log, api.tenant, [owner])  # first: what is not in the log could not be found in a file
+    log.delete_session(api.tenant, session_id, key_id=api.key_id)
+    forget_owners(data, log, api.tenant, [owner])  # again: what was copied meanwhile

@@ -18,6 +18,7 @@ from agent.learning.experiences import Lesson
 from agent.learning.live import CUSTOMERS, own_lane, shared_lane
 from agent.learning.ranker import Sight, Signals, workshop_of
 from agent.learning.ranker_lessons import Then, capped, read_lessons, shareable
+from agent.learning.ranker_parts import INDEX, PARTS, Part, features_of, without_columns
 from agent.learning.signals import LogSignals
 from agent.log.records import Consent
 from agent.log.store import EventLog
@@ -30,6 +31,7 @@ from agent.ranking import OUT_OF_STOCK, WEIGHTS, RankingOptions, rank
 from agent.shop import Shop
 from retrieval.branches.base import Branch
 from retrieval.errors import BadRequest
+from retrieval.query import Candidate
 from retrieval.table import RowArray
 
 MIN_LESSONS = 200
@@ -66,12 +68,24 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Both lists of each lesson compared, the conversations drawn by a bootstrap; by metric: "mrr", "first_5" ..."""
+    """Both lists of each lesson compared, the conversations drawn by a bootstrap; by metric: "mrr", "first_5" ...
+
+    `parts`: what the mean of 1 / place loses without a part of what was learned (ranker_parts.py).
+    """
 
     conversations: int
     linear: Mapping[str, Interval]
     learned: Mapping[str, Interval]
     gain: Mapping[str, Interval]
+    parts: Mapping[Part, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`without`: by part, where what was taken came without it, (lessons,); a part that adds nothing is not there."""
+
+    places: Places
+    without: Mapping[Part, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,8 @@ class Job:
             return Learned(None, reason, len(kept), n_customers, seq)
         lives = _Lives(self, everything, kept)
         try:
-            judgement = judged(cross_judged(lives, self), [past.group for past in lives.pasts])
+            compared = cross_judged(lives, self)
+            judgement = judged(compared.places, [past.group for past in lives.pasts], compared.without)
             good, reason = verdict(judgement, self.bar)
             model = None
             if good:
@@ -146,13 +161,15 @@ class Job:
 class Lived:
     """One lesson lived again: the ranker's example, and what it takes to make a list of its scores.
 
-    `held` is what stock takes from each score, float64; `ids` break ties; `place` is the stand-in's, from 1.
+    `held` is what stock takes from each score, float64; `ids` break ties; `place` is the stand-in's, from 1, and
+    `bare` is the same without the live lanes.
     """
 
     example: Example
     held: NDArray[np.float64]
     ids: RowArray
     place: float
+    bare: float
 
     def place_by(self, model: LambdaMART) -> float:
         """Where the ranker puts what was taken."""
@@ -214,14 +231,20 @@ class _Lives:
     def _live(self, fold: _Fold, past: Past) -> Lived:
         lesson, then, table = self._kept[past.number], self._then, self._job.shop.table
         query = then.query(lesson, self._job.candidates)
-        lanes = (fold.shared, own_lane(table, then.own(lesson)))
-        found = self._job.shop.retriever.search(query, [lane for lane in lanes if lane is not None])
+        lanes = [lane for lane in (fold.shared, own_lane(table, then.own(lesson))) if lane is not None]
+        search = self._job.shop.retriever.search
+        found = search(query, lanes)
         profile = then.profile(lesson)
         taste = None if profile is None else profile.similarity
         wishes = then.wishes(lesson)
         stock_last = not any(wish.attribute == "in_stock" for wish in wishes)
-        stand_in = rank(found.candidates, wishes, table, RankingOptions(stock_last=stock_last, taste=taste))
-        order = [entry.item.id for entry in stand_in.considered]
+        options = RankingOptions(stock_last=stock_last, taste=taste)
+
+        def place(candidates: Sequence[Candidate]) -> float:
+            order = [entry.item.id for entry in rank(candidates, wishes, table, options).considered]
+            return 1.0 + order.index(lesson.item_id) if lesson.item_id in order else float("inf")
+
+        stand_in = place(found.candidates)
         session = {} if fold.signals is None else fold.signals.of(then.person(lesson), lesson.order[0])
         whole, last = past.views.whole.vector, past.views.last.vector
         vectors = None if whole is None or last is None else (whole, last)
@@ -235,11 +258,12 @@ class _Lives:
             Example(matrix, labels, past.group, missed, past.experience.weight),
             WEIGHTS[OUT_OF_STOCK] * np.array(gone, dtype=np.float64),
             table.id_rank[rows],
-            1.0 + order.index(lesson.item_id) if lesson.item_id in order else float("inf"),
+            stand_in,
+            place(search(query).candidates) if lanes else stand_in,
         )
 
 
-def cross_judged(lives: _Lives, job: Job) -> Places:
+def cross_judged(lives: _Lives, job: Job) -> Compared:
     """Each conversation by a ranker that knows nothing of it, nor do the branches whose features it was trained with.
 
     Cross-fitted twice, therefore: with one set of features for all folds, what the branches lack of an item in one fold
@@ -250,6 +274,7 @@ def cross_judged(lives: _Lives, job: Job) -> Places:
     """
     pasts, fold = lives.pasts, folds_of([past.group for past in lives.pasts], job.folds, seed=1)
     places = np.full((len(pasts), 2), np.inf)
+    less: dict[Part, NDArray[np.float64]] = {INDEX: np.full(len(pasts), np.inf)}
     for number in range(job.folds):
         inside = np.flatnonzero(fold == number).tolist()
         outside = [past for past, at in zip(pasts, fold.tolist(), strict=True) if at != number]
@@ -257,20 +282,32 @@ def cross_judged(lives: _Lives, job: Job) -> Places:
             continue
         examples = [one.example for one in lives.again(outside, f"judging {number + 1}/{job.folds}")]
         model = LambdaMART.train(examples, job.options)
-        for place, one in zip(inside, lives.by_strangers([pasts[at] for at in inside], outside), strict=True):
-            places[place] = one.place, one.place_by(model)
-    return places
+        lived = lives.by_strangers([pasts[at] for at in inside], outside)
+        places[inside] = [(one.place, one.place_by(model)) for one in lived]
+        less[INDEX][inside] = [one.bare for one in lived]
+        for part in PARTS:
+            if names := features_of(part, examples):
+                poorer = LambdaMART.train(without_columns(examples, names), job.options)
+                less.setdefault(part, np.full(len(pasts), np.nan))[inside] = [one.place_by(poorer) for one in lived]
+    # In a fold where a part said nothing it loses nothing.
+    return Compared(places, {part: np.where(np.isnan(each), places[:, 1], each) for part, each in less.items()})
 
 
-def judged(places: Places, groups: Sequence[str]) -> Judgement:
-    """Intervals over conversations."""
+def judged(
+    places: Places, groups: Sequence[str], without: Mapping[Part, NDArray[np.float64]] | None = None
+) -> Judgement:
+    """Intervals over conversations; `without` as in `Compared`."""
     linear, learned = (_metrics(column) for column in places.T)
     _, numbers = np.unique(np.array(groups), return_inverse=True)
     owner = numbers.astype(np.int64)
     names = (MRR, *(f"first_{cutoff}" for cutoff in CUTOFFS))
     of_each = (intervals(columns, owner) for columns in (linear, learned, learned - linear))
     one, other, gain = (dict(zip(names, each, strict=True)) for each in of_each)
-    return Judgement(len(np.unique(owner)), one, other, gain)
+    parts = {
+        part: intervals((1.0 / places[:, 0 if part == INDEX else 1] - 1.0 / each)[:, None], owner)[0]
+        for part, each in (without or {}).items()
+    }
+    return Judgement(len(np.unique(owner)), one, other, gain, parts)
 
 
 def verdict(found: Judgement, bar: Bar) -> tuple[bool, str]:

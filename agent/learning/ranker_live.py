@@ -23,7 +23,7 @@ from agent.learning.ranker import STAND_IN, LearnedRanking, Sight, workshop_of
 from agent.learning.ranker_lessons import read_lessons, shareable
 from agent.learning.ranking_store import read_manifest, read_ranker
 from agent.learning.signals import LogSignals
-from agent.log.records import Consent
+from agent.log.records import NOBODY, Consent
 from agent.log.store import EventLog
 from agent.rank.lambdamart import LambdaMART
 from agent.shop import Shop
@@ -157,13 +157,14 @@ class LiveRankers:
         changes = self._events.changes(tenant, ready.newest - LOOK_BACK)
         if changes.newest < ready.newest:  # another database stands in its place: a copy was restored
             return "erased"
-        touched = {one.session_id for one in changes.found if one.seq not in ready.looked_at} & ready.held.keys()
+        new = {one.session_id for one in changes.found if one.seq not in ready.looked_at}
+        touched = new & ready.held.keys()
         now: dict[str, tuple[Lesson, ...]] = {}
         for _, states in read_talks(self._events, tenant, sorted(touched), self._consent):
             now |= {state.conversation.id: lessons(state) for state in states}
         # Last on purpose: what could not be read has not been looked at.
         ready.looked_at, ready.newest = {one.seq for one in changes.found}, changes.newest
-        if not touched <= now.keys():
+        if not touched <= now.keys() or NOBODY in new:
             return "erased"
         return "withdrawn" if any(_lost(ready.held[one], now[one]) for one in touched) else None
 

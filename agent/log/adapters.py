@@ -70,7 +70,7 @@ class SessionSigns:
     """What went well or wrong in one conversation since some moment; each is "at least once".
 
     `error`: the model could not be used. `ungrounded`: a sentence of the model was refused. `whole`: the model wrote,
-    and none was.
+    and none was. `adapters`: that answered turns of it.
     """
 
     session_id: str
@@ -78,6 +78,7 @@ class SessionSigns:
     thumb_down: bool = False
     ungrounded: bool = False
     whole: bool = False
+    adapters: frozenset[str] = frozenset()
 
 
 def newest_version(session: Session, tenant: str) -> int:
@@ -139,6 +140,27 @@ def add_sources(session: Session, tenant: str, adapter: str, sources: Collection
         )
 
 
+def inherit_sources(session: Session, tenant: str, adapter: str, other: str) -> None:
+    """`adapter` begins with the weights of `other`, so it is trained on all whom that one was trained on."""
+    theirs = select(AdapterSourceRow).where(AdapterSourceRow.tenant == tenant)
+    known = {
+        (row.customer, row.conversation) for row in session.scalars(theirs.where(AdapterSourceRow.adapter == adapter))
+    }
+    rows = [
+        {
+            "tenant": tenant,
+            "adapter": clean_text(adapter),
+            "customer": row.customer,
+            "conversation": row.conversation,
+            "erased_at": row.erased_at,
+        }
+        for row in session.scalars(theirs.where(AdapterSourceRow.adapter == other))
+        if (row.customer, row.conversation) not in known
+    ]
+    if rows:
+        session.execute(insert(AdapterSourceRow), rows)
+
+
 def source_counts(session: Session, tenant: str) -> dict[str, SourceCounts]:
     """By adapter; those that learned from nobody (or are unknown) are not there."""
     found: dict[str, list[tuple[str, str, bool]]] = defaultdict(list)
@@ -179,7 +201,7 @@ def note_erasure(session: Session, tenant: str, customer: str) -> None:
 
 
 def signs(session: Session, tenant: str, after_turn: int) -> tuple[SessionSigns, ...]:
-    """What happened in each conversation in turns with a number above `after_turn`."""
+    """What happened in each conversation in turns with a number above `after_turn`, by the first of those turns."""
     refused = func.coalesce(func.json_array_length(TurnPayload.trace["refused_sentences"]), 0)
     wrote = and_(Turn.completion_tokens > 0, Turn.degraded.is_(False))
     since = and_(Turn.tenant == tenant, Turn.seq > after_turn)
@@ -190,12 +212,13 @@ def signs(session: Session, tenant: str, after_turn: int) -> tuple[SessionSigns,
     )
     thumbs = set(session.scalars(disliked))
     rows = session.execute(
-        select(Turn.conversation_id, Turn.degraded, and_(wrote, refused > 0), and_(wrote, refused == 0))
+        select(Turn.conversation_id, Turn.degraded, and_(wrote, refused > 0), and_(wrote, refused == 0), Turn.adapter)
         .outerjoin(TurnPayload, TurnPayload.turn_id == Turn.id)
         .where(since)
+        .order_by(Turn.seq)
     )
     found: dict[str, SessionSigns] = {}
-    for session_id, degraded, bad, good in rows:
+    for session_id, degraded, bad, good, adapter in rows:
         one = found.get(session_id) or SessionSigns(session_id, thumb_down=session_id in thumbs)
         found[session_id] = SessionSigns(
             session_id,
@@ -203,6 +226,7 @@ def signs(session: Session, tenant: str, after_turn: int) -> tuple[SessionSigns,
             one.thumb_down,
             one.ungrounded or bool(bad),
             one.whole or bool(good),
+            one.adapters | {adapter} if adapter else one.adapters,
         )
     return tuple(found.values())
 

@@ -247,20 +247,20 @@ def record_edit(session: Session, tenant: str, session_id: str, facts: tuple[Fac
     return events.add(session, _edit(row, last, facts))
 
 
-def erase(session: Session, conversation: Conversation) -> None:
+def erase(session: Session, tenant: str, session_id: str) -> None:
     """Delete the words; keep ids, times and numbers; the hashes of the words go too, for they can be guessed."""
-    turn_ids = select(Turn.id).where(Turn.conversation_id == conversation.id)
-    event_ids = select(Event.id).where(Event.conversation_id == conversation.id)
-    here = Turn.conversation_id == conversation.id
+    turn_ids = select(Turn.id).where(Turn.conversation_id == session_id)
+    event_ids = select(Event.id).where(Event.conversation_id == session_id)
+    here = Turn.conversation_id == session_id
     for statement in (
-        update(ConversationRow).where(ConversationRow.id == conversation.id).values(erased_at=events.now()),
+        update(ConversationRow).where(ConversationRow.id == session_id).values(erased_at=events.now()),
         delete(TurnPayload).where(TurnPayload.turn_id.in_(turn_ids)),
         delete(EventPayload).where(EventPayload.event_id.in_(event_ids)),
         update(Turn).where(here).values(prefix_hash=None),
     ):
         session.execute(statement.execution_options(synchronize_session=False))
-    adapters.note_erasure(session, conversation.tenant, conversation.id)
-    events.add(session, NewEvent(conversation.tenant, "erasure", conversation_id=conversation.id))
+    adapters.note_erasure(session, tenant, session_id)
+    events.add(session, NewEvent(tenant, "erasure", conversation_id=session_id))
 
 
 def _unknown(session_id: str) -> NotFound:

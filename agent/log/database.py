@@ -206,7 +206,7 @@ class Database:
         """Take deleted rows off the disk; PostgreSQL does so itself, with its autovacuum."""
         if self._engine.dialect.name == "sqlite":
             with self._errors_in_words():
-                sqlite.truncate_wal(self._engine)
+                sqlite.forget_deleted(self._engine)
 
     def backup(self, to: Path) -> None:
         """Copy the SQLite database to the file `to`.

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import ColumnElement, Executable, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Executable, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from agent.log import conversations, people, reactions
 from agent.log.models import ConversationRow, Event, EventPayload, Person, Turn
 from agent.log.records import (
+    NOBODY,
     Change,
     Changes,
     Consent,
@@ -42,13 +43,16 @@ def changes(session: Session, tenant: str, after: int) -> Changes:
     of_talk = select(Event.seq, Event.conversation_id).where(
         Event.seq > after, tenant_ == tenant, kind.in_(_TELLING), Event.conversation_id.is_not(None)
     )
+    of_somebody = select(Event.seq, literal(NOBODY)).where(
+        Event.seq > after, tenant_ == tenant, kind == "erasure", Event.conversation_id.is_(None)
+    )
     of_person = (
         select(Event.seq, ConversationRow.id)
         .join(ConversationRow, ConversationRow.person_id == Event.person_id)
         .where(Event.seq > after, Event.tenant == tenant, Event.kind == "consent")
     )
     newest = session.scalar(select(func.max(Event.seq))) or 0
-    found = session.execute(union_all(of_talk, of_person).order_by("seq")).mappings()
+    found = session.execute(union_all(of_talk, of_somebody, of_person).order_by("seq")).mappings()
     return Changes(newest, tuple(Change(row["seq"], row["conversation_id"]) for row in found))
 
 
@@ -79,7 +83,7 @@ def talks(session: Session, tenant: str, session_ids: Sequence[str], consent: Co
             ConversationRow.id.in_(session_ids),
             ConversationRow.tenant == tenant,
             ConversationRow.erased_at.is_(None),
-            _may_learn(consent),
+            may_learn(consent),
         )
         .order_by(ConversationRow.created_at, ConversationRow.id)
     )
@@ -103,7 +107,7 @@ def stated(session: Session, tenant: str, person_id: str, limit: int, consent: C
             ConversationRow.person_id == person_id,
             ConversationRow.erased_at.is_(None),
             true() if since is None else ConversationRow.created_at > since,
-            _may_learn(consent),
+            may_learn(consent),
         )
         .order_by(ConversationRow.created_at.desc(), ConversationRow.id)
         .limit(limit)
@@ -157,13 +161,13 @@ def _deeds(tenant: str, consent: Consent, person_id: str | None) -> Executable:
             customer.is_not(None),
             ConversationRow.erased_at.is_(None),
             or_(Turn.undone.is_(None), Turn.undone.is_(False)),
-            _may_learn(consent),
+            may_learn(consent),
         )
         .order_by(Event.seq)
     )
     return wanted if person_id is None else wanted.where(Event.person_id == person_id)
 
 
-def _may_learn(consent: Consent) -> ColumnElement[bool]:
+def may_learn(consent: Consent) -> ColumnElement[bool]:
     """Of the person that was joined; a customer without a name has said neither yes nor no."""
     return Person.consent.is_(True) if consent == "opt_in" else or_(Person.consent.is_(None), Person.consent.is_(True))

@@ -7,7 +7,7 @@ from. Knows nothing of what is made of it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -16,9 +16,10 @@ from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, load_only
 
 from agent.log import events, learning, reactions, turns
+from agent.log.adapters import Source
 from agent.log.events import NewEvent
-from agent.log.models import ConversationRow, Event, EventPayload, Shown, Turn, TurnPayload
-from agent.log.records import Consent, ConversationState, FeedbackKind
+from agent.log.models import ConversationRow, Event, EventPayload, Person, Shown, Turn, TurnPayload
+from agent.log.records import Consent, ConversationState, Feedback, FeedbackKind, Stored
 from retrieval.errors import NotFound
 
 LABEL = "label"
@@ -26,7 +27,10 @@ LABEL = "label"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One reaction in force; `item_id` None is on the whole reply. `text` is what a correction would have said."""
+    """One reaction in force; `item_id` None is on the whole reply. `text` is what a correction would have said.
+
+    `by_agent`: a support agent corrected it, and not the customer.
+    """
 
     event_id: str
     turn_id: str
@@ -35,6 +39,7 @@ class Given:
     at: datetime
     reason: str | None = None
     text: str | None = None
+    by_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,50 @@ def talks(session: Session, tenant: str, session_ids: Sequence[str], consent: Co
     ]
 
 
+def learnable(
+    session: Session, tenant: str, event_ids: Collection[str], consent: Consent, since: datetime | None
+) -> dict[str, Source]:
+    """Those of the events that may still be learned from, each with whose it is.
+
+    Not those that were withdrawn, erased, found bad by a human, overruled by a newer label, of a turn that was undone
+    or is older than `since`, or of a customer who may not be learned from.
+    """
+    wanted = (
+        select(Event.id, Event.kind, Event.conversation_id, ConversationRow.person_id, Turn.undone)
+        .join(ConversationRow, ConversationRow.id == Event.conversation_id)
+        .outerjoin(Person, Person.id == ConversationRow.person_id)
+        .outerjoin(Turn, Turn.id == Event.turn_id)
+        .where(
+            Event.id.in_(event_ids),
+            Event.tenant == tenant,
+            ConversationRow.erased_at.is_(None),
+            learning.may_learn(consent),
+            true() if since is None else Turn.created_at >= since,
+        )
+    )
+    rows = session.execute(wanted).all()
+    talks_ = sorted({row.conversation_id for row in rows})
+    labels = [one for each in _labels(session, talks_).values() for one in each]
+    bad = {one.of for one in labels if not one.good}
+    of_turn = {one.event_id for each in _given(session, talks_).values() for one in each} - bad
+    always = {one.event_id for one in labels} | {
+        one for each in _undone(session, talks_).values() for one in each.values()
+    }
+    return {
+        row.id: Source(row.person_id or row.conversation_id, row.conversation_id)
+        for row in rows
+        if row.id in always or (row.id in of_turn and not row.undone)
+    }
+
+
+def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedback) -> Stored:
+    """Store a reaction; a support agent's thumb on a whole reply is a label."""
+    if feedback.by_agent and feedback.item_id is None and feedback.kind in ("thumb_up", "thumb_down"):
+        good = feedback.kind == "thumb_up"
+        return Stored(True, record_label(session, tenant, feedback.turn_id, good=good))
+    return reactions.record_feedback(session, tenant, key_id, feedback)
+
+
 def record_label(session: Session, tenant: str, target: str, *, good: bool) -> str:
     """Write down a human's word on an event or, where `target` is a turn's id, on a turn; gives the event id."""
     event = session.scalar(
@@ -185,8 +234,9 @@ def _given(session: Session, ids: Sequence[str]) -> dict[str, list[Given]]:
             standing.pop((*of_turn, event.of or ""), None)
         else:
             kind = cast("FeedbackKind", event.kind)
-            one = Given(event.id, event.turn_id or "", event.item_id, kind, event.at, reason, text)
-            standing.setdefault((*of_turn, event.kind), one)
+            by_agent = event.of == reactions.BY_AGENT
+            one = Given(event.id, event.turn_id or "", event.item_id, kind, event.at, reason, text, by_agent)
+            standing.setdefault((*of_turn, event.of or event.kind), one)
     found: dict[str, list[Given]] = defaultdict(list)
     for (session_id, *_), one in standing.items():
         found[session_id].append(one)

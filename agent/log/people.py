@@ -127,6 +127,11 @@ def forget_facts(session: Session, tenant: str, who: PersonKey) -> None:
     events.add(session, NewEvent(tenant, FORGOTTEN, person_id=person_id))
 
 
+def consent_of(session: Session, tenant: str, who: PersonKey) -> bool | None:
+    """What the person said last; None for one who said nothing, or whom we do not know."""
+    return session.scalar(select(Person.consent).where(Person.id == find(session, tenant, who)))
+
+
 def set_consent(session: Session, tenant: str, who: PersonKey, consent: bool) -> str:
     """Note whether the person, who is made where unknown, may be learned from; gives the event id."""
     person_id = find_or_add(session, tenant, who)

@@ -28,6 +28,9 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_AHEAD = timedelta(days=1)
 """How far the clock of a sender may be ahead of ours."""
 
+BY_AGENT = "agent"
+"""Stands in `of` where a support agent corrected a reply, or took that back; what customers send never comes there."""
+
 _KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
 REACTIONS: tuple[FeedbackKind, ...] = tuple(kind for kind in _KINDS if kind != WITHDRAW)
 _OUTSIDE: tuple[OutsideKind, ...] = get_args(OutsideKind)
@@ -40,13 +43,14 @@ def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedba
     added, and a unique key, not a look before the insert, decides between two processes.
     """
     kind, target = _check_kind(feedback)
-    turn = turns.find(session, tenant, feedback.turn_id, key_id=key_id)
+    about = BY_AGENT if feedback.by_agent else target
+    turn = turns.find(session, tenant, feedback.turn_id, key_id=None if feedback.by_agent else key_id)
     item_id = clean_or_none(feedback.item_id)
     if item_id is not None:
         _check_shown(session, turn, item_id)
-    withdrawals = _withdrawals(session, turn, item_id, target)
-    once = _once(turn, item_id, kind, target, len(withdrawals))
-    standing = _event_of(session, _once(turn, item_id, target, target, len(withdrawals)))
+    withdrawals = _withdrawals(session, turn, item_id, about)
+    once = _once(turn, item_id, kind, about, len(withdrawals))
+    standing = _event_of(session, _once(turn, item_id, target, about, len(withdrawals)))
     if kind == WITHDRAW and standing is None:
         return Stored(False, withdrawals[-1] if withdrawals else None)
     if kind != WITHDRAW and standing is not None:
@@ -58,7 +62,7 @@ def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedba
         conversation_id=turn.conversation_id,
         person_id=session.scalar(select(ConversationRow.person_id).where(ConversationRow.id == turn.conversation_id)),
         item_id=item_id,
-        of=target if kind == WITHDRAW else None,
+        of=about if kind == WITHDRAW or feedback.by_agent else None,
         once=once,
         reason=feedback.reason,
         text=feedback.text,
@@ -135,7 +139,7 @@ def in_force(
             of_turn.pop((item_id, of or ""), None)
         else:
             reaction = Reaction(item_id, cast("FeedbackKind", kind), reason, features or {})
-            of_turn.setdefault((item_id, kind), reaction)
+            of_turn.setdefault((item_id, of or kind), reaction)
     return {turn_id: tuple(each.values()) for turn_id, each in standing.items()}
 
 
@@ -148,6 +152,11 @@ def _check_kind(feedback: Feedback) -> tuple[FeedbackKind, FeedbackKind]:
     """The kind, and the kind that it is about: for a withdrawal the one withdrawn, else itself."""
     if feedback.kind not in _KINDS:
         raise BadRequest(f"The feedback kind {feedback.kind!r} is unknown; expected one of {', '.join(_KINDS)}.")
+    if feedback.by_agent and "correct" not in (feedback.kind, feedback.of):
+        raise BadRequest(
+            "A support agent's key corrects replies ('correct' with a text, 'withdraw' of it) and judges whole ones "
+            "('thumb_up', 'thumb_down' without an item); send what the customer did with the shop's key."
+        )
     if feedback.kind != WITHDRAW:
         if feedback.of is not None:
             raise BadRequest(f"'of' belongs to 'withdraw' and not to {feedback.kind!r}; leave it out.")
@@ -163,7 +172,7 @@ def _check_shown(session: Session, turn: Turn, item_id: str) -> None:
         raise NotFound(f"The item {item_id!r} was not shown in turn {turn.id!r}; name one that was, or none.")
 
 
-def _withdrawals(session: Session, turn: Turn, item_id: str | None, of: FeedbackKind) -> list[str]:
+def _withdrawals(session: Session, turn: Turn, item_id: str | None, of: str) -> list[str]:
     return list(
         session.scalars(
             select(Event.id)
@@ -173,9 +182,9 @@ def _withdrawals(session: Session, turn: Turn, item_id: str | None, of: Feedback
     )
 
 
-def _once(turn: Turn, item_id: str | None, kind: FeedbackKind, target: FeedbackKind, round_: int) -> str:
+def _once(turn: Turn, item_id: str | None, kind: FeedbackKind, about: str, round_: int) -> str:
     # A hash and not the columns themselves: in a unique key two NULL item ids count as different.
-    return hashlib.sha256(json.dumps([turn.id, item_id, kind, target, round_]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([turn.id, item_id, kind, about, round_]).encode()).hexdigest()
 
 
 def _event_of(session: Session, once: str) -> str | None:

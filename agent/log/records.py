@@ -160,7 +160,11 @@ class ConversationState:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A reaction as it came from a client: unchecked, so `kind` and `of` are plain strings."""
+    """A reaction as it came from a client: unchecked, so `kind` and `of` are plain strings.
+
+    `by_agent`: it is a support agent's and not the customer's, which the caller has proven: they may react to every
+    conversation of the tenant, with a correction, or with a thumb on a whole reply, which is a human's label.
+    """
 
     turn_id: str
     kind: str
@@ -168,6 +172,7 @@ class Feedback:
     of: str | None = None
     reason: str | None = None
     text: str | None = None
+    by_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,43 @@ class ConversationSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event with its words, as it stands in the log; `kind` is feedback, an outside event, or the log's own."""
+
+    id: str
+    at: datetime
+    kind: str
+    session_id: str | None
+    turn_id: str | None
+    item_id: str | None
+    value: float | None
+    of: str | None
+    reason: str | None
+    text: str | None
+    data: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A named customer: since when, consent (None: they said nothing), conversations, events, adapters with them in."""
+
+    since: datetime
+    consent: bool | None
+    session_ids: tuple[str, ...]
+    events: tuple[RecordedEvent, ...]
+    adapters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPerson:
+    """Who was erased: `id` stood for them in the log; `adapters` were trained on them, by id."""
+
+    id: str
+    session_ids: tuple[str, ...]
+    adapters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedTurn:
     """A turn as it was recorded (`record.created_at` is set), for traces and for `replay`."""
 
@@ -288,9 +330,16 @@ class StatedWishes:
     facts: tuple[Fact, ...]
 
 
+NOBODY = ""
+"""Stands for a conversation where somebody was erased as a whole: what they did outside of conversations is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An event, by its number, after which what was learned from a conversation is to be worked out again."""
+    """An event, by its number, after which what was learned from a conversation is to be worked out again.
+
+    `session_id` may be `NOBODY`.
+    """
 
     seq: int
     session_id: str

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from agent.log import adapters, conversations, imports, learning, leases, opinions, people, reactions, system, turns
 from agent.log.adapters import Move, SessionSigns, Source, SourceCounts
 from agent.log.database import Database
+from agent.log.erasing import erase_person, person_record
 from agent.log.ids import is_ours, keyed_hash, new_turn_id
 from agent.log.opinions import FeedbackTalk
 from agent.log.people import PersonKey
@@ -27,10 +28,12 @@ from agent.log.records import (
     ConversationState,
     ConversationSummary,
     Deed,
+    ErasedPerson,
     Feedback,
     LoggedTurn,
     OutsideEvent,
     PastDeed,
+    PersonRecord,
     PrefixMatch,
     SessionView,
     StatedWishes,
@@ -188,7 +191,7 @@ class EventLog:
 
         def erase(session: Session) -> None:
             found = conversations.get(session, tenant, session_id, key_id=key_id, user=user, secret=secret)
-            conversations.erase(session, found)
+            conversations.erase(session, tenant, found.id)
 
         self._database.write(erase)
         self._database.forget_deleted()
@@ -280,7 +283,7 @@ class EventLog:
         for feedback in given:
             self._check_ours(tenant, feedback.turn_id)
         stored = self._database.write(
-            lambda session: [reactions.record_feedback(session, tenant, key_id, feedback) for feedback in given]
+            lambda session: [opinions.record_feedback(session, tenant, key_id, feedback) for feedback in given]
         )
         for feedback, one in zip(given, stored, strict=True):
             if one.stored and self._watcher is not None:
@@ -346,6 +349,12 @@ class EventLog:
         """The named conversations with what was said of their answers; without those not to be learned from."""
         return self._database.read(lambda session: opinions.talks(session, tenant, session_ids, consent))
 
+    def learnable(
+        self, tenant: str, event_ids: Collection[str], consent: Consent, since: datetime | None = None
+    ) -> dict[str, Source]:
+        """Those of the events (some hundreds at a time) that may still be learned from, each with whose it is."""
+        return self._database.read(lambda session: opinions.learnable(session, tenant, event_ids, consent, since))
+
     def record_label(self, tenant: str, target: str, *, good: bool) -> str:
         """A human's word on a reaction (its event id) or on a turn (its id); the newest counts. Gives the event id.
 
@@ -366,6 +375,23 @@ class EventLog:
         """Whether the user may be learned from, from now on and as to what was said before; gives the event id."""
         who = self._named(tenant, key_id, user)
         return self._database.write(lambda session: people.set_consent(session, tenant, who, consent))
+
+    def consent(self, tenant: str, key_id: str, user: str) -> bool | None:
+        """What the user said last; None for one who said nothing."""
+        who = self._named(tenant, key_id, user)
+        return self._database.read(lambda session: people.consent_of(session, tenant, who))
+
+    def person(self, tenant: str, key_id: str, user: str) -> PersonRecord | None:
+        """What is stored of the user besides the words of conversations; None for one whom we do not know."""
+        who = self._named(tenant, key_id, user)
+        return self._database.read(lambda session: person_record(session, tenant, who))
+
+    def erase_person(self, tenant: str, key_id: str, user: str) -> ErasedPerson | None:
+        """Erase everything of the user, on disk too; None where nothing is known of them."""
+        who = self._named(tenant, key_id, user)
+        erased = self._database.write(lambda session: erase_person(session, tenant, who))
+        self._database.forget_deleted()
+        return erased
 
     def person_id(self, tenant: str, key_id: str, user: str) -> str | None:
         """Who the user is in conversations and events; None for one whom we do not know."""
@@ -427,6 +453,10 @@ class EventLog:
     def add_adapter_sources(self, tenant: str, adapter: str, sources: Collection[Source]) -> None:
         """Note whom an adapter is trained on; before it is: what was trained and not noted could not be found."""
         self._database.write(lambda session: adapters.add_sources(session, tenant, adapter, sources))
+
+    def inherit_adapter_sources(self, tenant: str, adapter: str, other: str) -> None:
+        """Note that an adapter begins with the weights of another one, and so with whom that one was trained on."""
+        self._database.write(lambda session: adapters.inherit_sources(session, tenant, adapter, other))
 
     def adapter_sources(self, tenant: str) -> dict[str, SourceCounts]:
         """How many each adapter learned from, and how many of them were erased since."""

@@ -77,6 +77,12 @@ class Metrics:
             "chatalogue_database_errors",
             "Uses of the database that failed because it was locked, full, read-only or gone",
         )
+        self.learning_jobs = self._counter(
+            "chatalogue_learning_jobs",
+            "Learning jobs that the schedule of the settings began, by how they ended",
+            "outcome",
+        )
+        _show_from_the_start(self.learning_jobs, ("ok", "error"))
         self._now = _Now()
         self.registry.register(self._now)
         ProcessCollector(registry=self.registry)

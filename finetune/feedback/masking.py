@@ -10,6 +10,7 @@ English that are not introduced, and places.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -171,6 +172,7 @@ def presidio_finder() -> Finder:
         ready.SpacyRecognizer(), ready.PhoneRecognizer(), ready.CreditCardRecognizer(), ready.IbanRecognizer(),
         ready.IpRecognizer(), *own,
     ]  # fmt: skip
+    logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)  # it warns of every number in every text
     analyzer = presidio.AnalyzerEngine(
         registry=presidio.RecognizerRegistry(recognizers, supported_languages=["en"]),
         nlp_engine=provider.create_engine(),

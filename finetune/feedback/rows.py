@@ -263,7 +263,15 @@ class _Maker:
             edit = self._reply("sft", "edit", EDITED, pitch, answer)
             against = self._reply("dpo", "edit", EDITED, pitch, answer, pitch.answer)
             for taught in (edit, against):
-                yield replace(self._draft(taught, given), doubt="edit")
+                yield self._corrected(self._draft(taught, given), given)
+
+    def _corrected(self, draft: Draft, given: Given) -> Draft:
+        """A support agent's words are trusted until a human says otherwise; anybody else's wait for a human."""
+        if not given.by_agent:
+            return replace(draft, doubt="edit")
+        # An agent who corrects many customers' replies is nobody's campaign: each correction counts by itself.
+        row = replace(draft.row, counts_as=self.whose.pseudonym(given.event_id))
+        return replace(draft, row=row, verdict=draft.verdict is not False)
 
     def of_another_answer(self) -> Iterator[Draft]:
         """The answer before this one to the same message, which was asked for again."""

@@ -123,9 +123,9 @@ class Told:
 
     @property
     def given_correction(self) -> Given | None:
-        """What somebody would have said instead: the newest."""
+        """What somebody would have said instead: a support agent's before the customer's, the newest."""
         texts = [one for one in self.given if one.kind == "correct" and (one.text or "").strip()]
-        return texts[-1] if texts else None
+        return max(texts, key=lambda one: (one.by_agent, one.at), default=None)
 
     def of_reply(self, kind: FeedbackKind) -> Given | None:
         """The reaction of this kind to the whole reply."""

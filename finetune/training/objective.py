@@ -60,6 +60,8 @@ class Objective:
         self._references: dict[str, Reference] = {}
         self.step_weight = 1.0
         """What the summed loss of a step is divided by."""
+        self.step = 0
+        """Which one it is, for whom that matters."""
         champion = model.factors(CHAMPION) if model.has_champion else {}
         self._champion = champion
         self._whole = float(squared_norm(champion)) if champion else 0.0

@@ -103,6 +103,17 @@ class PenaltyPart(_Part):
     ewc: float = Field(ge=0)
 
 
+class PrivacyPart(_Part):
+    """Differential privacy by person; see recipe.toml. Infinite epsilon: clipped, without noise, and not private."""
+
+    epsilon: float = Field(0.0, ge=0)
+    delta: float = Field(0.0, ge=0, lt=1)
+    clip: float = Field(0.1, gt=0)
+    rows_per_user: int = Field(4, ge=1)
+    users_per_step: int = Field(32, ge=1)
+    visits: float = Field(8.0, gt=0)
+
+
 class LearningRecipe(_Part):
     """The whole; see recipe.toml."""
 
@@ -115,6 +126,7 @@ class LearningRecipe(_Part):
     anchor: AnchorPart
     loss: LossPart
     penalty: PenaltyPart
+    privacy: PrivacyPart = PrivacyPart()
 
     def method_of(self, cycle: int) -> MethodName:
         """What is done in cycle 1, 2, ...: every `refit_every`-th one is a refit."""

@@ -1,4 +1,4 @@
-"""What a job says while it runs, and three ways to show it: a bar, a picture that is drawn again, TensorBoard.
+"""What a job says while it runs, and two ways to show it: a picture that is drawn again, and TensorBoard.
 
 Knows nothing of what is computed.
 """
@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from retrieval.errors import ModelUnavailable
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 HELD_OUT = "held out"
 """The set of rows of this cycle that are not learned from."""
@@ -59,28 +56,6 @@ class Progress:
 
 
 Told: TypeAlias = Callable[[Progress], None]
-
-
-@contextmanager
-def bar(console: Console) -> Iterator[Told]:
-    """A progress bar on `console`; lines every now and then where it is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal) as drawn:
-        task = drawn.add_task("learning", total=None)
-        seen: list[Look | None] = [None]
-
-        def told(now: Progress) -> None:
-            words = f"loss {now.loss:.3f}, {now.tokens_per_s:.0f} tokens/s"
-            drawn.update(task, completed=now.step, total=now.steps, description=words)
-            if now.look is not None and now.look != seen[0]:
-                seen[0] = now.look
-                sets = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(now.look.losses.items()))
-                console.print(f"step {now.step} of {now.steps}: {words}; {sets}", markup=False)
-
-        yield told
 
 
 class Picture:

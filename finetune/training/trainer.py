@@ -143,6 +143,7 @@ class CycleTrainer(SFTTrainer):  # type: ignore[misc,unused-ignore]
         """Forward and backward of one step."""
         model.train()
         started = time.monotonic()
+        self._objective.step = int(self.state.global_step)
         loss = self._objective.backward(inputs, self.accelerator.backward)
         took = time.monotonic() - started
         self._tokens += loss.tokens

@@ -15,7 +15,7 @@ from agent.preferences import Preference
 from agent.ranking import Matched, Slate
 from agent.reply_facts import ReplyFact, ReplyFacts
 from agent.reply_pitch import Pitch
-from agent.reply_prompt import reply_prompt
+from agent.reply_prompt import AcceptedReply, reply_prompt
 from agent.replying import Replier, ReplyState
 from agent.turn import NearMiss, Outcome
 from agent.understand.types import Language
@@ -347,6 +347,25 @@ def test_item_text_cannot_close_its_delimiter(film_table: ItemTable, text: str) 
     assert "\n" not in prompt.prefill
     assert len(asked) < 2_000
     assert all(text[:30] not in message.text for message in prompt.messages[:-1])
+
+
+async def test_examples_stand_before_the_question_and_nothing_does_without_them(film_table: ItemTable) -> None:
+    item, words = film_table.items[0], wording(film_table)
+    plain = reply_prompt(item, ReplyFacts(()), words)
+    assert [message.role for message in plain.messages] == ["system", "user"]
+    assert reply_prompt(item, ReplyFacts(()), words, ()) == plain
+    shown = (AcceptedReply("<item>\nHeat. A thief.\n</item>", "Heat: a thief."),)
+    prompt = reply_prompt(item, ReplyFacts(()), words, shown)
+    assert [(message.role, message.text) for message in prompt.messages] == [
+        ("system", plain.messages[0].text), ("user", shown[0].asked), ("assistant", shown[0].said),
+        ("user", plain.messages[1].text),
+    ]  # fmt: skip
+    assert prompt.prefill == plain.prefill
+    engine = ScriptedEngine(GOOD, END)
+    plainly = replier(film_table, engine)
+    for one in (plainly, replace(plainly, examples=shown)):
+        _ = [update async for update in one.reply(pitched(item), (), ReplyState())]
+    assert [len(asked.messages) for asked in engine.asked] == [2, 4]
 
 
 async def test_a_hostile_title_never_comes_back_as_the_models_words(film_table: ItemTable) -> None:

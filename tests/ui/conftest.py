@@ -28,6 +28,6 @@ def chat(event_log: EventLog) -> ScriptedChat:
 
 
 @pytest.fixture
-def services(event_log: EventLog, chat: ScriptedChat) -> Services:
+def services(event_log: EventLog, chat: ScriptedChat, tmp_path: Path) -> Services:
     # The page asks neither for health nor for the engine: a call would fail loudly on None.
-    return Services(Settings(), chat, cast(Health, None), event_log, cast(Engine, None))
+    return Services(Settings(data_dir=tmp_path), chat, cast(Health, None), event_log, cast(Engine, None))

@@ -27,7 +27,7 @@ FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 COMMANDS = ["", "serve", "index", "chat", "recommend", "replay", "backup", "doctor", "config", "config show"]
 COMMANDS += ["models", "models fetch", "import", "import interactions", "learn", "rankers list", "rankers rollback"]
 COMMANDS += ["describe", "bench describe", "starter", "adapters list", "adapters promote", "adapters rollback"]
-COMMANDS += ["offpolicy", "bench offpolicy"]
+COMMANDS += ["offpolicy", "bench offpolicy", "gate"]
 COMMANDS += ["bench", "bench retrieval", "bench compare", "bench ablation", "bench ratings"]
 HEAVY = ["torch", "gradio", "chromadb", "transformers", "sentence_transformers", "sqlalchemy", "fastapi", "numpy"]
 

@@ -120,6 +120,7 @@ def test_canary_champion_and_back(run: Run, two: tuple[str, str]) -> None:
     out = run("list")[1]
     assert f"{good} answers 20% of the conversations." in out
     assert "Trial: 0 conversations of the canary, 0 of the champion" in out
+    assert "It is promoted when it is surely less than 0.1 worse on each, from 100 conversations on" in out
     assert "thumbs down: 0, champion 0" in run("show", good)[1]
     assert json.loads(run("list", "--json")[1])["canary"]["adapter"] == good
     assert f"{good} is the champion" in run("promote", good, "--reason", "it is better")[1]

@@ -270,6 +270,24 @@ class TestHistory:
         assert "12 items fit" not in thief.html("cg-log")
 
 
+def test_a_visitor_sees_and_changes_whether_the_shop_learns_from_them(
+    open_browser: Opener, address: str, chat: ScriptedChat
+) -> None:
+    browser, words = open_browser(address), words_in("en")
+    browser.load()
+    assert words("top.learned_from") in browser.html("cg-top")
+    browser.say("funny")
+    session = browser.html("cg-session")
+    assert chat.log.talks("default", [session], "opt_out")
+    browser.press("cg-top", "click", action="consent", value="no")
+    assert words("top.not_learned_from") in browser.html("cg-top")
+    assert chat.log.talks("default", [session], "opt_out") == []
+    browser.load()
+    assert words("top.do_learn") in browser.html("cg-top")
+    browser.press("cg-top", "click", action="consent", value="yes")
+    assert chat.log.talks("default", [session], "opt_in")
+
+
 def test_chinese_interface(open_browser: Opener, address: str) -> None:
     browser = open_browser(address, "zh-CN,zh;q=0.9")
     browser.load()

@@ -14,9 +14,8 @@ T = TypeVar("T")
 
 
 def section(result: T) -> Section[T]:
-    return Section(
-        at=datetime(2026, 11, 23, tzinfo=UTC), commit="0123456789ab", load_1m=0.0, seconds=1.0, command="x", result=result
-    )
+    when = datetime(2026, 11, 23, tzinfo=UTC)
+    return Section(at=when, commit="0123456789ab", load_1m=0.0, seconds=1.0, command="x", result=result)
 
 
 def run(adapter: str, merged: float, n: int) -> ModelRun:

@@ -15,7 +15,15 @@ from agent.bench.engine_load import EngineLoads
 from agent.bench.spread import Spread
 from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
-from ui.bench import render_describe, render_learning, render_offpolicy, render_speed
+from ui.bench import (
+    render_describe,
+    render_intents,
+    render_learning,
+    render_loop,
+    render_offpolicy,
+    render_privacy,
+    render_speed,
+)
 from ui.bench.ci import CITimes
 from ui.bench.index import IndexCost, Quantiles
 from ui.bench.render_dialogue import SECTION, TITLE, dialogue_lines, dialogue_title
@@ -59,7 +67,9 @@ OTHERS = {
     SECTION: TITLE,
     render_describe.SECTION: render_describe.TITLE,
     render_learning.SECTION: render_learning.TITLE,
+    render_loop.SECTION: render_loop.TITLE,
     render_offpolicy.SECTION: render_offpolicy.TITLE,
+    render_privacy.SECTION: render_privacy.TITLE,
     render_speed.SECTION: render_speed.TITLE,
     "replies": "What is said of the first item",
     "starters": "Starter adapters side by side: item texts first, layers dropped",
@@ -121,10 +131,16 @@ def _other(name: str, section: Section[JsonValue]) -> str:
         return _section(dialogue_title(name), section, dialogue_lines)
     if kind == render_describe.SECTION:
         return _section(render_describe.describe_title(name), section, render_describe.describe_lines)
+    if kind == render_intents.SECTION:
+        return _section(render_intents.intents_title(name), section, render_intents.intents_lines)
     if kind == render_learning.SECTION:
         return _section(render_learning.TITLE, section, render_learning.learning_lines)
+    if kind == render_loop.SECTION:
+        return _section(render_loop.TITLE, section, render_loop.loop_lines)
     if kind == render_offpolicy.SECTION:
         return _section(render_offpolicy.TITLE, section, render_offpolicy.offpolicy_lines)
+    if kind == render_privacy.SECTION:
+        return _section(render_privacy.TITLE, section, render_privacy.privacy_lines)
     if kind == render_speed.SECTION:
         return _section(render_speed.TITLE, section, render_speed.speed_lines)
     return _section(OTHERS.get(name, name), section, plain_lines)

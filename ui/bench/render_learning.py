@@ -16,6 +16,13 @@ HEADER = (
     "method", "seeds", "average accuracy at the end", "next block, against no learning", "own block, against none",
     "earlier blocks since learned", "starter's readings", "loss of general chat", "KL a block", "KL at the end", "s",
 )  # fmt: skip
+TASKS = {
+    "dialogues": "People of OpenDialKG are recommended something; blocks go from old items to new ones and overlap. "
+    "Right is when of four titles the one that was recommended is the likeliest (by chance 25 %).",
+    "domains": "Generated customers; right is a reading that is right to the letter, as the shops' agents correct it: "
+    "in both no value that is wished for is a must, and what is not wanted is a must in one and never in the other.",
+}
+"""What is asked, by the name of the stream."""
 
 
 def learning_lines(result: JsonValue) -> list[str]:
@@ -38,15 +45,10 @@ def learning_lines(result: JsonValue) -> list[str]:
 
 def _stream(stream: StreamFigures) -> Iterator[str]:
     count = len(stream.domains)
-    how = (
-        "the right one of four titles must be the likeliest (by chance 25 %)"
-        if stream.name == "dialogues"
-        else "a reading counts when it is right to the letter"
-    )
     yield (
         f"**{escaped(stream.name)}**: {count} blocks ({', '.join(stream.domains)}) of {stream.learn} examples, "
-        f"{stream.test} questions about each; {how}. Of {stream.anchors} other readings the starter has "
-        f"{100 * stream.before:.0f} % right."
+        f"{stream.test} questions about each. {TASKS.get(stream.name, '')} Of {stream.anchors} other readings the "
+        f"starter has {100 * stream.before:.0f} % right."
     )
     yield ""
     yield from table(HEADER, [_row(one) for one in stream.methods])

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,14 +96,14 @@ def measure_start(
 
 def _start(folder: Path, settings: Settings, config: Path | None) -> OneStart:
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     arguments = ["serve", "--host", "127.0.0.1", "--port", str(port)]
     if config is not None:
         arguments += ["--config", str(config)]
     keys = [key.get_secret_value() for key in settings.server.api_keys]
     headers = {"Authorization": f"Bearer {keys[0]}"} if keys else {}
     base = f"http://127.0.0.1:{port}{settings.server.root_path}"
-    with _running((*CHATALOGUE, *arguments), folder) as server, httpx.Client(base_url=base, headers=headers) as client:
+    with running((*CHATALOGUE, *arguments), folder) as server, httpx.Client(base_url=base, headers=headers) as client:
         healthz = server.wait_for(lambda: client.get("/healthz").status_code == httpx.codes.OK)
         ready = server.wait_for(lambda: _is_ready(client))
         body = {"model": "chatalogue", "messages": [{"role": "user", "content": FIRST_MESSAGE}]}
@@ -122,14 +122,15 @@ def _is_ready(client: httpx.Client) -> bool:
     return response.status_code == httpx.codes.OK and response.json()["status"] == "ok"
 
 
-class _Server:
+class ServerProcess:
     """A running process and its clock."""
 
-    def __init__(self, command: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, command: tuple[str, ...], folder: Path, more: Mapping[str, str] | None = None) -> None:
         self._log = folder / "server.log"
         with self._log.open("wb") as log:
             self._started = time.perf_counter()
-            self.process = subprocess.Popen(command, env=environment(folder), stdout=log, stderr=log)  # noqa: S603
+            env = {**environment(folder), **(more or {})}
+            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)  # noqa: S603
 
     def seconds(self) -> float:
         """Since the start."""
@@ -164,8 +165,9 @@ class _Server:
 
 
 @contextmanager
-def _running(command: tuple[str, ...], folder: Path) -> Iterator[_Server]:
-    server = _Server(command, folder)
+def running(command: tuple[str, ...], folder: Path, more: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """A server for as long as the block runs; `more` are variables of its environment."""
+    server = ServerProcess(command, folder, more)
     try:
         yield server
     finally:
@@ -174,7 +176,8 @@ def _running(command: tuple[str, ...], folder: Path) -> Iterator[_Server]:
             server.process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

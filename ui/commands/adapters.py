@@ -14,6 +14,8 @@ from typing import Any
 
 from agent.adapters.manifest import AdapterManifest, Measured
 from agent.adapters.registry import AdapterRegistry
+from agent.adapters.standing import Canary
+from agent.adapters.sufficing import PromotionRules
 from agent.adapters.trial import LIMIT, TrialReport, trial_report
 from agent.datadir import DataDirectory
 from agent.llm.adapter_check import CONFIG_FILE
@@ -36,7 +38,11 @@ class _Open:
         return self.settings.tenant
 
     def trial(self) -> TrialReport | None:
-        return trial_report(self.registry.standing(), self.log, self.tenant)
+        return trial_report(self.registry.standing(), self.log, self.tenant, self.rules)
+
+    @property
+    def rules(self) -> PromotionRules:
+        return PromotionRules.of(self.settings.learning)
 
     def named(self, adapter: str | None) -> str:
         return adapter or f"{SETTINGS_ADAPTER} ({self.settings.llm.adapter})"
@@ -59,7 +65,7 @@ def run_list(as_json: bool, config: Path | None) -> None:
         found, now, sources = registry.all(), registry.standing(), registry.sources()
         if as_json:
             told = [_as_json(one, sources.get(one.id, SourceCounts())) for one in found]
-            canary = None if now.canary is None else asdict(now.canary)
+            canary = None if now.canary is None else _dated(now.canary)
             print_result(json.dumps({"champion": now.champion, "canary": canary, "adapters": told}))
             return
         print_result(f"{here.named(None)}{'  champion' if now.champion is None else ''}")
@@ -68,7 +74,8 @@ def run_list(as_json: bool, config: Path | None) -> None:
         if now.champion is not None and now.champion not in {one.id for one in found}:
             print_result(f"The champion {now.champion} is not there or cannot be read; the one before it answers.")
         if now.canary is not None and trial is not None:
-            print_result(f"{now.canary.adapter} answers {now.canary.share:.0%} of the conversations.\n{_trial(trial)}")
+            print_result(f"{now.canary.adapter} answers {now.canary.share:.0%} of the conversations.")
+            print_result(_trial(trial, here.rules))
 
 
 def run_show(adapter: str, as_json: bool, config: Path | None) -> None:
@@ -82,7 +89,7 @@ def run_show(adapter: str, as_json: bool, config: Path | None) -> None:
         trial = here.trial() if now.canary is not None and now.canary.adapter == adapter else None
         line = _lineage(one, every)
         if as_json:
-            told = _as_json(one, counts) | {"lineage": line, "moves": [_move_json(move) for move in done]}
+            told = _as_json(one, counts) | {"lineage": line, "moves": [_dated(move) for move in done]}
             print_result(json.dumps(told | {"trial": None if trial is None else asdict(trial)}))
             return
         print_result(_page(one, counts, line))
@@ -90,7 +97,7 @@ def run_show(adapter: str, as_json: bool, config: Path | None) -> None:
             when = f"{move.at:%Y-%m-%d %H:%M}" if move.at else ""
             print_result(f"  {when}  {move.kind}{f' {move.share:.0%}' if move.share else ''}  {move.reason}".rstrip())
         if trial is not None:
-            print_result(_trial(trial))
+            print_result(_trial(trial, here.rules))
 
 
 def run_diff(first: str, second: str, as_json: bool, config: Path | None) -> None:
@@ -117,7 +124,7 @@ def run_promote(adapter: str, canary: float | None, reason: str, config: Path | 
             here.registry.start_canary(adapter, canary, reason)
             print_result(
                 f"{adapter} answers {canary:.0%} of the conversations as soon as the server has it; "
-                "it is halted where it does harm."
+                "it is halted where it does harm, and the setting 'learning.canary_ends' says what ends it else."
             )
 
 
@@ -153,12 +160,28 @@ def _page(one: AdapterManifest, counts: SourceCounts, line: list[str]) -> str:
         f"Data {one.data_hash}: {one.examples} examples of {one.customers} customers ({one.consent})",
         _left(counts),
         f"Seeds: {_pairs(one.seeds)}",
-        f"Config: {_pairs(one.config)}",
+        f"Config: {_pairs({name: value for name, value in one.config.items() if name != 'privacy'})}",
+        _privacy(one.config.get("privacy")),
         f"Skills: {', '.join(one.skills) or 'none'}",
         f"Gate: {'passed' if one.verdict.passed else 'refused'}. {one.verdict.reason}",
         *rows,
         "Done with it:",
     ])  # fmt: skip
+
+
+def _privacy(spent: Mapping[str, Any] | None) -> str:
+    """What the training gave away of any one person."""
+    if spent is None:
+        return "Privacy: not asked for."
+    if spent["epsilon"] is None:
+        return "Privacy: none, people were clipped without noise."
+    total = spent["total_epsilon"]
+    chain = f"{total:.4g} with those that it goes on from" if total is not None else "one before it had no privacy"
+    return (
+        f"Privacy: epsilon {spent['epsilon']:.4g} (delta {spent['delta']:.2g}) for each {spent['unit']} of "
+        f"{spent['people']}; {chain}. Covers {spent['covers']}. Its noise is {spent['noise_over_signal']:.1f} times as "
+        "long as what they can say together."
+    )
 
 
 def _left(counts: SourceCounts) -> str:
@@ -182,13 +205,22 @@ def _lineage(one: AdapterManifest, every: Mapping[str, AdapterManifest]) -> list
     return line
 
 
-def _trial(report: TrialReport) -> str:
+def _trial(report: TrialReport, rules: PromotionRules) -> str:
     lines = [f"Trial: {report.canary} conversations of the canary, {report.champion} of the champion"]
     for one in report.findings:
         lines.append(
             f"  {one.sign}: {_rate(one.canary, report.canary)}, champion {_rate(one.champion, report.champion)} "
             f"(log evidence against it {one.evidence:.1f}, halted at {LIMIT:.1f})"
         )
+    if report.passed:
+        lines.append(f"  {report.passed}")
+    elif rules.automatic:
+        lines.append(
+            f"  It is promoted when it is surely less than {rules.margin:g} worse on each, from {rules.sessions} "
+            f"conversations on; after {rules.days:g} days it is a candidate again."
+        )
+    else:
+        lines.append("  It is promoted by `chatalogue adapters promote` alone (the setting 'learning.canary_ends').")
     return "\n".join(lines)
 
 
@@ -232,5 +264,5 @@ def _as_json(one: AdapterManifest, counts: SourceCounts) -> dict[str, Any]:
     return asdict(one) | {"weight_hash": one.weight_hash, "sources": asdict(counts)}
 
 
-def _move_json(move: Move) -> dict[str, Any]:
-    return asdict(move) | {"at": move.at.isoformat() if move.at else None}
+def _dated(one: Move | Canary) -> dict[str, Any]:
+    return asdict(one) | {"at": one.at.isoformat() if one.at else None}

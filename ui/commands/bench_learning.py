@@ -24,7 +24,7 @@ class LearningCall:
     methods: str = ""
     seeds: int = 3
     first_seed: int = 0
-    examples: int = 48
+    examples: int = 32
     questions: int = 32
     pace_rows: int = 32
     adapter: Path | None = None
@@ -59,9 +59,7 @@ def _options(call: LearningCall) -> str:
     plain = LearningCall(call.out, call.keep)
     shown = ("dialogues", "methods", "seeds", "first_seed", "examples", "questions", "pace_rows", "adapter", "recipe")
     given = [(name, getattr(call, name)) for name in shown if getattr(call, name) != getattr(plain, name)]
-    words = (
-        f" --{name.replace('_', '-')} {value.name if isinstance(value, Path) else value}" for name, value in given
-    )
+    words = (f" --{name.replace('_', '-')} {value.name if isinstance(value, Path) else value}" for name, value in given)
     return "".join((*words, f" --keep {call.keep.name}"))
 
 

@@ -54,9 +54,16 @@ class WishView:
 
 
 def draw_top(tab: Tab, shop_name: str) -> str:
-    """The bar with the shop's name, the new-chat button and earlier chats."""
+    """The bar with the shop's name, the new-chat button, earlier chats, and whether the shop learns from them."""
     words = words_in(tab.language)
-    return render("top", name=shop_name or words("top.name"), earlier=tab.earlier, current=tab.session_id, w=words)
+    return render(
+        "top",
+        name=shop_name or words("top.name"),
+        earlier=tab.earlier,
+        current=tab.session_id,
+        learned_from=tab.learned_from,
+        w=words,
+    )
 
 
 def draw_log(tab: Tab, *, demo: bool) -> str:

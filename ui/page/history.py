@@ -10,7 +10,9 @@ import asyncio
 from pydantic import ValidationError
 
 from agent.answer import Answer, PreferenceView
+from agent.datadir import DataDirectory
 from agent.history import facts_in_force
+from agent.learning.forgetting import learned_from, note_consent
 from agent.log.records import ConversationState, Feedback, SessionView, TurnView
 from agent.preferences import fold
 from agent.services import Services
@@ -31,6 +33,20 @@ async def list_earlier(services: Services, tab: Tab) -> None:
         services.log.list_conversations, services.settings.tenant, PAGE_KEY, tab.user, EARLIER_CHATS
     )
     tab.earlier = tuple(EarlierChat(chat.session_id, chat.title, chat.last_at.strftime("%Y-%m-%d")) for chat in found)
+
+
+async def read_consent(services: Services, tab: Tab) -> None:
+    """Whether the shop learns from this visitor."""
+    said = await asyncio.to_thread(services.log.consent, services.settings.tenant, PAGE_KEY, tab.user)
+    tab.learned_from = learned_from(said, services.settings.learning.consent)
+
+
+async def set_consent(services: Services, tab: Tab, *, consent: bool) -> None:
+    """Let the shop learn from this visitor, or not any more."""
+    settings = services.settings
+    data = DataDirectory(settings.data_dir)
+    await asyncio.to_thread(note_consent, data, services.log, settings.tenant, PAGE_KEY, tab.user, consent=consent)
+    tab.learned_from = consent
 
 
 async def open_chat(services: Services, tab: Tab, session_id: str) -> bool:

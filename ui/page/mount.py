@@ -25,7 +25,7 @@ from retrieval.errors import ChatalogueError
 from ui.cards import CARD_REASONS, Mark, MarkKind
 from ui.page.doors import PageDoors
 from ui.page.draw import THUMB_REASONS, draw_items, draw_live, draw_log, draw_top, draw_wishes
-from ui.page.history import list_earlier, open_chat, react, set_mark
+from ui.page.history import list_earlier, open_chat, react, read_consent, set_consent, set_mark
 from ui.page.tab import Tab
 from ui.page.turns import drop_wish, run_turn
 from ui.page.visitor import PageHeaders, new_visitor_id, user_of, visitor_id
@@ -215,6 +215,7 @@ class Page:
         }
         try:
             await list_earlier(self._services, tab)
+            await read_consent(self._services, tab)
             if session_id != NEW_CHAT:
                 latest = tab.earlier[0].session_id if tab.earlier else ""
                 found = bool(session_id) and await open_chat(self._services, tab, session_id)
@@ -279,6 +280,8 @@ class Page:
         elif action == "new":
             tab.clear()
             await list_earlier(self._services, tab)
+        elif action == "consent":
+            await set_consent(self._services, tab, consent=data.get("value") == "yes")
         elif action == "click" and (key := _target(tab, data)):
             await react(self._services, Feedback(key[0], "click", key[1]))
 
@@ -316,7 +319,7 @@ class Page:
         user = user_of(visitor)
         if tab.user != user:
             tab.clear()
-            tab.earlier = ()
+            tab.earlier, tab.learned_from = (), None
             tab.user = user
         tab.language = choose_language(self._services.settings.language, request.headers.get("accept-language", ""))
 

@@ -59,6 +59,7 @@ class Tab:
     """One tab. `visitor` is a stand-in id for browsers that keep no cookies: their history ends with the tab.
 
     `marks` are keyed by (turn id, item id); item id None is the whole reply. `live` is the turn now running.
+    `learned_from`: whether the shop may learn from the visitor; None: not read yet.
     """
 
     user: str = ""
@@ -70,6 +71,7 @@ class Tab:
     wishes: tuple[PreferenceView, ...] = ()
     marks: dict[tuple[str, str | None], Mark] = field(default_factory=dict)
     earlier: tuple[EarlierChat, ...] = ()
+    learned_from: bool | None = None
 
     def clear(self) -> None:
         """An empty chat of the same visitor."""

@@ -18,12 +18,15 @@ from retrieval.text import fold
 
 
 class Customer:
-    """One run of one need. `said` are the wishes that a bot may know, as they stand now."""
+    """One run of one need. `said` are the wishes that a bot may know, as they stand now.
 
-    def __init__(self, need: Need, table: ItemTable, random: np.random.Generator) -> None:
+    `words` None: those of everybody, picked by `random`.
+    """
+
+    def __init__(self, need: Need, table: ItemTable, random: np.random.Generator, words: Words | None = None) -> None:
         self._need = need
         self._table = table
-        self._words = Words(table.shape, random)
+        self._words = words or Words(table.shape, random)
         self._mistaken = need.mistaken
         self._unsaid = [wish for wish in need.wishes if wish.told != "first"]
         self.said = [wish for wish in need.wishes if wish.told == "first"]

@@ -13,6 +13,7 @@ from adapter_samples import KeepingEngine, published, registry_of, trained, writ
 from agent.adapters.live import LiveAdapters
 from agent.adapters.registry import AdapterRegistry
 from agent.adapters.standing import is_canarys
+from agent.adapters.sufficing import DEFAULT_RULES, PromotionRules
 from agent.llm.protocol import Limits, Message, Prompt
 from agent.log.records import Feedback, TurnRecord
 from agent.log.store import EventLog
@@ -30,9 +31,21 @@ def first(base: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_live(registry: AdapterRegistry, log: EventLog, base: Path, first: Path) -> Callable[..., LiveAdapters]:
-    def make(engine: KeepingEngine, setting: str | None = None) -> LiveAdapters:
+    def make(
+        engine: KeepingEngine,
+        setting: str | None = None,
+        rules: PromotionRules = DEFAULT_RULES,
+        registry: AdapterRegistry = registry,
+    ) -> LiveAdapters:
         return LiveAdapters(
-            engine, registry, log, "default", setting=setting or str(first), model=str(base), models_dir=base
+            engine,
+            registry,
+            log,
+            "default",
+            setting=setting or str(first),
+            model=str(base),
+            models_dir=base,
+            rules=rules,
         )
 
     return make
@@ -310,11 +323,84 @@ async def test_of_two_servers_one_halts_it(
     b = published(registry, base)
     registry.start_canary(b, 0.2)
     live = await followed(make_live(KeepingEngine()))
-    assert await live.halt_if_worse() == ""  # nothing has happened yet
+    assert await live.end_trial() is None  # nothing has happened yet
     disliked(log, registry)
     registry_of(data_dir, log).reject(b, "Halted: by the other server.")
-    assert await live.halt_if_worse() == ""
+    assert await live.end_trial() is None
     assert [one.reason for one in registry.moves()] == ["", "", "Halted: by the other server."]
+
+
+async def test_a_canary_that_is_not_worse_is_promoted_at_work_by_one_of_two_servers(
+    make_live: Callable[..., LiveAdapters],
+    registry: AdapterRegistry,
+    base: Path,
+    log: EventLog,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.adapters.live.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("agent.adapters.live.LOOK_SECONDS", 0.02)
+    b = published(registry, base)
+    registry.start_canary(b, 0.5)
+    rules = PromotionRules(margin=0.7, sessions=5)
+    others = registry_of(data_dir, log)
+    async with working(make_live(KeepingEngine(), rules=rules)) as live:
+        other = make_live(KeepingEngine(), rules=rules, registry=others)
+        async with working(other):
+            liked(log, registry, b)
+            while registry.standing().champion != b:
+                await asyncio.sleep(0.01)
+            while {answers(live, one) for one in SESSIONS} | {answers(other, one) for one in SESSIONS} != {b}:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert live.problem == other.problem == ""
+    moves = [one for one in registry.moves() if one.kind == "promoted"]
+    assert [one.adapter for one in moves] == [b]
+    assert moves[0].reason.startswith("Automatically: Not worse on any sign in ")
+
+
+async def test_a_decision_on_what_was_changed_meanwhile_is_none(
+    make_live: Callable[..., LiveAdapters], registry: AdapterRegistry, base: Path, log: EventLog, data_dir: Path
+) -> None:
+    b, c = published(registry, base), published(registry, base)
+    registry.start_canary(b, 0.5)
+    live = await followed(make_live(KeepingEngine(), rules=PromotionRules(margin=0.7, sessions=5)))
+    liked(log, registry, b)
+    operator = registry_of(data_dir, log)
+    operator.start_canary(c, 0.5)  # not seen yet by the server
+    assert await live.end_trial() is None
+    assert operator.standing().champion is None
+    assert operator.standing().states == {b: "candidate", c: "canary"}
+
+
+async def test_an_operator_who_decides_alone_and_a_trial_that_is_too_old(
+    make_live: Callable[..., LiveAdapters], registry: AdapterRegistry, base: Path, log: EventLog
+) -> None:
+    b = published(registry, base)
+    registry.start_canary(b, 0.5)
+    liked(log, registry, b)
+    manual = await followed(make_live(KeepingEngine(), rules=PromotionRules(False, margin=0.7, sessions=5, days=1e-9)))
+    assert await manual.end_trial() is None
+    old = await followed(make_live(KeepingEngine(), rules=PromotionRules(margin=1e-6, sessions=5, days=1e-9)))
+    assert await old.end_trial() == "undecided"
+    assert registry.get(b).state == "candidate"
+    assert registry.moves()[-1].reason.startswith("Undecided: ")
+
+
+def liked(log: EventLog, registry: AdapterRegistry, adapter: str, count: int = 12) -> None:
+    """So many conversations of the canary, and as many of the champion, at least, in which all was well."""
+    trial, found = registry.standing().canary, [0, 0]
+    assert trial is not None
+    while min(found) < count:
+        talk = log.start_conversation("default", "key", None)
+        mine = is_canarys(trial, talk.id)
+        found[mine] += 1
+        log.record_turn(
+            TurnRecord(
+                "default", talk.id, log.new_turn_id("default"), 1, "m", "r", "recommend", "recommend", "en", "mine",
+                adapter=adapter if mine else "first", completion_tokens=9,
+            )
+        )  # fmt: skip
 
 
 def disliked(log: EventLog, registry: AdapterRegistry) -> None:

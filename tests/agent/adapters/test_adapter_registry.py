@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from adapter_samples import manifest, published, registry_of, trained
 
-from agent.adapters.registry import AdapterRegistry
+from agent.adapters.registry import AdapterRegistry, Holding
 from agent.adapters.standing import is_canarys
 from agent.adapters.trial import trial_report
 from agent.log.adapters import Move, MoveConflict, Source, SourceCounts
@@ -222,6 +222,22 @@ def test_an_erasure_finds_every_adapter(registry: AdapterRegistry, log: EventLog
     assert registry.sources()["ada-000001"] == SourceCounts(3, 3, 1, 1)
     log.delete_session("default", mine.id)
     assert registry.sources() == {"ada-000001": SourceCounts(3, 3, 2, 2), "ada-000002": SourceCounts(1, 1, 1, 1)}
+
+
+def test_what_began_with_weights_that_hold_somebody_holds_them_too(registry: AdapterRegistry, base: Path) -> None:
+    first = published(registry, base)
+    child = published(registry, base, parent=first)
+    grandchild = published(registry, base, parent=child)
+    refit = published(registry, base)
+    registry.promote(grandchild)
+    registry.promote(refit)
+    assert registry.holding([first]) == (
+        Holding(first, "candidate"), Holding(child, "candidate", first), Holding(grandchild, "retired", child),
+    )  # fmt: skip
+    assert registry.holding([]) == ()
+    assert registry.holding(["ada-000099"]) == ()
+    assert set(registry.prune(1)) == {first, child}
+    assert registry.holding([first]) == (Holding(grandchild, "retired", child),)  # also where the line is pruned
 
 
 def test_nobody_can_be_read_from_the_table(registry: AdapterRegistry, log: EventLog) -> None:

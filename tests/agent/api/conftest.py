@@ -25,14 +25,21 @@ from agent.settings import ServerSettings, Settings
 
 
 @pytest.fixture(scope="session")
-def event_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
-    log = EventLog.open(None, tmp_path_factory.mktemp("log"))
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log")
+
+
+@pytest.fixture(scope="session")
+def event_log(data_dir: Path) -> Iterator[EventLog]:
+    log = EventLog.open(None, data_dir)
     yield log
     log.close()
 
 
-def _services(log: EventLog, chat: ScriptedChat, health: FixedHealth, server: ServerSettings) -> Services:
-    settings = Settings(data_dir=Path("var"), server=server)
+def _services(
+    log: EventLog, chat: ScriptedChat, health: FixedHealth, server: ServerSettings, data_dir: Path
+) -> Services:
+    settings = Settings(data_dir=data_dir, server=server)
     observer, engine = Observer(), as_engine(StatusOnly())
     observer.metrics.follow(engine)
     log.watch(observer.metrics)  # of the application made last: the log is the session's
@@ -40,9 +47,9 @@ def _services(log: EventLog, chat: ScriptedChat, health: FixedHealth, server: Se
 
 
 @pytest.fixture(scope="session")
-def server(event_log: EventLog) -> Iterator[Server]:
+def server(event_log: EventLog, data_dir: Path) -> Iterator[Server]:
     chat = ScriptedChat(event_log)
-    app = create_api(_services(event_log, chat, FixedHealth(), ServerSettings()))
+    app = create_api(_services(event_log, chat, FixedHealth(), ServerSettings(), data_dir))
     app.mount("/", PlainTextResponse("the page"))  # as ui/ mounts the real one, which answers every path
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=running.run, daemon=True)
@@ -70,15 +77,16 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def fresh(event_log: EventLog) -> Callable[..., object]:
+def fresh(event_log: EventLog, data_dir: Path) -> Callable[..., object]:
     """`async with fresh(keys=..., health=...) as http`: an application of its own, without a socket."""
 
     @asynccontextmanager
     async def opened(
-        *keys: str, parts: tuple[PartHealth, ...] = (), root_path: str = ""
+        *keys: str, parts: tuple[PartHealth, ...] = (), root_path: str = "", agents: tuple[str, ...] = ()
     ) -> AsyncIterator[httpx.AsyncClient]:
-        settings = ServerSettings(api_keys=tuple(SecretStr(key) for key in keys))
-        app = create_api(_services(event_log, ScriptedChat(event_log), FixedHealth(*parts), settings))
+        secrets = {"api_keys": tuple(map(SecretStr, keys)), "agent_keys": tuple(map(SecretStr, agents))}
+        server = ServerSettings(**secrets)
+        app = create_api(_services(event_log, ScriptedChat(event_log), FixedHealth(*parts), server, data_dir))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as made:
             yield made

@@ -22,7 +22,7 @@ from agent.learning.ranking_store import (
     rankers,
 )
 from agent.learning.standing import standing
-from agent.log.records import Feedback, StatedWishes
+from agent.log.records import Feedback, PastDeed, StatedWishes
 from agent.log.store import EventLog
 from agent.preferences import Dropped, Preference
 from agent.rank.lambdamart import LambdaMART
@@ -54,6 +54,17 @@ def test_what_is_erased_is_out_at_once_and_out_of_the_next_refit(place: Place) -
     assert outcome.learned.model is not None
     assert (outcome.live, outcome.is_new) == (FIRST, False)
     assert [one.id for one in rankers(place.data.rankers(tenant))] == [FIRST]
+
+
+def test_deeds_of_somebody_who_never_talked_are_out_at_once_when_they_are_erased(place: Place) -> None:
+    place.log.record_past("default", "", [PastDeed("imported", cinema()[0].id, "like", 1.0)])
+    place.keeper.refresh("default")
+    places = place.keeper.rankers._places
+    ready = places["default"].ready
+    assert ready is not None
+    place.log.erase_person("default", "", "imported")
+    place.keeper.refresh("default")
+    assert places["default"].ready is not ready
 
 
 def test_what_is_erased_while_the_log_stumbles_is_out_with_the_next_look(

@@ -47,12 +47,16 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
     "adapter_version": lambda log: log.adapter_version("b"),
     "adapter_moves": lambda log: log.adapter_moves("b"),
     "adapter_sources": lambda log: log.adapter_sources("b"),
+    "consent": lambda log: log.consent("b", "key", "ann"),
+    "person": lambda log: log.person("b", "key", "ann"),
+    "erase_person": lambda log: log.erase_person("b", "key", "ann"),
     "adapters_trained_on": lambda log: log.adapters_trained_on("b", "ann"),
     "signs": lambda log: log.signs("b", 0),
 }
 ELSEWHERE = {
     "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",
     "activate_ranker",  # in the test's body
+    "learnable", "sources_of", "inherit_adapter_sources",  # in the test's body
     "talks", "record_past", "feedback_talks", "move_adapter", "add_adapter_sources", "pseudonym",  # there as well
     "record_consent",  # names a user, and so does the tenant
     "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup", "watch",
@@ -75,7 +79,12 @@ def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
     conversation = log.start_conversation("a", "key", "ann")
     record = make_turn(conversation, 1, prefix_hash="h")
     log.record_turn(record)
-    log.record_feedback("a", "key", Feedback(record.turn_id, "accept", "film-a"))
+    accepted = log.record_feedback("a", "key", Feedback(record.turn_id, "accept", "film-a")).event_id or ""
+    assert log.learnable("b", [accepted], "opt_out") == {}
+    assert log.learnable("a", [accepted], "opt_out").keys() == {accepted}
+    assert log.sources_of("b", [accepted]) == ()
+    assert log.sources_of("a", [accepted]) != ()
+    log.inherit_adapter_sources("b", "ada-000002", "ada-000001")
     log.record_past("a", "key", (PastDeed("ann", "film-b", "rating", 4.0),))
     assert log.feedback_talks("b", [conversation.id], "opt_out") == []
     assert log.feedback_talks("a", [conversation.id], "opt_out") != []

@@ -46,7 +46,7 @@ class Rows:
         talk.user = name
         return talk
 
-    def react(self, turn: Turn, kind: str, item_id: str | None = None, **more: str) -> str:
+    def react(self, turn: Turn, kind: str, item_id: str | None = None, **more: Any) -> str:  # noqa: ANN401
         """Gives the event's id."""
         stored = self.log.record_feedback("default", "", Feedback(turn.answer.turn_id, kind, item_id, **more))
         assert stored.event_id is not None

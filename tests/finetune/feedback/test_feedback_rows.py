@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feedback_talks import ALIEN, OWN, Rows
 
+from agent.log.records import Feedback
 from agent.rank.prompts import judging_ending, judging_prompt, title_option, title_prompt
+from agent.settings import LearningSettings
 from agent.understand.reading import reading_prompt
 from agent.understand.types import DialogueContext
 from finetune.dataset import lesson_of, read_rows, write_rows
 from finetune.feedback.types import as_json
+from finetune.memory import ReplayMemory
 from finetune.training.lessons import from_json
+from finetune.withdrawn import forget_withdrawn
 
 ALIEN_ID = "film-alien-1979"
 TURNS = ("something funny",)
@@ -117,6 +122,46 @@ async def test_a_correction_waits_for_a_human_and_then_teaches_against_the_bots_
     assert edit.events == pair.events == (event,)
     rows.log.record_label("default", event, good=False)
     assert (rows.data().rows, rows.data().refused) == ((), 2)
+
+
+async def test_a_support_agents_correction_is_trusted_until_a_human_says_otherwise(rows: Rows) -> None:
+    talk = rows.visitor("ann")
+    turns = [await talk.say(ALIEN)]
+    customers = rows.react(turns[0], "correct", text="Alien: buy it from my shop instead.")
+    event = rows.react(turns[0], "correct", text="Alien: a crew meets a deadly creature.", by_agent=True)
+    data = rows.data()
+    assert data.held == {}  # the agent's word is the last one
+    (edit,), (pair,) = rows.of("sft", "reply"), rows.of("dpo", "reply")
+    assert edit.answers == (" a crew meets a deadly creature.",)
+    assert edit.events == pair.events == (event,)
+    assert edit.weight == pair.weight == 1.0
+    assert edit.user == rows.log.pseudonym("default", str(rows.log.person_id("default", "", "ann")))
+    assert edit.counts_as != edit.user
+    rows.log.record_label("default", event, good=False)
+    assert rows.data().rows == ()
+    rows.log.record_feedback("default", "", Feedback(turns[0].answer.turn_id, "withdraw", of="correct", by_agent=True))
+    assert rows.data().held == {"edit": 2}
+    rows.log.record_label("default", customers, good=True)
+    assert rows.of("sft", "reply")[0].answers == (" buy it from my shop instead.",)
+
+
+async def test_rows_of_the_memory_go_with_the_feedback_that_they_were_made_from(rows: Rows) -> None:
+    turn = await rows.visitor("ann").say("something funny")
+    better, worse, *_ = turn.ids
+    rows.react(turn, "buy", better)
+    rows.react(turn, "reject", worse)
+    now, memory, learning = datetime.now(UTC), ReplayMemory(50), LearningSettings()
+    memory.offer([*rows.data().lessons(), replace(rows.data().lessons()[0], id="ours", user="", events=())])
+    count = len(memory)
+    assert forget_withdrawn(memory, rows.log, "default", learning, now) == ()
+    rows.react(turn, "withdraw", worse, of="reject")
+    gone = forget_withdrawn(memory, rows.log, "default", learning, now)
+    kept = {one.id for one in rows.data().lessons()}
+    assert len(gone) == count - len(memory) > 0
+    # The list of the turn was made of both, so it goes with one of them; the next cycle has it anew.
+    assert {one.id for one in memory.lessons} - {"ours"} < kept | {"ours"}
+    forget_withdrawn(memory, rows.log, "default", LearningSettings(retention_days=1), now + timedelta(days=2))
+    assert [one.id for one in memory.lessons] == ["ours"]
 
 
 async def test_a_correction_of_what_the_model_does_not_write_is_counted(rows: Rows) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from rich.console import Console
 from training_doubles import GENRES, lesson, mixed, quick
 
 from agent.llm.protocol import Prompt
@@ -20,7 +18,7 @@ from finetune.training.losses import dpo_loss, kto_loss
 from finetune.training.penalties import Factors, fisher_distance, joined, overlap, squared_distance, squared_norm
 from finetune.training.recipe import read_recipe
 from finetune.training.rows import LessonRow, encode, packed, plan, rehearsed_count
-from finetune.training.telling import Look, Picture, Progress, bar
+from finetune.training.telling import Look, Picture, Progress
 from retrieval.errors import BadRequest
 
 
@@ -182,11 +180,3 @@ def test_the_picture_is_drawn_again_at_each_look(tmp_path: Path) -> None:
     drawn = ElementTree.fromstring((tmp_path / "loss.svg").read_text())  # noqa: S314 -- our own
     lines = [one for one in drawn.iter() if one.tag.endswith("polyline")]
     assert [len(one.attrib["points"].split()) for one in lines] == [3, 1, 2]
-
-
-def test_without_a_terminal_the_bar_is_a_line_for_each_look() -> None:
-    said = io.StringIO()
-    with bar(Console(file=said, width=200)) as told:
-        for step in (1, 2, 3):
-            told(Progress(step, 3, 1.0, 0.0, 100.0, Look(2, {"held out": 1.5}, None, False) if step > 1 else None))
-    assert said.getvalue().count("held out 1.500") == 1

@@ -1,0 +1,181 @@
+"""`/v1/users/{id}`: a named customer's consent to learning, everything stored of them, and their erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from agent.adapters.manifest import AdapterState
+from agent.adapters.registry import AdapterRegistry, Holding
+from agent.answer import PreferenceView
+from agent.api.context import Api, CallerApi
+from agent.api.errors import ERROR_RESPONSES
+from agent.api.sessions import SessionBody, session_body
+from agent.api.users import UserId
+from agent.datadir import DataDirectory
+from agent.learning.forgetting import forget_owners, learned_from, note_consent
+from agent.log.records import Consent
+from agent.preferences import fold
+
+router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
+
+
+class ConsentEdit(BaseModel):
+    """Whether the shop may learn from this customer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    consent: Annotated[StrictBool, Field(description="what was said before is meant, too")]
+
+
+class ConsentBody(BaseModel):
+    """`consent` null: they said nothing, so the shop's `rule` decides. `learned_from`: what it comes to."""
+
+    user: str
+    consent: bool | None
+    rule: Consent
+    learned_from: bool
+
+
+class AdapterLeft(BaseModel):
+    """An adapter whose weights learned from the customer, themselves or `through` the one that they were begun with."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    state: AdapterState
+    through: str | None
+
+
+class ConsentEdited(ConsentBody):
+    """With no, what was copied for trainings is gone; `adapters` still have what their weights learned before."""
+
+    adapters: list[AdapterLeft]
+
+
+class EventBody(BaseModel):
+    """One event as it stands in the log, with its words."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    at: datetime
+    kind: str
+    session_id: str | None
+    turn_id: str | None
+    item_id: str | None
+    value: float | None
+    of: str | None
+    reason: str | None
+    text: str | None
+    data: dict[str, Any] | None
+
+
+class UserExport(ConsentBody):
+    """Everything that is stored of a customer; `since` null for one whom we do not know."""
+
+    object: Literal["user_export"] = "user_export"
+    since: datetime | None
+    preferences: list[PreferenceView]
+    sessions: list[SessionBody]
+    events: list[EventBody]
+    adapters: list[AdapterLeft]
+
+
+class UserErased(BaseModel):
+    """They are forgotten; `sessions` counts conversations, `left` says what remains, and until when."""
+
+    user: str
+    object: Literal["user"] = "user"
+    deleted: Literal[True] = True
+    sessions: int
+    adapters: list[AdapterLeft]
+    left: str
+
+
+@router.patch("/v1/users/{user_id}/consent")
+async def edit_consent(user_id: UserId, body: ConsentEdit, api: CallerApi) -> ConsentEdited:
+    """Let the shop learn from a customer, or not any more."""
+    return await api.in_thread(_edit_consent, api, user_id, body.consent)
+
+
+@router.get("/v1/users/{user_id}/export")
+async def export_user(user_id: UserId, api: CallerApi) -> UserExport:
+    """Everything that is stored of a customer."""
+    return await api.in_thread(_export, api, user_id)
+
+
+@router.delete("/v1/users/{user_id}")
+async def erase_user(user_id: UserId, api: CallerApi) -> UserErased:
+    """Erase a customer: conversations, wishes, feedback, imported history, and what was copied for trainings.
+
+    What is answered twice was done once. The same name is somebody new afterwards, who has not said no to anything.
+    """
+    return await api.in_thread(_erase, api, user_id)
+
+
+def _edit_consent(api: Api, user_id: str, consent: bool) -> ConsentEdited:
+    log = api.services.log
+    note_consent(_data(api), log, api.tenant, api.key_id, user_id, consent=consent)
+    person = log.person(api.tenant, api.key_id, user_id)
+    left = [] if consent or person is None else _left(api, person.adapters)
+    return ConsentEdited(**_consent(api, user_id, consent).model_dump(), adapters=left)
+
+
+def _export(api: Api, user_id: str) -> UserExport:
+    log, tenant = api.services.log, api.tenant
+    person = log.person(tenant, api.key_id, user_id)
+    wishes = fold(log.user_facts(tenant, api.key_id, user_id))
+    sessions = () if person is None else person.session_ids
+    return UserExport(
+        **_consent(api, user_id, None if person is None else person.consent).model_dump(),
+        since=None if person is None else person.since,
+        preferences=[PreferenceView.of(wish) for wish in wishes],
+        sessions=[session_body(log.session_view(tenant, one)) for one in sessions],
+        events=[] if person is None else [EventBody.model_validate(one) for one in person.events],
+        adapters=[] if person is None else _left(api, person.adapters),
+    )
+
+
+def _erase(api: Api, user_id: str) -> UserErased:
+    log = api.services.log
+    person_id = log.person_id(api.tenant, api.key_id, user_id)
+    if person_id is not None:  # first: who is not in the log any more could not be found in a file
+        forget_owners(_data(api), log, api.tenant, [person_id])
+    erased = log.erase_person(api.tenant, api.key_id, user_id)
+    if erased is None:
+        return UserErased(user=user_id, sessions=0, adapters=[], left="Nothing is stored of this user.")
+    forget_owners(_data(api), log, api.tenant, [erased.id])  # again: what was copied meanwhile
+    left = _left(api, erased.adapters)
+    return UserErased(user=user_id, sessions=len(erased.session_ids), adapters=left, left=_sentence(left))
+
+
+def _consent(api: Api, user_id: str, said: bool | None) -> ConsentBody:
+    rule = api.services.settings.learning.consent
+    return ConsentBody(user=user_id, consent=said, rule=rule, learned_from=learned_from(said, rule))
+
+
+def _data(api: Api) -> DataDirectory:
+    return DataDirectory(api.services.settings.data_dir)
+
+
+def _left(api: Api, trained: Sequence[str]) -> list[AdapterLeft]:
+    holding: Sequence[Holding] = ()
+    if trained:
+        holding = AdapterRegistry(_data(api), api.services.log, api.tenant).holding(trained)
+    return [AdapterLeft.model_validate(one) for one in holding]
+
+
+def _sentence(left: Sequence[AdapterLeft]) -> str:
+    copies = "Copies outside of the data directory (backups, exports) are not reached."
+    if not left:
+        return f"One line in the log, without content, that somebody was erased. {copies}"
+    names = ", ".join(f"{one.id} ({one.state})" for one in left)
+    return (
+        f"One line in the log, without content, and what the weights of {names} learned before: until an adapter made "
+        f"without this user answers and those are deleted (`chatalogue adapters prune`). {copies}"
+    )

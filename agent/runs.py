@@ -1,0 +1,145 @@
+"""Trainings on disk, and forgetting people in them: what was copied out of the log must go when the log forgets.
+
+    <data_dir>/runs/<tenant>/ada-000017/job.json    what is trained and how far it is; without it the folder is rubbish
+                                       /rows.jsonl  a line for each row of feedback; "user" is a pseudonym (EventLog)
+                                       /...         checkpoints and weights
+    <data_dir>/memory/<tenant>/memory.json, rows-<hash>.jsonl   what is rehearsed (finetune/memory.py writes it)
+
+A training that is not finished and has a row of somebody who is forgotten is thrown away as a whole, for its weights
+have learned from that row; whoever runs it sees that `job.json` is gone and begins anew. Of one that is finished the
+rows wait for a decision on its adapter: they go, and the adapter itself is the registry's, which knows whom it learned
+from. Reads and writes lines of JSON; knows nothing of how anything is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from agent.datadir import DataDirectory
+from retrieval.errors import DataDirectoryError
+
+JOB, ROWS = "job.json", "rows.jsonl"
+MEMORY: Final = "memory.json"
+DIGITS: Final = 12
+"""Of a hash in the name of the memory's rows, as finetune/memory.py has it."""
+_GONE: Final = ".gone-"
+
+RunState: TypeAlias = Literal["training", "waiting"]
+"""waiting: trained and published, its adapter is not decided on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenRuns:
+    """`thrown_away`: adapters whose trainings were deleted. `rows`: how many went besides, `remembered` in memory."""
+
+    thrown_away: tuple[str, ...] = ()
+    rows: int = 0
+    remembered: int = 0
+
+
+def forget_runs(data: DataDirectory, tenant: str, users: Collection[str]) -> ForgottenRuns:
+    """Take people out of everything that trainings keep on disk; at once, also while a job runs.
+
+    Args:
+        data: the data directory.
+        tenant: whose.
+        users: pseudonyms, as `EventLog.pseudonym` makes them of ids of persons and of conversations.
+
+    Raises:
+        DataDirectoryError: a file cannot be read or written; erase again.
+    """
+    gone, root = frozenset(users), data.runs(tenant)
+    thrown, rows = [], 0
+    try:
+        for folder in sorted(root.glob("ada-*")):
+            found = sum(str(json.loads(line).get("user")) in gone for line in _lines(folder / ROWS))
+            if found and run_state(folder) == "waiting":
+                _keep(
+                    folder / ROWS, [line for line in _lines(folder / ROWS) if json.loads(line).get("user") not in gone]
+                )
+                rows += found
+            elif found:
+                throw_away(folder)
+                thrown.append(folder.name)
+        remembered = _forget_memory(data.memory(tenant), gone)
+    except (OSError, ValueError) as error:
+        raise DataDirectoryError(
+            f"What trainings keep below {str(data.root)!r} cannot be changed ({error}), so somebody who is to be "
+            "forgotten is still in it; make the folder writable and erase them again."
+        ) from None
+    return ForgottenRuns(tuple(thrown), rows, remembered)
+
+
+def run_state(folder: Path) -> RunState | None:
+    """How far a training is; None where the folder is none, or was thrown away."""
+    try:
+        state: RunState = json.loads((folder / JOB).read_text(encoding="utf-8"))["state"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return state
+
+
+def throw_away(folder: Path) -> None:
+    """Delete a training: out of sight in one step, whoever writes in it meanwhile; nothing where somebody else did.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    away = folder.with_name(f"{_GONE}{folder.name}-{uuid.uuid4().hex[:8]}")
+    with suppress(FileNotFoundError):
+        folder.rename(away)
+        shutil.rmtree(away)
+
+
+def clear_away(root: Path) -> None:
+    """Delete what a crash left of trainings that were thrown away, and folders that never became one."""
+    for folder in (*root.glob(f"{_GONE}*"), *(one for one in root.glob("ada-*") if run_state(one) is None)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:  # never written, or thrown away meanwhile
+        return []
+
+
+def _keep(file: Path, lines: Collection[str]) -> str:
+    """The SHA-256 of what is in the file now."""
+    text = "".join(f"{line}\n" for line in lines)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _forget_memory(folder: Path, gone: Collection[str]) -> int:
+    """How many rows went. A fair sample of all rows is still one of the rest, so nothing is drawn anew."""
+    if not (folder / MEMORY).exists():
+        return 0
+    fields: dict[str, Any] = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
+    old = folder / Path(fields["file"]).name
+    lines = _lines(old)
+    kept = [line for line in lines if json.loads(line).get("user") not in gone]
+    if len(kept) == len(lines):
+        return 0
+    digest = hashlib.sha256("".join(f"{line}\n" for line in kept).encode()).hexdigest()
+    name = f"rows-{digest[:DIGITS]}.jsonl"
+    _keep(folder / name, kept)
+    strata = Counter((row["period"], row["kind"]) for row in map(json.loads, kept))
+    fields |= {
+        "rows": len(kept), "file": name, "sha256": digest, "strata": [[*one, strata[one]] for one in sorted(strata)],
+    }  # fmt: skip
+    _keep(folder / MEMORY, [json.dumps(fields, indent=1, sort_keys=True)])
+    old.unlink(missing_ok=True)
+    return len(lines) - len(kept)

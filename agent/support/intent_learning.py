@@ -1,0 +1,230 @@
+"""Examples in, an `IntentModel` out: minutes for ten thousand, a second for a help desk's few hundred.
+
+The examples are cut into folds; what the two learned views and the nearest examples say of a fold that they did not
+see decides how much each counts and from when on a message is outside of all intents. Then all examples are learned.
+Needs scikit-learn; knows nothing of files and of the conversation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.support.intent_words import WordViews, fitted
+from agent.support.intents import (
+    Array,
+    IntentExample,
+    IntentModel,
+    Linear,
+    Nearest,
+    Scope,
+    Views,
+    best_inside,
+    scope_features,
+    softmax,
+)
+from retrieval.encoder import Encoder, FloatArray
+from retrieval.errors import BadRequest, ModelUnavailable
+
+FOLDS = 5
+SVM_C, LOGISTIC_C = 1.0, 20.0
+"""The penalties; the vectors are of length 1, so theirs is weak."""
+LOGISTIC_STEPS = 300
+MAX_LOST = 0.004
+"""The share of messages read right that the refusal of what is outside may cost."""
+EVEN = 0.5
+"""No message that is likelier inside than outside is ever refused."""
+
+Told = Callable[[str], None]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """One training of all three views."""
+
+    words: WordViews
+    word_side: Linear
+    meaning_side: Linear
+    examples: Nearest
+
+    def views(self, texts: Sequence[str], vectors: FloatArray) -> Views:
+        whole = IntentModel((), None, "", self.words, self.word_side, self.meaning_side, self.examples, (1, 1, 1), None)
+        return whole.views(texts, vectors)
+
+
+def learn_intents(
+    examples: Sequence[IntentExample], encoder: Encoder, *, outside: str | None = None, told: Told = lambda _: None
+) -> IntentModel:
+    """Learn to tell the intents of `examples` apart; those of intent `outside` belong to none.
+
+    Nothing is ever refused when `outside` is None; where it has no examples, intents that are left out stand in for it.
+
+    Raises:
+        BadRequest: there are fewer than two intents.
+        ModelUnavailable: scikit-learn is not installed, or the encoder cannot be loaded.
+    """
+    names = _checked(examples, outside)
+    texts = [one.text for one in examples]
+    rows = np.array([names.index(one.intent) for one in examples])
+    told(f"{len(texts)} examples of {len(names)} intents: sentence vectors")
+    vectors = encoder.encode(texts)
+    column = names.index(outside) if outside in names else None
+    parts = _folds(rows, FOLDS)
+    tried = []
+    for number, part in enumerate(parts, 1):
+        told(f"part {number} of {len(parts)}, learned from the others")
+        tried.append(_try(texts, vectors, rows, part, len(names)))
+    order = np.concatenate(parts)
+    views = Views(*(np.concatenate([getattr(one, name) for one in tried]) for name in ("words", "meaning", "nearest")))
+    blend = _blend(views, rows[order])
+    scope = None
+    if column is not None:
+        scope = _scope(views.blended(blend), views.nearest, rows[order], column)
+    elif outside is not None:
+        scope = _scope_without(texts, vectors, rows, blend)
+    told("all examples")
+    sides = _learned(texts, vectors, rows, len(names))
+    known = outside if column is not None else None
+    return IntentModel(
+        tuple(names),
+        known,
+        encoder.name,
+        sides.words,
+        sides.word_side,
+        sides.meaning_side,
+        sides.examples,
+        blend,
+        scope,
+    )
+
+
+def _checked(examples: Sequence[IntentExample], outside: str | None) -> list[str]:
+    names = {one.intent for one in examples}
+    if len(names - {outside}) < 2:
+        raise BadRequest("Examples of two or more intents are needed; there is only one, or none.")
+    if all(count == 1 for count in Counter(one.intent for one in examples).values()):
+        raise BadRequest("Every intent has a single example; give two or more of each.")
+    return sorted(names)
+
+
+def _folds(rows: Labels, folds: int) -> list[Labels]:
+    """The examples' places, each in one part; every label is in what is left of each part.
+
+    An only example is in no part: there would be nothing to learn its label from.
+    """
+    counts = np.bincount(rows)
+    seen: Counter[int] = Counter()
+    parts: list[list[int]] = [[] for _ in range(folds)]
+    for place in np.random.default_rng(0).permutation(len(rows)).tolist():
+        label = int(rows[place])
+        if counts[label] > 1:
+            parts[(seen[label] + label) % folds].append(place)
+            seen[label] += 1
+    return [np.array(part) for part in parts if part]
+
+
+def _try(texts: Sequence[str], vectors: FloatArray, rows: Labels, part: Labels, labels: int) -> Views:
+    """What is said of `part` by what was learned from the rest."""
+    rest = np.setdiff1d(np.arange(len(rows)), part)
+    sides = _learned([texts[i] for i in rest], vectors[rest], rows[rest], labels)
+    return sides.views([texts[i] for i in part], vectors[part])
+
+
+def _learned(texts: Sequence[str], vectors: FloatArray, rows: Labels, labels: int) -> _Sides:
+    try:
+        from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+        from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
+    except ImportError:
+        raise ModelUnavailable("Intents need 'scikit-learn': pip install 'chatalogue[serve]'.") from None
+    words = fitted(texts)
+    svm = LinearSVC(C=SVM_C, random_state=0).fit(words.matrix(texts), rows)
+    logistic = LogisticRegression(C=LOGISTIC_C, max_iter=LOGISTIC_STEPS, tol=1e-3).fit(vectors, rows)
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], np.arange(labels))
+    return _Sides(words, _linear(svm), _linear(logistic), Nearest(vectors[order], starts))
+
+
+def _linear(model: Any) -> Linear:  # noqa: ANN401 - scikit-learn has no types
+    """Weights of every label; for two labels scikit-learn keeps those of the second alone."""
+    weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1:
+        weights, bias = np.hstack([-weights, weights]), np.array([-bias[0], bias[0]])
+    return Linear(np.ascontiguousarray(weights, dtype=np.float32), np.asarray(bias, dtype=np.float32))
+
+
+def _blend(views: Views, rows: Labels) -> tuple[float, float, float]:
+    """How much each view counts: the least log-loss of what was not seen (stacking, Wolpert 1992)."""
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
+    parts = np.stack([views.words, views.meaning, views.nearest])
+    places = np.arange(len(rows))
+    right = parts[:, places, rows]
+
+    def loss(logs: Array) -> tuple[float, Array]:
+        weights = np.exp(logs)  # positive: no view speaks against what it says
+        chances = softmax(np.tensordot(weights, parts, axes=1))
+        slope = (np.einsum("vnk,nk->v", parts, chances) - right.sum(axis=1)) / len(rows)
+        return float(-np.log(np.maximum(chances[places, rows], 1e-12)).mean()), slope * weights
+
+    found = minimize(loss, np.log([3.0, 1.0, 3.0]), jac=True, method="L-BFGS-B", bounds=[(-7.0, 4.0)] * 3)
+    first, second, third = np.exp(found.x).tolist()
+    return first, second, third
+
+
+def _scope(logits: Array, nearest: Array, rows: Labels, column: int) -> Scope:
+    """From what was not seen: the model of being inside, and where refusing begins to cost too much."""
+    inside = rows != column
+    right = inside & (best_inside(softmax(logits), column) == rows)
+    return _fit_scope(scope_features(logits, nearest, column), inside, right)
+
+
+def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.bool_]) -> Scope:
+    from sklearn.linear_model import LogisticRegression
+
+    spread = np.maximum(features.std(axis=0), 1e-9)
+    model = LogisticRegression(class_weight="balanced").fit(features / spread, inside)
+    weights = model.coef_[0] / spread
+    scope = Scope(float(model.intercept_[0]), tuple(weights.tolist()), 0.0)
+    kept = scope.probability(features[right]) if right.any() else np.zeros(1)
+    return Scope(scope.bias, scope.weights, min(EVEN, float(np.quantile(kept, MAX_LOST))))
+
+
+def _scope_without(
+    texts: Sequence[str], vectors: FloatArray, rows: Labels, blend: tuple[float, float, float]
+) -> Scope | None:
+    """As `_scope` where nobody gave examples of the outside: each part of the intents is outside for the others.
+
+    None where they are too few to leave some out.
+    """
+    features, inside, right = [], [], []
+    for left_out, heard in _left_out(rows):
+        known = np.setdiff1d(np.unique(rows), left_out)
+        as_known = np.searchsorted(known, rows)
+        learned_from = np.array([i for i in range(len(rows)) if rows[i] in known and i not in heard])
+        sides = _learned([texts[i] for i in learned_from], vectors[learned_from], as_known[learned_from], len(known))
+        asked = np.array(sorted(heard))
+        views = sides.views([texts[i] for i in asked], vectors[asked])
+        logits = views.blended(blend)
+        is_inside = np.isin(rows[asked], known)
+        features.append(scope_features(logits, views.nearest, None))
+        inside.append(is_inside)
+        right.append(is_inside & (logits.argmax(axis=1) == as_known[asked]))
+    if not features:
+        return None
+    return _fit_scope(np.concatenate(features), np.concatenate(inside), np.concatenate(right))
+
+
+def _left_out(rows: Labels) -> Iterator[tuple[Labels, frozenset[int]]]:
+    """A third of the intents, and the examples that are tried: all of theirs and a fifth of the others."""
+    labels = np.random.default_rng(1).permutation(np.unique(rows))
+    kept = _folds(rows, FOLDS)
+    for number, left_out in enumerate(np.array_split(labels, min(3, len(labels) - 1))):
+        if len(labels) - len(left_out) > 1:
+            theirs = np.flatnonzero(np.isin(rows, left_out)).tolist()
+            yield left_out, frozenset(theirs).union(kept[number % len(kept)].tolist())

@@ -1,0 +1,49 @@
+"""What trainings keep on disk, and forgetting people in it; that the memory is still one is tested with the cycle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.datadir import DataDirectory
+from agent.runs import JOB, ROWS, ForgottenRuns, clear_away, forget_runs, run_state
+from retrieval.errors import DataDirectoryError
+
+
+def training(data: DataDirectory, name: str, state: str, *users: str) -> Path:
+    folder = data.runs("default") / name
+    (folder / "steps").mkdir(parents=True)
+    (folder / ROWS).write_text("".join(f"{json.dumps({'user': user, 'text': f'of {user}'})}\n" for user in users))
+    (folder / JOB).write_text(json.dumps({"state": state}))
+    return folder
+
+
+def test_an_unfinished_training_goes_as_a_whole_and_a_finished_one_loses_the_rows(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    other = training(data, "ada-000001", "training", "u1", "u2")
+    begun = training(data, "ada-000002", "training", "u1", "u3")
+    done = training(data, "ada-000003", "waiting", "u3", "u1", "u3")
+    assert forget_runs(data, "default", ["u3"]) == ForgottenRuns(("ada-000002",), 2, 0)
+    assert [run_state(one) for one in (other, begun, done)] == ["training", None, "waiting"]
+    assert (done / ROWS).read_text() == '{"user": "u1", "text": "of u1"}\n'
+    assert "u3" not in "".join(file.read_text() for file in data.runs("default").rglob("*.jsonl"))
+    assert forget_runs(data, "default", ["u3"]) == ForgottenRuns()
+    assert forget_runs(data, "another", ["u1"]) == ForgottenRuns()
+
+
+def test_what_a_crash_left_is_cleared_away(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    whole = training(data, "ada-000001", "training", "u1")
+    (training(data, "ada-000002", "training", "u1") / JOB).unlink()
+    (data.runs("default") / ".gone-ada-000003-1").mkdir()
+    clear_away(data.runs("default"))
+    assert list(data.runs("default").iterdir()) == [whole]
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    (training(data, "ada-000001", "training", "u1") / ROWS).write_text("half a li")
+    with pytest.raises(DataDirectoryError, match="erase them again"):
+        forget_runs(data, "default", ["u1"])

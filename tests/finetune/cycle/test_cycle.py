@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cycle_shop import CUSTOMERS, TENANT, Shopfront, visit
+
+from agent.adapters.manifest import sha256
+from agent.learning.forgetting import forget_owners
+from agent.learning.ranker_job import Bar
+from agent.llm.adapter_check import WEIGHTS_FILE
+from agent.rank.lambdamart import Options
+from agent.runs import ROWS, forget_runs, run_state
+from finetune import cycle_adapter
+from finetune.cycle import CycleReport, Stage, last_report
+from finetune.dataset import read_rows
+from finetune.memory import ReplayMemory
+from finetune.training.telling import Progress
+from retrieval.errors import DataDirectoryError, EngineError
+
+pytest.importorskip("trl", reason="learning needs chatalogue[train]")
+
+FIRST = "ada-000001"
+ROWS_EACH = 6
+"""Of one customer: two verdicts, a name, a pair, a list and a reading."""
+
+
+def outcome(report: CycleReport) -> tuple[str, str]:
+    part = report.part("adapter")
+    return part.outcome, part.told
+
+
+def test_from_the_log_to_a_canary_and_what_it_learned_is_remembered_when_it_serves(shop: Shopfront) -> None:
+    heard: list[Stage | Progress] = []
+    report = shop.learn(told=heard.append)
+    how, told = outcome(report)
+    assert how == "canary", told
+    assert f"{ROWS_EACH * CUSTOMERS} of 20 rows of new feedback, of {CUSTOMERS} customers" in told
+    standing = shop.registry.standing()
+    assert standing.canary is not None
+    assert (standing.canary.adapter, standing.canary.share, standing.champion) == (FIRST, 0.2, None)
+    made = shop.registry.get(FIRST)
+    assert made.verdict.passed
+    assert made.metrics["fresh: nats a row"].low == 0.1
+    assert made.customers + len({row.user for row in shop.asked[0].held_out}) == CUSTOMERS
+    assert shop.registry.sources()[FIRST].customers == CUSTOMERS, "the held-out ones chose its weights"
+    folder = shop.registry.folder(FIRST)
+    assert "Passed" in (folder / "gate.md").read_text()
+    assert (folder / "loss.svg").exists()
+    held, learned = ({row.user for row in rows} for rows in (shop.asked[0].held_out, shop.asked[0].learned))
+    assert held
+    assert not held & learned
+    assert any(isinstance(one, Progress) for one in heard)
+    assert last_report(shop.data.reports(TENANT)) == report
+    (page,) = shop.data.reports(TENANT).glob("*.md")
+    assert "| adapter | canary | +0.300 [+0.100, +0.500] nats a row (n = 20) |" in page.read_text()
+
+    assert outcome(shop.learn())[0] == "on trial"
+    assert not shop.data.memory(TENANT).exists(), "nobody knows yet whether it was any good"
+    shop.registry.promote(FIRST)
+    how, told = outcome(shop.learn())
+    assert (how, told.partition(" rows")[0]) == ("too little", f"{ROWS_EACH} of 20"), "those that were held out"
+    assert {row.user for row in ReplayMemory.load(shop.data.memory(TENANT)).lessons} == learned
+    assert not list(shop.data.runs(TENANT).iterdir())
+    for number in range(CUSTOMERS, CUSTOMERS + 6):
+        visit(shop.log, number)
+    how, told = outcome(shop.learn())
+    assert how == "canary", told
+    assert f"{ROWS_EACH * 7} of 20" in told, "what was learned is not learned again"
+    second = shop.registry.get("ada-000002")
+    assert second.parent == FIRST
+    assert second.config["rehearsed"] > 0
+    assert shop.registry.sources()["ada-000002"].customers == CUSTOMERS + 6
+
+
+def test_the_gates_no_leaves_the_champion_and_stays_readable(shop: Shopfront) -> None:
+    shop.refused_by = ("safety", "counterfactual")
+    how, told = outcome(shop.learn())
+    assert how == "refused"
+    assert "by safety, counterfactual" in told
+    assert "the base model goes on" in told
+    assert (shop.registry.standing().champion, shop.registry.standing().canary) == (None, None)
+    assert shop.registry.get(FIRST).state == "rejected"
+    assert "safety" in (shop.registry.folder(FIRST) / "gate.md").read_text()
+    assert not list(shop.data.runs(TENANT).iterdir())
+    assert not shop.data.memory(TENANT).exists()
+    how, told = outcome(shop.learn())
+    assert (how, len(shop.asked)) == ("not due", 1)
+    assert f"{FIRST} was trained on the very same rows" in told
+
+
+def test_too_little_and_a_dry_run_change_nothing(shop: Shopfront) -> None:
+    how, told = outcome(shop.learn(min_feedback=ROWS_EACH * CUSTOMERS + 1))
+    assert how == "too little"
+    assert told.startswith(f"{ROWS_EACH * CUSTOMERS} of {ROWS_EACH * CUSTOMERS + 1} rows")
+    assert "accepted examples" not in told  # the setting's default: none are shown
+    assert outcome(shop.learn(dry_run=True))[0] == "not due"
+    assert shop.registry.moves() == ()
+    assert len(list(shop.data.reports(TENANT).glob("*.md"))) == 1
+
+
+def test_one_that_is_promoted_at_once_or_waits_for_the_operator(shop: Shopfront) -> None:
+    shop.setting(promotion="manual")
+    assert outcome(shop.learn())[0] == "candidate"
+    assert shop.registry.standing().champion is None
+    shop.setting(promotion="direct")
+    assert outcome(shop.learn())[0] == "champion"
+    assert shop.registry.standing().champion == "ada-000002"
+    assert not list(shop.data.runs(TENANT).iterdir()), "the one that waits was overtaken"
+    assert len(ReplayMemory.load(shop.data.memory(TENANT))) == len(shop.asked[1].learned)
+
+
+def test_a_job_that_was_killed_goes_on_to_the_same_adapter(shop: Shopfront, planted: Path, tiny_base: Path) -> None:
+    script = Path(__file__).with_name("dying_cycle.py")
+    again = Path(shutil.copytree(planted, shop.data.root.parent / "killed"))
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(script), str(again), str(tiny_base), "5"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    shop.learn()
+    with Shopfront.at(again, tiny_base) as killed:
+        assert run_state(killed.data.runs(TENANT) / FIRST) == "training"
+        visit(killed.log, CUSTOMERS)  # comes too late for it
+        steps: list[int] = []
+        report = killed.learn(told=lambda now: steps.append(now.step) if isinstance(now, Progress) else None)
+        assert outcome(report)[0] == "canary", outcome(report)[1]
+        assert steps[0] == 5, "from the checkpoint"
+        assert sha256(killed.registry.folder(FIRST) / WEIGHTS_FILE) == sha256(
+            shop.registry.folder(FIRST) / WEIGHTS_FILE
+        )
+
+
+def test_whoever_is_erased_while_it_trains_is_in_no_adapter(shop: Shopfront, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cycle_adapter, "LOOK_SECONDS", 0.0)
+    (talk,) = shop.log.list_conversations(TENANT, "", "customer 3", 5)
+    person = shop.log.person_id(TENANT, "", "customer 3")
+    assert person is not None
+    gone = shop.log.pseudonym(TENANT, person)
+    thrown: list[tuple[str, ...]] = []
+
+    def told(now: Stage | Progress) -> None:
+        if isinstance(now, Progress) and not thrown:
+            shop.log.delete_session(TENANT, talk.session_id)
+            thrown.append(forget_owners(shop.data, shop.log, TENANT, [person]).thrown_away)
+
+    report = shop.learn(told=told)
+    assert thrown == [(FIRST,)]
+    assert outcome(report)[0] == "canary", outcome(report)[1]
+    (folder,) = shop.data.runs(TENANT).iterdir()
+    assert folder.name == "ada-000002"
+    rows = read_rows(folder / ROWS)
+    assert gone not in {row.user for row in rows}
+    assert len(rows) == ROWS_EACH * (CUSTOMERS - 1)
+    other = rows[0].user  # the canary is on trial, and its rows wait
+    forgotten = forget_runs(shop.data, TENANT, [other])
+    assert (forgotten.thrown_away, forgotten.rows) == ((), ROWS_EACH)
+    assert other not in (folder / ROWS).read_text()
+
+
+def test_two_jobs_are_one_too_many(shop: Shopfront) -> None:
+    with shop.data.job_lock(TENANT), pytest.raises(DataDirectoryError, match="Another process is learning"):
+        shop.learn()
+
+
+def test_a_part_that_fails_is_told_and_the_next_job_does_only_the_rest(shop: Shopfront) -> None:
+    judged: list[str] = []
+
+    def no_model() -> Path:
+        raise EngineError("The model cannot be had.")
+
+    few = {"bar": Bar(lessons=8, customers=4), "ranker": Options(trees=3, leaves=3, min_leaf=1, threads=1)}
+
+    def told(now: Stage | Progress) -> None:
+        if isinstance(now, Stage) and now.name.startswith("ranker: judging"):
+            judged.append(now.name)
+
+    report = shop.learn(base=no_model, told=told, **few)
+    assert [one.told for one in report.failed] == ["The model cannot be had."]
+    assert judged
+    assert {one.name for one in report.parts if one.gain is not None} >= {"ranker", "conversational index"}
+    judged.clear()
+    report = shop.learn(told=told, **few)
+    assert not judged
+    assert outcome(report)[0] == "canary"
+    assert report.part("ranker").gain is not None
+    assert not (shop.data.reports(TENANT) / "unfinished.json").exists()
+    assert json.loads(json.dumps(report.as_json()))["helped"] == [one.name for one in report.helped]
