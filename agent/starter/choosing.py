@@ -73,9 +73,10 @@ def choose_adapter(setting: str, model: str, models_dir: Path) -> ChosenAdapter 
 
 
 def base_identity(folder: Path) -> str:
-    """What weights the model folder holds: the hash of the file that they were converted from, else of themselves.
+    """What weights the model folder holds, and what prompts look like to it.
 
-    Weights converted from GGUF are the same everywhere, while the file that is written from them need not be.
+    The hash of the file that they were converted from: weights converted from GGUF, and the template with them, are the
+    same everywhere, while the file that is written from them need not be. Else of weights, tokenizer and chat template.
 
     Raises:
         EngineError: a file cannot be read.
@@ -90,9 +91,23 @@ def base_identity(folder: Path) -> str:
         for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer.json")]):
             with path.open("rb") as file:
                 found.update(hashlib.file_digest(file, "sha256").digest())
+        found.update(_chat_template(folder).encode())
     except OSError as error:
         raise EngineError(f"The model in {str(folder)!r} cannot be read ({error.strerror or error}).") from None
     return f"safetensors:{found.hexdigest()}"
+
+
+def _chat_template(folder: Path) -> str:
+    """A file of its own, or a field of the tokenizer's settings; "" where there is none."""
+    try:
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        pass
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return ""
+    return json.dumps(settings.get("chat_template", ""), sort_keys=True) if isinstance(settings, dict) else ""
 
 
 def _read_manifest(folder: Path) -> Mapping[str, Any] | None:

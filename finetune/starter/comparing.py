@@ -6,31 +6,28 @@ adapters were made.
 
 from __future__ import annotations
 
-import asyncio
-import time
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from agent.llm.adapter_check import WEIGHTS_FILE
-from agent.llm.protocol import Limits, Message, Prompt
 from agent.rank.intervals import Interval, intervals
 from retrieval.errors import BadRequest
 
 if TYPE_CHECKING:
+    from agent.bench.engine_ways import Eager, Kernel
     from finetune.starter.batches import Encoded
     from finetune.starter.network import StarterModel
 
 SEED = 5
 ROW_TOKENS = 1024
 NOTHING = 0.08
-WRITTEN = 60
-"""Tokens of a story, that the speed is measured on."""
 ROUNDS = 5
 
 
@@ -82,7 +79,7 @@ def compare(contestants: Sequence[Contestant], n: int, say: Callable[[str], None
     for one in contestants:
         say(f"{one.name}: {n} turns, {n // 3} replies")
         found.append(_judged(one, n))
-    speeds = asyncio.run(_speeds(contestants))
+    speeds = _speeds(contestants)
     first = found[0]
     rows = []
     for one, (layers, understand, reply), speed in zip(contestants, found, speeds, strict=True):
@@ -105,8 +102,6 @@ def _means(columns: NDArray[np.float64]) -> list[Interval]:
 
 def _judged(one: Contestant, n: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
     """Layers of the base, and for turns and for replies exactness and loss of each example, (examples, 2)."""
-    import json
-
     from finetune.rank_model import LoraShape, best_dtype
     from finetune.starter.batches import encode
     from finetune.starter.catalogues import held_out
@@ -156,37 +151,35 @@ def _scores(model: StarterModel, examples: Sequence[Encoded]) -> NDArray[np.floa
     return np.array(found)
 
 
-async def _speeds(contestants: Sequence[Contestant]) -> list[float]:
-    """Tokens a second that each writes alone, the median of some rounds; they take turns in each round."""
-    from agent.bench.engine_switch import answers_together
-    from agent.llm.embedded import EmbeddedEngine
+def _speeds(contestants: Sequence[Contestant]) -> list[float]:
+    """Tokens a second that each base writes, without drafts: the median of rounds in which the bases take turns.
 
-    engines: list[Any] = []
-    took: list[list[float]] = [[] for _ in contestants]
+    A merged adapter costs nothing, so adapters on one base are equally fast.
+    """
+    from agent.bench.engine_speed import ANSWER_TOKENS, prompt_number
+
+    folders = list(dict.fromkeys(one.base for one in contestants))
+    ways = [_way(folder) for folder in folders]
+    took: list[list[float]] = [[] for _ in folders]
+    for number in range(ROUNDS + 1):  # the first one is to warm up
+        for way, speeds in zip(ways, took, strict=True):
+            timed = way.one(prompt_number(number))
+            speeds.append((ANSWER_TOKENS - 1) / (timed.whole - timed.first))
+    found = {folder: float(np.median(speeds[1:])) for folder, speeds in zip(folders, took, strict=True)}
+    return [found[one.base] for one in contestants]
+
+
+def _way(folder: Path) -> Eager | Kernel:
+    """The embedded engine's way to write by a base, with its kernel where there is one."""
+    from agent.bench.engine_ways import Eager, Kernel
+    from agent.llm.decoder import Decoder, fits
+    from agent.llm.kernel import NoKernel, load_kernel
+    from agent.llm.model import load_model
+
+    endless = replace(load_model(folder, "cpu"), stop_ids=frozenset())  # all answers have the same length
     try:
-        for one in contestants:
-            engine = EmbeddedEngine(str(one.base), one.base.parent)
-            engines.append(engine)
-            await engine.start()
-            await engine.wait_ready()
-            await engine.load_adapter("compared", one.adapter)
-            await engine.use_adapter("compared")
-            await answers_together(engine)  # then its kernel is compiled
-        for number in range(ROUNDS):
-            for engine, seconds in zip(engines, took, strict=True):
-                seconds.append(await _writes(engine, number))
-    finally:
-        for engine in engines:
-            await engine.close()
-    return [float(np.median(seconds)) for seconds in took]
-
-
-async def _writes(engine: Any, number: int) -> float:  # noqa: ANN401 -- an Engine of any kind
-    """Tokens a second from the first to the last."""
-    prompt = Prompt((Message("user", f"Tell a long story about ship number {number}."),))
-    first, before, tokens = 0.0, 0, 0
-    async for chunk in engine.stream(prompt, Limits(max_tokens=WRITTEN, seconds=120.0)):
-        tokens = chunk.completion_tokens
-        if tokens and not before:
-            first, before = time.monotonic(), tokens
-    return (tokens - before) / (time.monotonic() - first)
+        if fits(endless):
+            return Kernel(endless, Decoder(endless, load_kernel(folder.parent / "kernels")), 0)
+    except NoKernel:
+        pass
+    return Eager(endless)

@@ -87,6 +87,17 @@ def test_converted_weights_are_known_by_what_they_were_converted_from(base: Path
     assert base_identity(base) == "gguf:abc"
 
 
+def test_another_chat_template_is_another_base(base: Path) -> None:
+    found = {base_identity(base)}
+    (base / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    found.add(base_identity(base))
+    (base / "chat_template.jinja").write_text("{{ messages }}!")
+    found.add(base_identity(base))
+    (base / "tokenizer_config.json").write_text(json.dumps({"chat_template": "not read beside a file of its own"}))
+    found.add(base_identity(base))
+    assert len(found) == 3
+
+
 class Engine(NoEngine):
     """Knows adapters by name; `states` come one after the other, the last stays."""
 

@@ -29,7 +29,7 @@ def adapters(tiny_base: Path, tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / name for name in ("same", "noise")}
 
 
-async def no_speeds(contestants: Sequence[Contestant]) -> list[float]:
+def no_speeds(contestants: Sequence[Contestant]) -> list[float]:
     return [1.0 for _ in contestants]
 
 
