@@ -20,7 +20,7 @@ from agent.support.articles import Passage
 from agent.support.chinese import english_question, is_chinese
 from agent.support.desk import by_desk
 from agent.turn import Outcome, Situation
-from agent.understand.types import Intent
+from agent.understand.types import Intent, Understanding
 from agent.wording import NO, YES, plain_number
 from retrieval.items import Item
 
@@ -35,8 +35,19 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 def decide(view: Situation) -> Outcome:
     """The outcome of this turn, by its intent, and how sure it is."""
     view = _about_focus(view)
-    if (told := by_desk(view, view.shop.intents, paused=view.shop.paused)) is not None:
-        return told
+    told = by_desk(view, view.shop.intents, paused=view.shop.paused)
+    if told is not None and told.action == "decline" and _is_more_than_service(view.understanding):
+        rest = by_desk(view, None, paused=view.shop.paused) or _by_rules(view)
+        return replace(rest, opening=f"{told.opening} {rest.opening}")
+    return told or _by_rules(view)
+
+
+def _is_more_than_service(understood: Understanding) -> bool:
+    """Whether a question of service stands beside a wish: a refusal of the one leaves the other to be answered."""
+    return understood.intent != "support" and bool(understood.support_text)
+
+
+def _by_rules(view: Situation) -> Outcome:
     return with_confidence(view, _BY_INTENT[view.understanding.intent](view))
 
 
@@ -182,8 +193,8 @@ def _too_long(view: Situation) -> Outcome:
 def _handoff(view: Situation) -> Outcome:
     words, hours = view.wording.words, view.shop.hours
     when = hours.sentence(datetime.now(UTC), words) if hours is not None else ""
-    opening = f"{words.text('reply.handoff_unavailable')} {when}".strip()
-    return Outcome("handoff", opening=opening, focus=view.context.focus)
+    opening = words.text("reply.handoff_unavailable")
+    return Outcome("handoff", opening=f"{opening} {when}".strip(), focus=view.context.focus)
 
 
 def _decline(view: Situation) -> Outcome:

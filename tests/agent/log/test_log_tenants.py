@@ -56,7 +56,7 @@ EMPTY: dict[str, Callable[[EventLog], Any]] = {
 ELSEWHERE = {
     "start_conversation", "record_user_edit", "forget_user_preferences", "activate_index",
     "activate_ranker",  # in the test's body
-    "learnable", "sources_of", "inherit_adapter_sources",  # in the test's body
+    "learnable", "inherit_adapter_sources",  # in the test's body
     "talks", "record_past", "feedback_talks", "move_adapter", "add_adapter_sources", "pseudonym",  # there as well
     "record_consent",  # names a user, and so does the tenant
     "record_turn", "secret", "new_turn_id", "open", "close", "ping", "backup", "watch",
@@ -82,8 +82,6 @@ def test_tenants_are_apart(log: EventLog, make_turn: MakeTurn) -> None:
     accepted = log.record_feedback("a", "key", Feedback(record.turn_id, "accept", "film-a")).event_id or ""
     assert log.learnable("b", [accepted], "opt_out") == {}
     assert log.learnable("a", [accepted], "opt_out").keys() == {accepted}
-    assert log.sources_of("b", [accepted]) == ()
-    assert log.sources_of("a", [accepted]) != ()
     log.inherit_adapter_sources("b", "ada-000002", "ada-000001")
     log.record_past("a", "key", (PastDeed("ann", "film-b", "rating", 4.0),))
     assert log.feedback_talks("b", [conversation.id], "opt_out") == []
