@@ -17,6 +17,7 @@ __all__ = ["bench_app"]
 def bench_starters(
     of: Annotated[list[str], typer.Option(help="NAME=FOLDER or NAME=FOLDER@BASE; give two or more.")],
     n: Annotated[int, typer.Option(min=30, help="Held-out turns; a third as many replies.")] = 300,
+    made: Annotated[str, typer.Option(help="How they came about: it stands above the table.")] = "",
     out: BenchOutOption = Path("bench.json"),
     config: ConfigOption = None,
 ) -> None:
@@ -25,7 +26,8 @@ def bench_starters(
     from agent.settings import load_settings
     from ui.commands.bench_others import run_other, starters_of
 
-    run_other(starters_of(of, n, DataDirectory(load_settings(config).settings.data_dir).models), out)
+    models = DataDirectory(load_settings(config).settings.data_dir).models
+    run_other(starters_of(of, n, models, made), out)
 
 
 @bench_app.command("loop")

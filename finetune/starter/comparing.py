@@ -60,16 +60,17 @@ class Compared(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Adapters in the order given, and how many held-out examples there were."""
+    """Adapters in the order given, and how many held-out examples there were; `made`: how they came about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    made: str = ""
     understand_examples: int
     reply_examples: int
     adapters: tuple[Compared, ...]
 
 
-def compare(contestants: Sequence[Contestant], n: int, say: Callable[[str], None]) -> Comparison:
+def compare(contestants: Sequence[Contestant], n: int, say: Callable[[str], None], made: str = "") -> Comparison:
     """Judge each on `n` held-out turns and a third as many replies; then let them write in turns.
 
     Raises:
@@ -93,7 +94,7 @@ def compare(contestants: Sequence[Contestant], n: int, say: Callable[[str], None
                 written_per_s=round(speed, 1),
             )
         )  # fmt: skip
-    return Comparison(understand_examples=len(first[1]), reply_examples=len(first[2]), adapters=tuple(rows))
+    return Comparison(made=made, understand_examples=len(first[1]), reply_examples=len(first[2]), adapters=tuple(rows))
 
 
 def _means(columns: NDArray[np.float64]) -> list[Interval]:

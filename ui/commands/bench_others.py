@@ -77,8 +77,8 @@ def speed_of(models: Path) -> Other:
     return Other("speed", "speed", measure)
 
 
-def starters_of(adapters: Sequence[str], n: int, models: Path) -> Other:
-    """Adapters, each `NAME=FOLDER` or `NAME=FOLDER@BASE`, on `n` held-out turns.
+def starters_of(adapters: Sequence[str], n: int, models: Path, made: str) -> Other:
+    """Adapters, each `NAME=FOLDER` or `NAME=FOLDER@BASE`, on `n` held-out turns; `made`: how they came about.
 
     Raises:
         BadRequest: one of them is written otherwise.
@@ -92,7 +92,7 @@ def starters_of(adapters: Sequence[str], n: int, models: Path) -> Other:
         for one in adapters:
             name, folder, base = _STARTER.fullmatch(one).groups()  # type: ignore[union-attr]
             found.append(Contestant(name, Path(folder), resolve_model(base or DEFAULT_MODEL, models)))
-        return compare(found, n, _say)
+        return compare(found, n, _say, made)
 
     for one in adapters:
         if not _STARTER.fullmatch(one):
