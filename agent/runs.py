@@ -2,13 +2,15 @@
 
     <data_dir>/runs/<tenant>/ada-000017/job.json    what is trained and how far it is; without it the folder is rubbish
                                        /rows.jsonl  a line for each row of feedback; "user" is a pseudonym (EventLog)
+                                       /made/lineage.jsonl  a line for each row that was learned from, or rehearsed
                                        /...         checkpoints and weights
     <data_dir>/memory/<tenant>/memory.json, rows-<hash>.jsonl   what is rehearsed (finetune/memory.py writes it)
 
 A training that is not finished and has a row of somebody who is forgotten is thrown away as a whole, for its weights
-have learned from that row; whoever runs it sees that `job.json` is gone and begins anew. Of one that is finished the
-rows wait for a decision on its adapter: they go, and the adapter itself is the registry's, which knows whom it learned
-from. Reads and writes lines of JSON; knows nothing of how anything is trained.
+have learned from that row; so is one while they were in the memory, for it may rehearse them. Whoever runs it sees that
+`job.json` is gone and begins anew. Of one that is finished the rows wait for a decision on its adapter: they go, and
+the adapter itself is the registry's, which knows whom it learned from. Reads and writes lines of JSON; knows nothing of
+how anything is trained.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from agent.datadir import DataDirectory
 from retrieval.errors import DataDirectoryError
 
 JOB, ROWS = "job.json", "rows.jsonl"
+LINEAGE: Final = "made/lineage.jsonl"
+"""As finetune/train.py has it."""
 MEMORY: Final = "memory.json"
 DIGITS: Final = 12
 """Of a hash in the name of the memory's rows, as finetune/memory.py has it."""
@@ -61,17 +65,17 @@ def forget_runs(data: DataDirectory, tenant: str, users: Collection[str]) -> For
     gone, root = frozenset(users), data.runs(tenant)
     thrown, rows = [], 0
     try:
+        remembered = _forget_memory(data.memory(tenant), gone)  # first: no training may begin with it any more
         for folder in sorted(root.glob("ada-*")):
-            found = sum(str(json.loads(line).get("user")) in gone for line in _lines(folder / ROWS))
-            if found and run_state(folder) == "waiting":
-                _keep(
-                    folder / ROWS, [line for line in _lines(folder / ROWS) if json.loads(line).get("user") not in gone]
-                )
-                rows += found
-            elif found:
+            found = {file: _count(file, gone) for file in (folder / ROWS, folder / LINEAGE)}
+            state = run_state(folder)
+            if state == "waiting":
+                for file in filter(found.get, found):
+                    _keep(file, _without(file, gone))
+                rows += found[folder / ROWS]
+            elif any(found.values()) or (remembered and state == "training"):
                 throw_away(folder)
                 thrown.append(folder.name)
-        remembered = _forget_memory(data.memory(tenant), gone)
     except (OSError, ValueError) as error:
         raise DataDirectoryError(
             f"What trainings keep below {str(data.root)!r} cannot be changed ({error}), so somebody who is to be "
@@ -107,6 +111,14 @@ def clear_away(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _count(file: Path, gone: Collection[str]) -> int:
+    return len(_lines(file)) - len(_without(file, gone))
+
+
+def _without(file: Path, gone: Collection[str]) -> list[str]:
+    return [line for line in _lines(file) if json.loads(line).get("user") not in gone]
+
+
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8").splitlines()
@@ -129,8 +141,7 @@ def _forget_memory(folder: Path, gone: Collection[str]) -> int:
         return 0
     fields: dict[str, Any] = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
     old = folder / Path(fields["file"]).name
-    lines = _lines(old)
-    kept = [line for line in lines if json.loads(line).get("user") not in gone]
+    lines, kept = _lines(old), _without(old, gone)
     if len(kept) == len(lines):
         return 0
     digest = hashlib.sha256("".join(f"{line}\n" for line in kept).encode()).hexdigest()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,9 +26,9 @@ from agent.adapters.registry import AdapterRegistry
 from agent.log.adapters import MoveConflict, Source, SourceCounts
 from agent.runs import JOB, ROWS, clear_away, run_state, throw_away
 from agent.skills import SkillName, verdicts
-from agent.starter.choosing import base_identity, choose_adapter
+from agent.starter.choosing import NO_ADAPTER, base_identity, choose_adapter
 from finetune.cycle_report import PartReport, put
-from finetune.cycle_rows import CycleRows, Learned, cycle_rows, line_of, note_learned, split
+from finetune.cycle_rows import Learned, cycle_rows, line_of, note_learned, split
 from finetune.cycle_runs import Erased, Run, Stopped, counted_in, gain_of, read_run, verdict_json
 from finetune.cycle_types import CycleRequest, Stage
 from finetune.dataset import write_rows
@@ -38,7 +38,7 @@ from finetune.memory import ReplayMemory
 from finetune.train import PICTURE, RECORD, Device, Job, train
 from finetune.training.recipe import METHODS
 from finetune.training.telling import Progress, tensorboard
-from finetune.withdrawn import forget_withdrawn
+from finetune.withdrawn import save_what_stands
 from retrieval.errors import BadRequest
 
 STEPS, MADE, GATE = "steps", "made", "gate"
@@ -47,7 +47,7 @@ GATE_FILES: Final = ("gate.json", "gate.md")
 LOOK_SECONDS: Final = 5.0
 """Between two looks into the database whether somebody of the rows was erased."""
 TRIES: Final = 3
-"""Trainings that are begun in one job where people are erased one after the other."""
+"""Trainings that are begun in one job where people are erased one after the other; jobs that one training may fail."""
 AT_ONCE: Final = 500
 """Ids in one question to the database."""
 PACKAGES: Final = ("trl", "presidio_analyzer")
@@ -78,15 +78,8 @@ class AdapterPart:
         """
         if not self._request.dry_run:
             self.settle()
-        canary = self._registry.standing().canary
-        if canary is not None:
-            told = f"{canary.adapter} is on trial with {canary.share:.0%} of the conversations; it is decided on first."
-            return PartReport("adapter", "on trial", told, more={"adapter": canary.adapter})
-        if self._request.base is None:
-            return PartReport("adapter", "not due", "There is no language model here (llm.engine = off).")
-        if missing := [name for name in PACKAGES if find_spec(name) is None]:
-            told = f"Training needs {missing[0]!r}: pip install 'chatalogue[train]'."
-            return PartReport("adapter", "not due", told)
+        if (idle := self._idle()) is not None:
+            return idle
         for _ in range(TRIES):
             try:
                 run = (None if self._request.dry_run else self._open()) or self._begun()
@@ -98,6 +91,22 @@ class AdapterPart:
                 return PartReport("adapter", "stopped", "It was stopped, and goes on from there with the next job.")
         return PartReport("adapter", "failed", "People were erased while it trained, again and again; learn again.")
 
+    def _idle(self) -> PartReport | None:
+        """Why nothing can be trained here now."""
+        if self._request.base is None:
+            return PartReport("adapter", "not due", "There is no language model here (llm.engine = off).")
+        if self._request.settings.llm.adapter == NO_ADAPTER:
+            told = "No adapter serves here (llm.adapter = none), so none is trained; set it to 'starter' or a folder."
+            return PartReport("adapter", "not due", told)
+        canary = self._registry.standing().canary
+        if canary is not None:
+            told = f"{canary.adapter} is on trial with {canary.share:.0%} of the conversations; it is decided on first."
+            return PartReport("adapter", "on trial", told, more={"adapter": canary.adapter})
+        if missing := [name for name in PACKAGES if find_spec(name) is None]:
+            told = f"Training needs {missing[0]!r}: pip install 'chatalogue[train]'."
+            return PartReport("adapter", "not due", told)
+        return None
+
     # --- what was decided since ---
 
     def settle(self) -> None:
@@ -107,16 +116,20 @@ class AdapterPart:
             ChatalogueError: memory or registry cannot be read or written.
         """
         clear_away(self._runs)
-        now = self._registry.standing()
+        now, decided = self._registry.standing(), False
         accepted = [name for name in (*now.before, now.champion) if name is not None]
         for folder in sorted(self._runs.glob("ada-*")):
             name, state = folder.name, now.states.get(folder.name)
-            is_late = run_state(folder) == "waiting" and any(later > name for later in accepted)
+            is_pruned = not (self._registry.root / name).exists()
+            is_late = run_state(folder) == "waiting" and (is_pruned or any(later > name for later in accepted))
             if name in accepted:
                 with suppress(Erased):
                     self._remember(read_run(folder))
             if name in accepted or state in ("rejected", "retired") or is_late:  # retired and not accepted: taken back
                 throw_away(folder)
+                decided = True
+        if decided:
+            self._registry.prune()
 
     def _remember(self, run: Run) -> None:
         rows = run.rows()
@@ -124,9 +137,15 @@ class AdapterPart:
         memory = self._remembered()
         memory.offer(learned)
         memory.save(self._memory)
+        self._forget_withdrawn(memory)
         ids = frozenset(row.id for row in rows) - {lesson.id for lesson in held}
         until = datetime.fromisoformat(run.fields["until"])
         note_learned(self._memory, Learned(run.adapter, run.champion, until, ids))
+
+    def _forget_withdrawn(self, memory: ReplayMemory) -> None:
+        request = self._request
+        learning = request.settings.learning
+        save_what_stands(memory, self._memory, request.log, request.tenant, learning, datetime.now(UTC))
 
     def _remembered(self) -> ReplayMemory:
         return ReplayMemory.load(self._memory) if (self._memory / MEMORY).exists() else ReplayMemory()
@@ -134,14 +153,22 @@ class AdapterPart:
     # --- beginning ---
 
     def _open(self) -> Run | None:
-        """The training that a job before this one left unfinished; thrown away where the champion changed since."""
+        """The training that a job before this one left unfinished; thrown away where what it stands on changed since.
+
+        And where it failed again and again: its rows are fixed, so no job would ever come to other ones.
+        """
+        standing, settings, recipe = self._registry.standing(), self._request.settings, self._request.recipe
+        stands_on = {"champion": standing.champion, "model": settings.llm.model, "recipe": recipe.model_dump()}
         for folder in sorted(self._runs.glob("ada-*")):
             if run_state(folder) != "training":
                 continue
             run = read_run(folder)
-            is_same = run.champion == self._registry.standing().champion
-            if is_same and run.fields["recipe"] == self._request.recipe.model_dump() and not self._erased(run):
+            failed = run.fields.get("tries", 0)
+            is_same = all(run.fields.get(name) == value for name, value in stands_on.items())
+            if is_same and failed < TRIES and not self._erased(run):
                 return run
+            if failed >= TRIES:
+                log.error("training_given_up", tenant=self._request.tenant, adapter=run.adapter, jobs=failed)
             throw_away(folder)
         return None
 
@@ -151,27 +178,20 @@ class AdapterPart:
         request.told(Stage("reading feedback"))
         found = cycle_rows(request, line_of(self._memory, champion), now)
         counted = counted_in(found, request.min_feedback)
-        if len(found.rows) < request.min_feedback:
-            shown = request.settings.learning.examples
-            told = f"{counted['told']}{' Until then accepted examples serve in context.' if shown else ''}"
-            return PartReport("adapter", "too little", told, more=counted)
-        if request.dry_run:
-            return PartReport("adapter", "not due", f"{counted['told']} It is not trained in a dry run.", more=counted)
-        if (refused := self._refused_already(found)) is not None:
-            told = f"{counted['told']} {refused} was trained on the very same rows and refused, so nothing is trained."
-            return PartReport("adapter", "not due", told, more=counted)
+        if (not_due := self._not_due(len(found.rows), counted)) is not None:
+            return not_due
         adapter = self._registry.reserve()
         self._registry.record_training(adapter, found.sources)  # first: no erasure may miss it
         memory = self._remembered()
-        if forget_withdrawn(memory, request.log, request.tenant, request.settings.learning, now):
-            memory.save(self._memory)
+        self._forget_withdrawn(memory)
         method = METHODS[request.recipe.method_of(self._cycle())]
         if champion is not None and method.start != "base":
             request.log.inherit_adapter_sources(request.tenant, adapter, champion)
         self._record_memory(adapter, memory)
         fields = {
-            "state": "training", "champion": champion, "cycle": self._cycle(), "until": now.isoformat(),
-            "recipe": request.recipe.model_dump(), "snapshot": found.snapshot, "counted": counted,
+            "state": "training", "tries": 0, "champion": champion, "cycle": self._cycle(), "until": now.isoformat(),
+            "model": request.settings.llm.model, "recipe": request.recipe.model_dump(), "snapshot": found.snapshot,
+            "counted": counted,
         }  # fmt: skip
         folder = self._runs / adapter
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,15 +202,46 @@ class AdapterPart:
             raise Erased
         return read_run(folder)
 
-    def _refused_already(self, found: CycleRows) -> str | None:
-        """Who was trained on the same by the same recipe from the same champion, and refused."""
+    def _not_due(self, rows: int, counted: Mapping[str, Any]) -> PartReport | None:
+        """Why nothing is trained on so many rows; None: it is."""
+        request, counts = self._request, counted["told"]
+        if rows < request.min_feedback:
+            shown = request.settings.learning.examples
+            told = f"{counts}{' Until then accepted examples serve in context.' if shown else ''}"
+            return PartReport("adapter", "too little", told, more=counted)
+        why = self._tried_already(rows)
+        if why is None:
+            why = "It is not trained in a dry run." if request.dry_run else self._other_base()
+        return None if why is None else PartReport("adapter", "not due", f"{counts} {why}", more=counted)
+
+    def _tried_already(self, rows: int) -> str | None:
+        """Who was made of nearly the same rows by the same recipe from the same champion, and is not it.
+
+        With a row more each night the gate would be asked each night, until chance lets one pass.
+        """
         recipe, champion = self._request.recipe.model_dump(), self._registry.standing().champion
         for one in reversed(self._registry.all()):
-            if one.data_hash == found.snapshot and one.state == "rejected":
-                told = one.config
-                if told.get("recipe") == recipe and told.get("champion") == champion:
-                    return one.id
+            told = one.config
+            if told.get("recipe") != recipe or told.get("champion") != champion:
+                continue
+            if one.verdict.passed and self._registry.sources().get(one.id, SourceCounts()).erased_customers:
+                continue  # one without those people is wanted
+            enough = told.get("rows", 0) + self._request.min_feedback
+            became = {"rejected": "refused", "candidate": "not decided on yet"}.get(one.state, "taken back")
+            tried = f"{one.id} was trained on {told.get('rows', 0)} of them and {became}; the next one needs {enough}."
+            return tried if rows < enough else None
         return None
+
+    def _other_base(self) -> str | None:
+        """Why nothing can go on from the champion, where it was made for another model than that of the settings."""
+        request, champion = self._request, self._registry.standing().champion
+        made_for = next((one.base for one in self._registry.all() if one.id == champion), None)
+        if made_for is None or request.base is None or made_for.identity == base_identity(request.base()):
+            return None
+        return (
+            f"The champion {champion} was made for another language model ({made_for.model}) than "
+            f"{request.settings.llm.model}; take it back with `chatalogue adapters rollback`, and training begins anew."
+        )
 
     def _cycle(self) -> int:
         """1, 2, ...: one more than adapters came to serve."""
@@ -239,6 +290,15 @@ class AdapterPart:
     # --- the way ---
 
     def _through(self, run: Run) -> PartReport:
+        """All steps that are left. A try counts when it begins: who is killed counts nothing any more."""
+        tries = run.fields.get("tries", 0)
+        try:
+            return self._steps(run.noted(tries=tries + 1))
+        except Stopped:  # somebody wanted it so
+            read_run(run.folder).noted(tries=tries)
+            raise
+
+    def _steps(self, run: Run) -> PartReport:
         if "erased" not in run.fields:
             counts = self._registry.sources().get(run.adapter, SourceCounts())
             run = run.noted(erased=counts.erased_conversations)
@@ -257,7 +317,7 @@ class AdapterPart:
         if request.base is None:
             raise BadRequest("There is no language model to train; set llm.engine.")
         base = request.base()
-        rows, held_out = split(run.rows(), run.adapter)
+        rows, _ = split(run.rows(), run.adapter)  # what the gate asks about must not have chosen the weights
         memory = self._remembered()
         return Job(
             rows=rows,
@@ -267,7 +327,6 @@ class AdapterPart:
             out=run.folder / MADE,
             runs=run.folder / STEPS,
             recipe=request.recipe,
-            held_out=held_out,
             anchors={name: tuple(each) for name, each in request.anchors().items()},
             memory=memory if len(memory) else None,
             cycle=run.fields["cycle"],
@@ -324,7 +383,7 @@ class AdapterPart:
             champion=job.champion,
             name=run.adapter,
             champion_name=self._champion_name(run) or "the base model",
-            held_out=job.held_out,
+            held_out=split(run.rows(), run.adapter)[1],
             learned=job.rows,
             anchors=job.anchors,
             known={one.id: one.weight_hash for one in self._registry.all() if one.id != run.adapter},
@@ -350,7 +409,7 @@ class AdapterPart:
             config={
                 "method": record["method"], "cycle": record["cycle"], "champion": run.champion,
                 "recipe": record["recipe"], "rehearsed": record["data"]["rehearsed"], "steps": record["steps"]["done"],
-                "privacy": record.get("privacy"),
+                "privacy": record.get("privacy"), "rows": run.fields["counted"]["rows"],
             },
             seeds={"training": job.recipe.seed},
             metrics={name: Measured(**one) for name, one in told["metrics"].items()},
@@ -382,23 +441,31 @@ class AdapterPart:
         if not told["passed"]:
             registry.reject(adapter, told["reason"])
             throw_away(run.folder)
+            registry.prune()
             sentence = f"{counted} {told['reason']} {champion} goes on; see {page}."
             return PartReport("adapter", "refused", sentence, gain, more)
         said = f"{counted} {told['reason']} See {page}."
         if learning.promotion == "manual":
-            run.noted(state="waiting")
+            _wait(run)
             sentence = f"{said} It waits for `chatalogue adapters promote {adapter}`."
             return PartReport("adapter", "candidate", sentence, gain, more)
         if registry.standing().champion != run.champion:
             raise MoveConflict(f"The champion changed while {adapter} was made; it stays a candidate.")
         if learning.promotion == "canary":
             registry.start_canary(adapter, learning.canary_share, told["reason"])
-            run.noted(state="waiting")
+            _wait(run)
             sentence = f"{said} It answers {learning.canary_share:.0%} of the conversations on trial."
             return PartReport("adapter", "canary", sentence, gain, more)
         registry.promote(adapter, told["reason"])
         self.settle()
         return PartReport("adapter", "champion", f"{said} It is the champion.", gain, more)
+
+
+def _wait(run: Run) -> None:
+    """Keep of it what a decision takes, which are the rows; all else is published."""
+    run.noted(state="waiting")
+    for name in (MADE, STEPS, GATE):
+        shutil.rmtree(run.folder / name, ignore_errors=True)
 
 
 def _device(setting: Device) -> Device:

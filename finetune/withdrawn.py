@@ -7,6 +7,7 @@ goes before the next training begins, and one that has begun ends as it began. K
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from agent.log.store import EventLog
@@ -16,6 +17,8 @@ from finetune.memory import ReplayMemory
 
 AT_ONCE: Final = 500
 """Events that the log is asked about in one query."""
+TRIES: Final = 100
+"""Of a saving during which nobody is erased; each takes milliseconds."""
 
 
 def forget_withdrawn(
@@ -41,3 +44,21 @@ def forget_withdrawn(
     gone = tuple(lesson.id for lesson in memory.lessons if not stands.issuperset(lesson.events))
     memory.drop(gone)
     return gone
+
+
+def save_what_stands(
+    memory: ReplayMemory, folder: Path, log: EventLog, tenant: str, learning: LearningSettings, now: datetime
+) -> None:
+    """Take out what may not be learned from any more, and save; nothing is written where everything stands.
+
+    An erasure between reading the memory and saving it takes somebody out of a file that is then replaced. So the log
+    is asked again after each saving: who is erased after its last answer is taken out of the last file.
+
+    Raises:
+        DataDirectoryError: the log cannot be read.
+        BadRequest: the folder cannot be written.
+    """
+    for _ in range(TRIES):
+        if not forget_withdrawn(memory, log, tenant, learning, now):
+            return
+        memory.save(folder)

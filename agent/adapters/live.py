@@ -35,6 +35,8 @@ FIRST_POLL_SECONDS = 0.1
 """Until something answers: nobody waits a second for an adapter that takes less to load."""
 LOOK_SECONDS = 10.0
 """Between two looks at how a canary fares: the test allows any number of them, the database not."""
+LOOK_SHARE = 0.02
+"""Of its time a server looks at most: a look reads all turns since the trial began."""
 RETRY_SECONDS = 60.0
 """Between two tries to load what could not be."""
 
@@ -218,8 +220,7 @@ class LiveAdapters:
             try:
                 await self.follow()
                 if self._standing.canary is not None and time.monotonic() >= self._next_look:
-                    self._next_look = time.monotonic() + LOOK_SECONDS
-                    await self.end_trial()
+                    await self._look()
                 self._trouble = self._unknown = ""
             except ChatalogueError as error:  # the database is away, which its own health says: what is loaded goes on
                 self._note(str(error))
@@ -231,6 +232,14 @@ class LiveAdapters:
                 self._settled.set()
             is_soon = state in ("starting", "ready") and not self._settled.is_set()
             await asyncio.sleep(FIRST_POLL_SECONDS if is_soon else POLL_SECONDS)
+
+    async def _look(self) -> None:
+        started = time.monotonic()
+        try:
+            await self.end_trial()
+        finally:
+            ended = time.monotonic()
+            self._next_look = ended + max(LOOK_SECONDS, (ended - started) / LOOK_SHARE)
 
     def _note(self, sentence: str) -> None:
         if self._unknown != sentence:

@@ -17,8 +17,9 @@ from agent.api.errors import ERROR_RESPONSES
 from agent.api.sessions import SessionBody, session_body
 from agent.api.users import UserId
 from agent.datadir import DataDirectory
-from agent.learning.forgetting import forget_owners, learned_from, note_consent
-from agent.log.records import Consent
+from agent.learning.forgetting import erase_customer, learned_from, note_consent
+from agent.log.people import PAGE_KEY, VISITOR
+from agent.log.records import Consent, PersonRecord
 from agent.preferences import fold
 
 router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
@@ -119,39 +120,47 @@ async def erase_user(user_id: UserId, api: CallerApi) -> UserErased:
 
 
 def _edit_consent(api: Api, user_id: str, consent: bool) -> ConsentEdited:
-    log = api.services.log
-    note_consent(_data(api), log, api.tenant, api.key_id, user_id, consent=consent)
-    person = log.person(api.tenant, api.key_id, user_id)
-    left = [] if consent or person is None else _left(api, person.adapters)
+    for key_id in _keys(api, user_id):
+        note_consent(_data(api), api.services.log, api.tenant, key_id, user_id, consent=consent)
+    left = [] if consent else _left(api, [one for person in _people(api, user_id) for one in person.adapters])
     return ConsentEdited(**_consent(api, user_id, consent).model_dump(), adapters=left)
 
 
 def _export(api: Api, user_id: str) -> UserExport:
-    log, tenant = api.services.log, api.tenant
-    person = log.person(tenant, api.key_id, user_id)
-    wishes = fold(log.user_facts(tenant, api.key_id, user_id))
-    sessions = () if person is None else person.session_ids
+    log, tenant, people = api.services.log, api.tenant, _people(api, user_id)
+    wishes = fold([fact for key_id in _keys(api, user_id) for fact in log.user_facts(tenant, key_id, user_id)])
+    sessions = [one for person in people for one in person.session_ids]
     return UserExport(
-        **_consent(api, user_id, None if person is None else person.consent).model_dump(),
-        since=None if person is None else person.since,
+        **_consent(api, user_id, people[0].consent if people else None).model_dump(),
+        since=min((person.since for person in people), default=None),
         preferences=[PreferenceView.of(wish) for wish in wishes],
         sessions=[session_body(log.session_view(tenant, one)) for one in sessions],
-        events=[] if person is None else [EventBody.model_validate(one) for one in person.events],
-        adapters=[] if person is None else _left(api, person.adapters),
+        events=[EventBody.model_validate(one) for person in people for one in person.events],
+        adapters=_left(api, [one for person in people for one in person.adapters]),
     )
 
 
 def _erase(api: Api, user_id: str) -> UserErased:
-    log = api.services.log
-    person_id = log.person_id(api.tenant, api.key_id, user_id)
-    if person_id is not None:  # first: who is not in the log any more could not be found in a file
-        forget_owners(_data(api), log, api.tenant, [person_id])
-    erased = log.erase_person(api.tenant, api.key_id, user_id)
-    if erased is None:
+    log, data = api.services.log, _data(api)
+    found = [erase_customer(data, log, api.tenant, key_id, user_id) for key_id in _keys(api, user_id)]
+    erased = [one for one in found if one is not None]
+    if not erased:
         return UserErased(user=user_id, sessions=0, adapters=[], left="Nothing is stored of this user.")
-    forget_owners(_data(api), log, api.tenant, [erased.id])  # again: what was copied meanwhile
-    left = _left(api, erased.adapters)
-    return UserErased(user=user_id, sessions=len(erased.session_ids), adapters=left, left=_sentence(left))
+    left = _left(api, [adapter for one in erased for adapter in one.adapters])
+    sessions = sum(len(one.session_ids) for one in erased)
+    return UserErased(user=user_id, sessions=sessions, adapters=left, left=_sentence(left))
+
+
+def _keys(api: Api, user_id: str) -> list[str]:
+    """Under which keys the name is somebody; the caller's own where it is nobody. Visitors of the page have none."""
+    asked = dict.fromkeys([api.key_id, *([PAGE_KEY] if user_id.startswith(VISITOR) else [])])
+    known = [key_id for key_id in asked if api.services.log.person_id(api.tenant, key_id, user_id) is not None]
+    return known or [api.key_id]
+
+
+def _people(api: Api, user_id: str) -> list[PersonRecord]:
+    found = (api.services.log.person(api.tenant, key_id, user_id) for key_id in _keys(api, user_id))
+    return [person for person in found if person is not None]
 
 
 def _consent(api: Api, user_id: str, said: bool | None) -> ConsentBody:

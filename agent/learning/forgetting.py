@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.datadir import DataDirectory
-from agent.log.records import Consent
+from agent.log.records import Consent, ErasedPerson
 from agent.log.store import EventLog
 from agent.runs import ForgottenRuns, forget_runs
 from retrieval.errors import DataDirectoryError
@@ -60,6 +60,21 @@ def note_consent(data: DataDirectory, log: EventLog, tenant: str, key_id: str, u
     person_id = log.person_id(tenant, key_id, user)
     if not consent and person_id is not None:
         forget_owners(data, log, tenant, [person_id])
+
+
+def erase_customer(data: DataDirectory, log: EventLog, tenant: str, key_id: str, user: str) -> ErasedPerson | None:
+    """Erase a customer from the log and from what was copied out of it; None for one whom we do not know.
+
+    Raises:
+        DataDirectoryError: as `forget_owners`; erase again.
+    """
+    person_id = log.person_id(tenant, key_id, user)
+    if person_id is not None:  # first: who is not in the log any more could not be found in a file
+        forget_owners(data, log, tenant, [person_id])
+    erased = log.erase_person(tenant, key_id, user)
+    if erased is not None:
+        forget_owners(data, log, tenant, [erased.id])  # again: what was copied meanwhile
+    return erased
 
 
 def learned_from(said: bool | None, rule: Consent) -> bool:

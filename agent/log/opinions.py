@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import func, select, true
+from sqlalchemy import and_, func, or_, select, true
 from sqlalchemy.orm import Session, load_only
 
 from agent.log import events, learning, reactions, turns
@@ -23,6 +23,8 @@ from agent.log.records import Consent, ConversationState, Feedback, FeedbackKind
 from retrieval.errors import NotFound
 
 LABEL = "label"
+"""Kind of a human's word, and what `of` says where that was taken back."""
+THUMBS = ("thumb_up", "thumb_down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,8 @@ def learnable(
 
 def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedback) -> Stored:
     """Store a reaction; a support agent's thumb on a whole reply is a label."""
-    if feedback.by_agent and feedback.item_id is None and feedback.kind in ("thumb_up", "thumb_down"):
-        good = feedback.kind == "thumb_up"
-        return Stored(True, record_label(session, tenant, feedback.turn_id, good=good))
+    if feedback.by_agent and feedback.item_id is None and (feedback.of or feedback.kind) in THUMBS:
+        return _record_thumb(session, tenant, feedback)
     return reactions.record_feedback(session, tenant, key_id, feedback)
 
 
@@ -183,6 +184,23 @@ def record_label(session: Session, tenant: str, target: str, *, good: bool) -> s
             value=float(good),
         ),
     )
+
+
+def _record_thumb(session: Session, tenant: str, feedback: Feedback) -> Stored:
+    """A support agent's thumb on a whole reply, or its withdrawal, unless it stands already."""
+    kind, good = reactions.check_kind(feedback)[0], (feedback.of or feedback.kind) == THUMBS[0]
+    turn = turns.find(session, tenant, feedback.turn_id)
+    newest = (one for one in _labels(session, [turn.conversation_id]).get(turn.conversation_id, ()) if one.of is None)
+    standing = next((one.event_id for one in newest if (one.turn_id, one.good) == (turn.id, good)), None)
+    if kind == reactions.WITHDRAW:
+        if standing is None:
+            return Stored(False, None)
+        more = NewEvent(tenant, kind, of=LABEL)
+    elif standing is not None:
+        return Stored(False, standing)
+    else:
+        more = NewEvent(tenant, "label", value=float(good), reason=feedback.reason, text=feedback.text)
+    return Stored(True, events.add(session, replace(more, turn_id=turn.id, conversation_id=turn.conversation_id)))
 
 
 def _answered(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Answered]]:
@@ -244,13 +262,19 @@ def _given(session: Session, ids: Sequence[str]) -> dict[str, list[Given]]:
 
 
 def _labels(session: Session, ids: Sequence[str]) -> dict[str, list[Label]]:
-    """The newest word on each target."""
-    wanted = select(Event).where(Event.conversation_id.in_(ids), Event.kind == LABEL).order_by(Event.seq)
+    """The newest word on each target; an agent's on a whole reply goes when it was taken back."""
+    taken_back = and_(Event.kind == reactions.WITHDRAW, Event.of == LABEL)
+    wanted = (
+        select(Event).where(Event.conversation_id.in_(ids), or_(Event.kind == LABEL, taken_back)).order_by(Event.seq)
+    )
     newest: dict[tuple[str, str | None], tuple[str, Label]] = {}
     for event in session.scalars(wanted):
         turn_id = event.turn_id or ""
-        label = Label(event.id, turn_id, event.of, bool(event.value))
-        newest[turn_id, event.of] = (event.conversation_id or "", label)
+        if event.kind == LABEL:
+            label = Label(event.id, turn_id, event.of, bool(event.value))
+            newest[turn_id, event.of] = (event.conversation_id or "", label)
+        else:
+            newest.pop((turn_id, None), None)
     found: dict[str, list[Label]] = defaultdict(list)
     for session_id, label in newest.values():
         found[session_id].append(label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,10 @@ from agent.log.ids import keyed_hash, new_person_id
 from agent.log.models import Event, EventPayload, Person, PersonPayload
 from agent.preferences import Dropped, Fact
 
+PAGE_KEY: Final = ""
+"""`key_id` of the people who come to the page that the server itself has: it has no API key."""
+VISITOR: Final = "visitor:"
+"""What their names begin with; the rest of a name is a hash of what only their browser knows."""
 FORGOTTEN: OwnKind = "user_forget"
 """What is noted where somebody had their wishes forgotten."""
 

@@ -42,7 +42,7 @@ def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedba
     Withdrawals part the life of a reaction into rounds, and `once` names the round: so rows are only ever
     added, and a unique key, not a look before the insert, decides between two processes.
     """
-    kind, target = _check_kind(feedback)
+    kind, target = check_kind(feedback)
     about = BY_AGENT if feedback.by_agent else target
     turn = turns.find(session, tenant, feedback.turn_id, key_id=None if feedback.by_agent else key_id)
     item_id = clean_or_none(feedback.item_id)
@@ -148,14 +148,16 @@ def _slate_row() -> ColumnElement[bool]:
     return and_(Shown.turn_id == Event.turn_id, Shown.item_id == Event.item_id, Shown.list == "slate")
 
 
-def _check_kind(feedback: Feedback) -> tuple[FeedbackKind, FeedbackKind]:
+def check_kind(feedback: Feedback) -> tuple[FeedbackKind, FeedbackKind]:
     """The kind, and the kind that it is about: for a withdrawal the one withdrawn, else itself."""
     if feedback.kind not in _KINDS:
         raise BadRequest(f"The feedback kind {feedback.kind!r} is unknown; expected one of {', '.join(_KINDS)}.")
-    if feedback.by_agent and "correct" not in (feedback.kind, feedback.of):
+    is_thumb = feedback.item_id is None and (feedback.of or feedback.kind) in ("thumb_up", "thumb_down")
+    if feedback.by_agent and not is_thumb and "correct" not in (feedback.kind, feedback.of):
         raise BadRequest(
-            "A support agent's key corrects replies ('correct' with a text, 'withdraw' of it) and judges whole ones "
-            "('thumb_up', 'thumb_down' without an item); send what the customer did with the shop's key."
+            "A support agent's key corrects replies ('correct' with a text) and judges whole ones ('thumb_up', "
+            "'thumb_down' without an item), and takes either back ('withdraw'); send what the customer did with the "
+            "shop's key."
         )
     if feedback.kind != WITHDRAW:
         if feedback.of is not None:

@@ -130,12 +130,23 @@ def forget_deleted(engine: Engine) -> None:
             try:
                 driver.execute("VACUUM")
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                log.warning("The database is in use: remains of what was erased leave the disk with the next erasure.")
-        busy, _pages, _moved = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                _warn_if_passing(error)
+        try:
+            busy, _pages, _moved = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            _warn_if_passing(error)
+            return
     if busy:
         log.warning("The write-ahead log is in use: what was erased leaves the disk at the next checkpoint.")
+
+
+def _warn_if_passing(error: sqlite3.OperationalError) -> None:
+    """What was deleted is committed: whoever erased must not be told that it failed. Raises any other error."""
+    for why, told in (("locked", "in use"), ("full", "on a full disk")):
+        if why in str(error):
+            log.warning("The database is %s: remains of what was erased leave the disk with the next erasure.", told)
+            return
+    raise error
 
 
 def backup(engine: Engine, to: Path) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import gzip
 import json
 import tomllib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,26 +91,36 @@ def read_intents(file: Path) -> IntentFile:
 
 
 def read_examples(file: Path) -> Iterator[IntentExample]:
-    """Rows that all have an intent.
+    """Rows that all have an intent; a class given as a whole number is called by its digits.
 
     Raises:
         BadRequest: there is no such file, or a row is none.
     """
+    for example, _ in read_train(file):
+        yield example
+
+
+def read_train(file: Path) -> Iterator[tuple[IntentExample, str | int]]:
+    """As `read_examples`, each with its intent as the row writes it.
+
+    Raises:
+        BadRequest: as `read_examples`.
+    """
     for value, where in _rows(file):
-        yield IntentExample(_text(value, where), _text(value, where, "intent"))
+        given: Any = value.get("intent")
+        intent = _label(given) or _text(value, where, "intent")
+        yield IntentExample(_text(value, where), intent), given
 
 
 def read_test(file: Path) -> Iterator[tuple[str, str | None]]:
-    """Texts with their intents, None where a row does not tell it.
+    """Texts, which may be blank, with their intents as `read_examples` calls them, None where a row does not tell it.
 
     Raises:
         BadRequest: there is no such file, or a row has no text.
     """
     for value, where in _rows(file):
-        intent = value.get("intent")
-        if intent is not None and not isinstance(intent, str):
-            raise BadRequest(f"{where} has an 'intent' that is no text; leave it out where it is not known.")
-        yield _text(value, where), intent or None
+        text = value.get("text")
+        yield text if isinstance(text, str) else _text(value, where), _label(value.get("intent"))
 
 
 def _rows(file: Path) -> Iterator[tuple[dict[str, Any], str]]:
@@ -132,8 +143,15 @@ def _bytes(file: Path) -> bytes:
         return gzip.decompress(raw) if raw.startswith(GZIPPED) else raw
     except FileNotFoundError:
         raise BadRequest(f"There is no file {str(file)!r}.") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadRequest(f"{str(file)!r} cannot be read ({error}).") from None
+
+
+def _label(given: object) -> str | None:
+    """None for what is no label."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(given)
+    return given if isinstance(given, str) and given.strip() else None
 
 
 def _text(value: dict[str, Any], where: str, key: str = "text") -> str:

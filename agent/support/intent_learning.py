@@ -35,6 +35,8 @@ FOLDS = 5
 SVM_C, LOGISTIC_C = 1.0, 20.0
 """The penalties; the vectors are of length 1, so theirs is weak."""
 LOGISTIC_STEPS = 300
+FIRST_BLEND = (3.0, 1.0, 3.0)
+"""How much each view counts before any unseen example says it."""
 MAX_LOST = 0.004
 """The share of messages read right that the refusal of what is outside may cost."""
 EVEN = 0.5
@@ -63,7 +65,9 @@ def learn_intents(
 ) -> IntentModel:
     """Learn to tell the intents of `examples` apart; those of intent `outside` belong to none.
 
-    Nothing is ever refused when `outside` is None; where it has no examples, intents that are left out stand in for it.
+    Nothing is ever refused when `outside` is None; where it has fewer than two examples, intents that are left out
+    stand in for it. The model has no scope where nothing unseen shows both sides: two intents and nothing else, or a
+    single example of each.
 
     Raises:
         BadRequest: there are fewer than two intents.
@@ -80,14 +84,15 @@ def learn_intents(
     for number, part in enumerate(parts, 1):
         told(f"part {number} of {len(parts)}, learned from the others")
         tried.append(_try(texts, vectors, rows, part, len(names)))
-    order = np.concatenate(parts)
-    views = Views(*(np.concatenate([getattr(one, name) for one in tried]) for name in ("words", "meaning", "nearest")))
-    blend = _blend(views, rows[order])
-    scope = None
-    if column is not None:
-        scope = _scope(views.blended(blend), views.nearest, rows[order], column)
-    elif outside is not None:
-        scope = _scope_without(texts, vectors, rows, blend)
+    blend, scope = FIRST_BLEND, None
+    if tried:
+        unseen = rows[np.concatenate(parts)]
+        views = _joined(tried)
+        blend = _blend(views, unseen)
+        if column is not None:
+            scope = _scope(views.blended(blend), views.nearest, unseen, column)
+    if scope is None and outside is not None:
+        scope = _scope_without(texts, vectors, rows, blend, column)
     told("all examples")
     sides = _learned(texts, vectors, rows, len(names))
     known = outside if column is not None else None
@@ -108,8 +113,6 @@ def _checked(examples: Sequence[IntentExample], outside: str | None) -> list[str
     names = {one.intent for one in examples}
     if len(names - {outside}) < 2:
         raise BadRequest("Examples of two or more intents are needed; there is only one, or none.")
-    if all(count == 1 for count in Counter(one.intent for one in examples).values()):
-        raise BadRequest("Every intent has a single example; give two or more of each.")
     return sorted(names)
 
 
@@ -134,6 +137,10 @@ def _try(texts: Sequence[str], vectors: FloatArray, rows: Labels, part: Labels, 
     rest = np.setdiff1d(np.arange(len(rows)), part)
     sides = _learned([texts[i] for i in rest], vectors[rest], rows[rest], labels)
     return sides.views([texts[i] for i in part], vectors[part])
+
+
+def _joined(parts: Sequence[Views]) -> Views:
+    return Views(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("words", "meaning", "nearest")))
 
 
 def _learned(texts: Sequence[str], vectors: FloatArray, rows: Labels, labels: int) -> _Sides:
@@ -172,21 +179,24 @@ def _blend(views: Views, rows: Labels) -> tuple[float, float, float]:
         slope = (np.einsum("vnk,nk->v", parts, chances) - right.sum(axis=1)) / len(rows)
         return float(-np.log(np.maximum(chances[places, rows], 1e-12)).mean()), slope * weights
 
-    found = minimize(loss, np.log([3.0, 1.0, 3.0]), jac=True, method="L-BFGS-B", bounds=[(-7.0, 4.0)] * 3)
+    found = minimize(loss, np.log(FIRST_BLEND), jac=True, method="L-BFGS-B", bounds=[(-7.0, 4.0)] * 3)
     first, second, third = np.exp(found.x).tolist()
     return first, second, third
 
 
-def _scope(logits: Array, nearest: Array, rows: Labels, column: int) -> Scope:
+def _scope(logits: Array, nearest: Array, rows: Labels, column: int) -> Scope | None:
     """From what was not seen: the model of being inside, and where refusing begins to cost too much."""
     inside = rows != column
     right = inside & (best_inside(softmax(logits), column) == rows)
     return _fit_scope(scope_features(logits, nearest, column), inside, right)
 
 
-def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.bool_]) -> Scope:
+def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.bool_]) -> Scope | None:
+    """None where all are inside, or none is: there is nothing to tell apart."""
     from sklearn.linear_model import LogisticRegression
 
+    if inside.all() or not inside.any():
+        return None
     spread = np.maximum(features.std(axis=0), 1e-9)
     model = LogisticRegression(class_weight="balanced").fit(features / spread, inside)
     weights = model.coef_[0] / spread
@@ -196,15 +206,16 @@ def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.boo
 
 
 def _scope_without(
-    texts: Sequence[str], vectors: FloatArray, rows: Labels, blend: tuple[float, float, float]
+    texts: Sequence[str], vectors: FloatArray, rows: Labels, blend: tuple[float, float, float], column: int | None
 ) -> Scope | None:
-    """As `_scope` where nobody gave examples of the outside: each part of the intents is outside for the others.
+    """As `_scope` where too few examples are of the outside: each part of the intents is outside for the others.
 
-    None where they are too few to leave some out.
+    None where they are too few to leave some out. An example of the outside, `column`, is learned, and not tried.
     """
     features, inside, right = [], [], []
-    for left_out, heard in _left_out(rows):
+    for left_out, heard in _left_out(rows, column):
         known = np.setdiff1d(np.unique(rows), left_out)
+        as_outside = None if column is None else int(np.searchsorted(known, column))
         as_known = np.searchsorted(known, rows)
         learned_from = np.array([i for i in range(len(rows)) if rows[i] in known and i not in heard])
         sides = _learned([texts[i] for i in learned_from], vectors[learned_from], as_known[learned_from], len(known))
@@ -212,19 +223,22 @@ def _scope_without(
         views = sides.views([texts[i] for i in asked], vectors[asked])
         logits = views.blended(blend)
         is_inside = np.isin(rows[asked], known)
-        features.append(scope_features(logits, views.nearest, None))
+        features.append(scope_features(logits, views.nearest, as_outside))
         inside.append(is_inside)
-        right.append(is_inside & (logits.argmax(axis=1) == as_known[asked]))
+        right.append(is_inside & (best_inside(softmax(logits), as_outside) == as_known[asked]))
     if not features:
         return None
     return _fit_scope(np.concatenate(features), np.concatenate(inside), np.concatenate(right))
 
 
-def _left_out(rows: Labels) -> Iterator[tuple[Labels, frozenset[int]]]:
-    """A third of the intents, and the examples that are tried: all of theirs and a fifth of the others."""
-    labels = np.random.default_rng(1).permutation(np.unique(rows))
-    kept = _folds(rows, FOLDS)
+def _left_out(rows: Labels, column: int | None) -> Iterator[tuple[Labels, frozenset[int]]]:
+    """A third of the intents, and the examples that are tried: all of theirs and a fifth of the others.
+
+    Nothing of the outside, `column`, is among them.
+    """
+    labels = np.random.default_rng(1).permutation(np.setdiff1d(rows, [] if column is None else [column]))
+    kept = [part[np.isin(rows[part], labels)] for part in _folds(rows, FOLDS)]
     for number, left_out in enumerate(np.array_split(labels, min(3, len(labels) - 1))):
         if len(labels) - len(left_out) > 1:
             theirs = np.flatnonzero(np.isin(rows, left_out)).tolist()
-            yield left_out, frozenset(theirs).union(kept[number % len(kept)].tolist())
+            yield left_out, frozenset(theirs).union(kept[number % len(kept)].tolist() if kept else ())

@@ -119,7 +119,7 @@ def open_intents(folder: Path, encoder: Encoder) -> Intents:
         with (folder / MODEL).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             model = _model(told, vocabularies, arrays)
         rules = {one["intent"]: IntentRule(**one) for one in told["rules"]}
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise IndexUnavailable(
             f"The intents in {str(folder)!r} cannot be read ({error}); run `chatalogue import intents FILE` again."
         ) from None

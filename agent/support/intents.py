@@ -100,8 +100,8 @@ class Views:
 class IntentModel:
     """All that is needed to read a message; `labels` are sorted.
 
-    `outside` is the label of examples that belong to no intent, None where there were none; `scope` is None where
-    nothing is ever refused. `encoder` names the space of the vectors.
+    `outside` is the label of examples that belong to no intent, None where there were none; where `scope` is None,
+    nothing is refused but what is likelier that label than any intent. `encoder` names the space of the vectors.
     """
 
     labels: tuple[str, ...]
@@ -128,11 +128,14 @@ class IntentModel:
         """As `guess`, of views that are known."""
         logits = views.blended(self.blend)
         chances = softmax(logits)
-        best = best_inside(chances, self._outside_column)
+        column = self._outside_column
+        best = best_inside(chances, None if self.scope is None else column)
         told = chances[np.arange(len(best)), best]
         if self.scope is None:
-            return [IntentGuess(self.labels[k], float(p)) for k, p in zip(best, told, strict=True)]
-        inside = self.scope.probability(scope_features(logits, views.nearest, self._outside_column))
+            return [
+                IntentGuess(None if k == column else self.labels[k], float(p)) for k, p in zip(best, told, strict=True)
+            ]
+        inside = self.scope.probability(scope_features(logits, views.nearest, column))
         return [
             IntentGuess(self.labels[k], float(p)) if scope >= self.scope.threshold else IntentGuess(None, 1 - scope)
             for k, p, scope in zip(best, told, inside.tolist(), strict=True)

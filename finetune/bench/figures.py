@@ -15,6 +15,8 @@ from agent.rank.intervals import Interval, intervals
 
 NOTHING = "none"
 """The method that learns nothing."""
+RECORDED = "dialogues"
+"""The stream of recorded dialogues: seeds draw from the same ones, while other streams are made anew for each seed."""
 
 
 class _Frozen(BaseModel):
@@ -154,8 +156,9 @@ class Outcome:
         second = self.right(after, asked)
         if first is None or second is None:
             return []
+        made_for = "" if self.nothing.stream == RECORDED else f"{self.nothing.seed} "
         return [
-            (float(late - early), f"{self.nothing.seed} {group}")
+            (float(late - early), f"{made_for}{group}")
             for early, late, group in zip(first, second, self.groups[asked], strict=True)
         ]
 

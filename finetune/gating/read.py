@@ -24,7 +24,7 @@ from finetune.dialogues.scored import generated_turns
 from finetune.dialogues.types import GeneratedTurn
 from finetune.gating.finding import Found, Refused, figure
 from finetune.gating.ground import Ground
-from finetune.gating.intervals import HIGH, LOW, Interval, draws, mean_interval
+from finetune.gating.intervals import HIGH, LOW, Interval, around, draws, mean_interval, widening
 from retrieval.table import ItemTable
 
 SEED = 20_100
@@ -104,6 +104,6 @@ def _f1_interval(groups: list[list[list[int]]]) -> tuple[Interval, float, float]
     counts = np.array(groups, dtype=np.int64)  # (dialogues, 2 sides, 3)
     drawn = counts[draws(len(counts))].sum(axis=1)
     both = 2 * drawn[..., 0] / np.maximum(drawn[..., 1] + drawn[..., 2], 1)
-    low, high = np.quantile(both[:, 0] - both[:, 1], [LOW, HIGH])
     ours, theirs = (f1(counts[:, side].sum(axis=0)) for side in (0, 1))
-    return Interval(ours - theirs, float(low), float(high), int(counts.shape[0])), ours, theirs
+    value, n = ours - theirs, len(counts)
+    return around(value, (both[:, 0] - both[:, 1] - value) * widening(n), n), ours, theirs

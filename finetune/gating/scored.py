@@ -16,7 +16,7 @@ from agent.llm.protocol import Engine, Limits, Message, Prompt
 from finetune.gating.files import record_of
 from finetune.gating.finding import Found, Refused, figure
 from finetune.gating.ground import Ground
-from finetune.gating.intervals import Interval, mean_interval, ratio_interval
+from finetune.gating.intervals import Interval, apart_interval, mean_interval, ratio_interval
 from finetune.training.lessons import Lesson
 
 GENERAL = "general chat"
@@ -104,8 +104,9 @@ async def languages_rule(ground: Ground) -> Found:
     gains = {row.domain: list[float]() for row in told.rows}
     for gain, row in zip(told.gains, told.rows, strict=True):
         gains[row.domain].append(gain)
-    level = float(np.mean(gains.pop(ENGLISH)))
-    lost = mean_interval([level - gain for own in gains.values() for gain in own])
+    english = gains.pop(ENGLISH)
+    level = float(np.mean(english))
+    lost = apart_interval(english, [gain for own in gains.values() for gain in own])
     by_language = ", ".join(f"{language} {level - float(np.mean(own)):+.3f}" for language, own in gains.items())
     limit = ground.rules.languages.gap
     return Found(

@@ -53,7 +53,8 @@ DRAWN, NOISE, KEPT, BUNDLED = range(4)
 MOST_PEOPLE = 10**7
 """Beyond this nobody is told how many people would be enough."""
 COVERS = (
-    "the weights, for each person with all rows, replayed ones included; not the counts, lineage.jsonl, the gate's "
+    "the weights, for each person with all rows, replayed ones included; not which rows of others were left out before "
+    "(quarantine of an item that is suddenly liked, queue for a human), the counts, lineage.jsonl, the gate's "
     "measurements, the ranker and the index"
 )
 """For the manifest; the module's docstring says more."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.datadir import DataDirectory
-from agent.runs import JOB, ROWS, ForgottenRuns, clear_away, forget_runs, run_state
+from agent.runs import JOB, LINEAGE, ROWS, ForgottenRuns, clear_away, forget_runs, run_state
 from retrieval.errors import DataDirectoryError
 
 
@@ -47,3 +47,22 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (training(data, "ada-000001", "training", "u1") / ROWS).write_text("half a li")
     with pytest.raises(DataDirectoryError, match="erase them again"):
         forget_runs(data, "default", ["u1"])
+
+
+def test_whoever_was_only_rehearsed_is_forgotten_in_trainings_too(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    begun = training(data, "ada-000001", "training", "u1")
+    done = training(data, "ada-000002", "waiting", "u1")
+    (done / LINEAGE).parent.mkdir()
+    (done / LINEAGE).write_text("".join(f"{json.dumps({'user': user, 'id': user})}\n" for user in ("u1", "u9")))
+    memory = data.memory("default")
+    memory.mkdir(parents=True)
+    lines = (json.dumps({"user": user, "period": "2026-10", "kind": "sft"}) for user in ("u8", "u9"))
+    (memory / "rows-1.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    (memory / "memory.json").write_text(json.dumps({"file": "rows-1.jsonl"}))
+    assert forget_runs(data, "default", ["u9"]) == ForgottenRuns(("ada-000001",), 0, 1)
+    assert [run_state(one) for one in (begun, done)] == [None, "waiting"]
+    assert (done / LINEAGE).read_text() == '{"user": "u1", "id": "u1"}\n'
+    again = training(data, "ada-000003", "training", "u1")
+    assert forget_runs(data, "default", ["u9"]) == ForgottenRuns()
+    assert run_state(again) == "training"

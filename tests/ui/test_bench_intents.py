@@ -64,6 +64,23 @@ def test_one_answer_for_each_row_in_order(
     assert "Intents of the help desk: tiny" in (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
+def test_whole_numbers_as_classes_are_answered_as_given_and_a_lone_one_of_the_outside_is_no_hindrance(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [{"text": text, "intent": n} for n, name in enumerate(("cancel", "refund")) for text in TRAIN[name]]
+    rows.append({"text": TRAIN["oos"][0], "intent": 7})
+    (tmp_path / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    asked = [{"text": TEST[0][0], "intent": 0}, {"text": "", "intent": []}, {"text": TRAIN["oos"][0]}]
+    (tmp_path / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in asked), encoding="utf-8")
+    code, _, err = run(
+        monkeypatch, capsys, "bench intents --train train.jsonl --test test.jsonl --out answers.jsonl --oos-label 7"
+    )
+    assert code == 0, err
+    answers = [json.loads(line)["intent"] for line in (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()]
+    assert (answers[0], answers[2]) == (0, 7)
+    assert answers[1] in (0, 1, 7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -119,3 +136,14 @@ def test_intents_are_imported_into_the_data_directory(
     code, _, err = run(monkeypatch, capsys, "import intents intents.toml")
     assert code == 1
     assert "intent.a.examples" in err
+
+
+def test_two_intents_alone_are_not_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = [f"[intent.{name}]\nexamples = {json.dumps(TRAIN[name])}\n" for name in ("cancel", "refund")]
+    (tmp_path / "intents.toml").write_text("\n".join(lines), encoding="utf-8")
+    code, _, err = run(monkeypatch, capsys, "import intents intents.toml")
+    assert code == 1
+    assert "the list 'outside'" in err
+    assert not (tmp_path / "var" / "intents").exists()

@@ -20,7 +20,10 @@ import structlog
 
 from agent.datadir import DataDirectory
 from agent.learning.ranker_live import LiveRankers
+from agent.llm.protocol import Message, Prompt
 from agent.log.store import EventLog
+from finetune.memory import ReplayMemory
+from finetune.training.lessons import Lesson
 from ui.cli import main
 
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
@@ -281,6 +284,31 @@ def test_ctrl_c_at_the_prompt_ends_the_chat(shop: Path) -> None:
             assert chat.wait(20) == 130
         finally:
             chat.kill()
+
+
+def test_a_backup_has_learned_intents_and_what_is_rehearsed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    var, copy = DataDirectory(tmp_path / "var"), DataDirectory(tmp_path / "copy")
+    monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(var.root))
+    intents = var.intents("default") / "int-000001"
+    intents.mkdir(parents=True)
+    (intents / "manifest.json").write_text("{}")
+    memory = ReplayMemory()
+    memory.offer([Lesson("row 1", "sft", Prompt((Message("user", "hello"),)), ("hi",), user="u", events=("e",))])
+    memory.save(var.memory("default"))
+    (var.memory("default") / "learned-ada-000001.json").write_text('{"rows": ["row 1"]}')
+    (var.runs("default") / "ada-000002").mkdir(parents=True)
+    result = run("backup", copy.root)
+    assert result.code == 0, result.err
+    assert "2 folders of" in result.out
+    assert (copy.intents("default") / "int-000001" / "manifest.json").exists()
+    assert ReplayMemory.load(copy.memory("default")).lessons == memory.lessons
+    assert (copy.memory("default") / "learned-ada-000001.json").read_text() == '{"rows": ["row 1"]}'
+    assert not copy.runs("default").exists()
+    (memory_rows,) = var.memory("default").glob("rows-*.jsonl")
+    memory_rows.write_text("damaged")
+    assert "could not be copied" in sentence(run("backup", tmp_path / "second"))
 
 
 def test_a_backup_can_be_lived_in_and_replayed(

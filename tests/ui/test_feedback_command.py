@@ -110,6 +110,7 @@ def test_consent_is_a_setting(var: Path, tmp_path: Path, monkeypatch: pytest.Mon
     ("arguments", "sentence"),
     [
         (["--out", "{}/no/rows.jsonl"], "name a file in a folder that is there"),
+        (["--out", "{}/rows.json"], "does not end in .jsonl, so no erasure would find it"),
         (["--out", "{}"], "name a file in a folder that is there"),
         (["--out", "{}/rows.jsonl", "--since", "yesterday"], "The span 'yesterday' cannot be read"),
     ],
@@ -118,7 +119,7 @@ def test_bad_input_is_one_sentence_and_no_file(var: Path, tmp_path: Path, argume
     filled = [one.format(tmp_path) for one in arguments]
     with pytest.raises(BadRequest, match=sentence):
         CliRunner().invoke(app, ["feedback", "export", *filled], catch_exceptions=False)
-    assert not (tmp_path / "rows.jsonl").exists()
+    assert not list(tmp_path.glob("rows.*"))
 
 
 def test_without_a_catalogue_or_with_an_unknown_id(var: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from page_doubles import ScriptedChat, running
 
 from agent.services import Services
+from retrieval.errors import NotFound
 from ui.page import mount_page
 from ui.page.visitor import COOKIE
 from ui.words import words_in
@@ -286,6 +287,23 @@ def test_a_visitor_sees_and_changes_whether_the_shop_learns_from_them(
     assert words("top.do_learn") in browser.html("cg-top")
     browser.press("cg-top", "click", action="consent", value="yes")
     assert chat.log.talks("default", [session], "opt_in")
+
+
+def test_a_visitor_erases_their_chats(open_browser: Opener, address: str, chat: ScriptedChat) -> None:
+    browser, other, words = open_browser(address), open_browser(address), words_in("en")
+    for one in (browser, other):
+        one.load()
+        one.say("funny")
+    session, kept = browser.html("cg-session"), other.html("cg-session")
+    browser.press("cg-top", "click", action="consent", value="no")
+    assert words("top.erase_sure") in browser.html("cg-top"), "asked before it is done"
+    browser.press("cg-top", "click", action="erase")
+    with pytest.raises(NotFound):
+        chat.log.conversation("default", session)
+    assert chat.log.conversation("default", kept).id == kept
+    assert "cg-starter" in browser.html("cg-log")
+    assert words("top.earlier_none") in browser.html("cg-top")
+    assert words("top.learned_from") in browser.html("cg-top"), "somebody new, of whom the shop's rule decides"
 
 
 def test_chinese_interface(open_browser: Opener, address: str) -> None:

@@ -9,17 +9,20 @@ from agent.datadir import DataDirectory
 from agent.log.database import SQLITE_FILE
 from agent.log.store import EventLog
 from agent.settings import load_settings
+from finetune.memory import MANIFEST as MEMORY
+from finetune.memory import ReplayMemory
 from retrieval.errors import BadRequest, DataDirectoryError
 from retrieval.index import MANIFEST
 from ui.commands.output import print_result
 
-KINDS = ("index", "articles", "models", "rankers", "adapters")
+KINDS = ("index", "articles", "models", "rankers", "intents", "adapters")
+"""Of folders that never change: complete with their manifest."""
 
 
 def run(folder: Path, config: Path | None) -> None:
-    """Copy the database through its own backup, then the complete folders of indexes, models, rankers and adapters.
+    """Copy the database through its own backup, then complete folders of `KINDS`, and what trainings rehearse.
 
-    Such a folder never changes. The database comes first: every index that it names is complete by then.
+    The database comes first: every index that it names is complete by then.
     """
     settings = load_settings(config).settings
     data = DataDirectory(settings.data_dir)
@@ -34,8 +37,9 @@ def run(folder: Path, config: Path | None) -> None:
     finally:
         log.close()
     n_folders = sum(_copy_complete(data.root, folder, kind) for kind in KINDS)
-    folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models, rankers and adapters"
-    print_result(f"The event log and {folders} are in {folder}.")
+    n_folders += _copy_memories(data.root, folder)
+    folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models, rankers, intents, adapters"
+    print_result(f"The event log and {folders} and rehearsed rows are in {folder}.")
 
 
 def _copy_complete(source: Path, target: Path, kind: str) -> int:
@@ -45,7 +49,26 @@ def _copy_complete(source: Path, target: Path, kind: str) -> int:
         try:
             shutil.copytree(one, target / one.relative_to(source))
         except (OSError, shutil.Error) as error:  # a full disk, or an index that was replaced while it was copied
-            raise DataDirectoryError(
-                f"The folder {str(one)!r} could not be copied ({error}); empty {str(target)!r} and try again."
-            ) from None
+            raise _not_copied(one, target, error) from None
     return len(complete)
+
+
+def _not_copied(folder: Path, target: Path, error: Exception) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"The folder {str(folder)!r} could not be copied ({error}); empty {str(target)!r} and try again."
+    )
+
+
+def _copy_memories(source: Path, target: Path) -> int:
+    """Through its own reader: a memory changes, and a copy of its files could have some of before and some of after."""
+    memories = [manifest.parent for manifest in source.glob(f"memory/*/{MEMORY}")]
+    for one in memories:
+        to = target / one.relative_to(source)
+        try:
+            to.mkdir(parents=True)
+            for learned in one.glob("learned-*.json"):  # first: the memory then has at least the rows that these name
+                shutil.copyfile(learned, to / learned.name)
+            ReplayMemory.load(one).save(to)
+        except (OSError, BadRequest) as error:  # a full disk, or one that was saved while it was read
+            raise _not_copied(one, target, error) from None
+    return len(memories)

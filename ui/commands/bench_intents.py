@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from agent.bench.intents import Answered, IntentReport, answer, score
 from agent.settings import load_settings
-from agent.support.intent_file import read_examples, read_test
+from agent.support.intent_file import read_test, read_train
 from retrieval.encoder import SentenceEncoder
 from retrieval.errors import BadRequest
 from ui.bench.machine import this_machine
@@ -50,12 +50,13 @@ def run_intents(call: IntentsCall) -> None:
     if call.report is not None:
         check_folder(call.report)
         open_report(call.report, this_machine())
-    train, test = tuple(read_examples(call.train)), tuple(read_test(call.test))
+    written = tuple(read_train(call.train))
+    train, test = [example for example, _ in written], tuple(read_test(call.test))
     settings = load_settings(call.config).settings.retrieval
     encoder = SentenceEncoder(settings.encoder, dtype=settings.dtype)
     stamp = Stamp(_command(call))
     answered = answer(train, [text for text, _ in test], encoder, outside=call.oos_label, told=_say)
-    _write(call.out, answered)
+    _write(call.out, answered, {example.intent: label for example, label in written})
     report = IntentReport(
         set=_name(call),
         train=len(train),
@@ -73,8 +74,9 @@ def run_intents(call: IntentsCall) -> None:
         print_result("\n".join([*intents_lines(report.model_dump(mode="json")), "", f"The answers are in {call.out}."]))
 
 
-def _write(file: Path, answered: Answered) -> None:
-    rows = zip(answered.intents, answered.scores, strict=True)
+def _write(file: Path, answered: Answered, labels: Mapping[str, str | int]) -> None:
+    """The answers; `labels` are the intents as the training rows write them."""
+    rows = zip([labels.get(one, one) for one in answered.intents], answered.scores, strict=True)
     lines = [json.dumps({"intent": intent, "score": round(score, 6)}, ensure_ascii=False) for intent, score in rows]
     write_whole(file, "".join(f"{line}\n" for line in lines))
 

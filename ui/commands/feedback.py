@@ -41,6 +41,8 @@ def run_export(out: Path, kinds: tuple[RowKind, ...], since: str | None, as_json
     """Write the file, then say what is in it."""
     if out.is_dir() or not out.parent.is_dir():
         raise BadRequest(f"{str(out)!r} cannot be written: name a file in a folder that is there.")
+    if out.suffix != ".jsonl":
+        raise BadRequest(f"{str(out)!r} does not end in .jsonl, so no erasure would find it; name it so.")
     with _opened(kinds or ROW_KINDS, since, config) as source:
         data = feedback_data(source.log, source.request, source.mask, source.table)
     write_rows(data.rows, out)

@@ -12,16 +12,14 @@ from pydantic import ValidationError
 from agent.answer import Answer, PreferenceView
 from agent.datadir import DataDirectory
 from agent.history import facts_in_force
-from agent.learning.forgetting import learned_from, note_consent
+from agent.learning.forgetting import erase_customer, learned_from, note_consent
+from agent.log.people import PAGE_KEY
 from agent.log.records import ConversationState, Feedback, SessionView, TurnView
 from agent.preferences import fold
 from agent.services import Services
 from retrieval.errors import NotFound
 from ui.cards import Mark
 from ui.page.tab import EarlierChat, Entry, Tab
-
-PAGE_KEY = ""
-"""`key_id` of the page: it has no API key."""
 
 EARLIER_CHATS = 30
 """Listed at most."""
@@ -47,6 +45,18 @@ async def set_consent(services: Services, tab: Tab, *, consent: bool) -> None:
     data = DataDirectory(settings.data_dir)
     await asyncio.to_thread(note_consent, data, services.log, settings.tenant, PAGE_KEY, tab.user, consent=consent)
     tab.learned_from = consent
+
+
+async def erase_visitor(services: Services, tab: Tab) -> None:
+    """Erase everything of this visitor; they are somebody new then, of whom nothing is known."""
+    settings = services.settings
+    data = DataDirectory(settings.data_dir)
+    if tab.live and tab.live.stop:
+        tab.live.stop()
+    await asyncio.to_thread(erase_customer, data, services.log, settings.tenant, PAGE_KEY, tab.user)
+    tab.clear()
+    await list_earlier(services, tab)
+    await read_consent(services, tab)
 
 
 async def open_chat(services: Services, tab: Tab, session_id: str) -> bool:

@@ -25,7 +25,7 @@ from retrieval.errors import ChatalogueError
 from ui.cards import CARD_REASONS, Mark, MarkKind
 from ui.page.doors import PageDoors
 from ui.page.draw import THUMB_REASONS, draw_items, draw_live, draw_log, draw_top, draw_wishes
-from ui.page.history import list_earlier, open_chat, react, read_consent, set_consent, set_mark
+from ui.page.history import erase_visitor, list_earlier, open_chat, react, read_consent, set_consent, set_mark
 from ui.page.tab import Tab
 from ui.page.turns import drop_wish, run_turn
 from ui.page.visitor import PageHeaders, new_visitor_id, user_of, visitor_id
@@ -282,6 +282,8 @@ class Page:
             await list_earlier(self._services, tab)
         elif action == "consent":
             await set_consent(self._services, tab, consent=data.get("value") == "yes")
+        elif action == "erase":
+            await erase_visitor(self._services, tab)
         elif action == "click" and (key := _target(tab, data)):
             await react(self._services, Feedback(key[0], "click", key[1]))
 

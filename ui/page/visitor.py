@@ -16,6 +16,8 @@ from http.cookies import CookieError, SimpleCookie
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.log.people import VISITOR
+
 COOKIE = "chatalogue_visitor"
 COOKIE_SECONDS = 400 * 24 * 3600
 """The longest time that browsers keep a cookie: 400 days."""
@@ -54,7 +56,7 @@ def visitor_id(cookie_header: str) -> str | None:
 
 def user_of(visitor: str) -> str:
     """The name under which this visitor's conversations are kept: "visitor:" and a hash of the id."""
-    return f"visitor:{hashlib.sha256(visitor.encode()).hexdigest()[:40]}"
+    return f"{VISITOR}{hashlib.sha256(visitor.encode()).hexdigest()[:40]}"
 
 
 class PageHeaders:

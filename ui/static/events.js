@@ -5,7 +5,7 @@ element.addEventListener('click', (event) => {
   if (!button || !element.contains(button) || button.tagName === 'FORM') return;
   if (button.dataset.scroll) {
     document.getElementById(button.dataset.scroll)?.scrollIntoView({ behavior: 'smooth', block: 'start' });
-  } else {
+  } else if (!button.dataset.confirm || window.confirm(button.dataset.confirm)) {
     trigger(button.dataset.say === undefined ? 'click' : 'submit', { ...button.dataset });
   }
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -305,6 +306,7 @@ async def test_a_canary_that_does_harm_is_halted_at_work(
 ) -> None:
     monkeypatch.setattr("agent.adapters.live.POLL_SECONDS", 0.02)
     monkeypatch.setattr("agent.adapters.live.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("agent.adapters.live.LOOK_SHARE", 1.0)
     b = published(registry, base)
     registry.start_canary(b, 0.2)
     async with working(make_live(KeepingEngine())) as live:
@@ -315,6 +317,26 @@ async def test_a_canary_that_does_harm_is_halted_at_work(
             await asyncio.sleep(0.01)
     assert registry.get(b).state == "rejected"
     assert registry.moves()[-1].reason.startswith("Halted: thumbs down: in 4 of 4 conversations of the canary")
+
+
+async def test_a_look_that_takes_long_comes_seldom(
+    make_live: Callable[..., LiveAdapters], registry: AdapterRegistry, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def slow(*_: object) -> None:
+        looks.append(time.monotonic())
+        time.sleep(0.05)
+
+    monkeypatch.setattr("agent.adapters.live.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("agent.adapters.live.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("agent.adapters.live.trial_report", slow)
+    registry.start_canary(published(registry, base), 0.2)
+    async with working(make_live(KeepingEngine())):
+        while not looks:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.0)
+    assert len(looks) == 1, "2.5 s between two"
 
 
 async def test_of_two_servers_one_halts_it(
@@ -340,6 +362,7 @@ async def test_a_canary_that_is_not_worse_is_promoted_at_work_by_one_of_two_serv
 ) -> None:
     monkeypatch.setattr("agent.adapters.live.POLL_SECONDS", 0.02)
     monkeypatch.setattr("agent.adapters.live.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("agent.adapters.live.LOOK_SHARE", 1.0)
     b = published(registry, base)
     registry.start_canary(b, 0.5)
     rules = PromotionRules(margin=0.7, sessions=5)

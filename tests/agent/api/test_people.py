@@ -180,6 +180,28 @@ def test_an_erased_conversation_is_forgotten_by_trainings(http: httpx.Client, se
     assert file.read_text() == ""
 
 
+async def test_a_visitor_of_the_page_is_erased_with_any_key(fresh: object, event_log: EventLog) -> None:
+    ask = {"model": "chatalogue", "messages": [{"role": "user", "content": "a heist film"}], "user": "visitor:abc"}
+    headers = {"authorization": "Bearer shop"}
+    path = "/v1/users/visitor:abc"
+    async with fresh("shop") as http:  # type: ignore[operator]
+        nobody = (await http.patch(f"{path}/consent", json={"consent": False}, headers=headers)).json()
+        assert nobody["consent"] is False
+        assert event_log.person_id("default", "", "visitor:abc") is None, "only who has come to the page is known there"
+        talk = event_log.start_conversation("default", "", "visitor:abc")
+        by_key = (await http.post("/v1/chat/completions", json=ask, headers=headers)).json()["chatalogue"]["session_id"]
+        await http.patch(f"{path}/consent", json={"consent": False}, headers=headers)
+        assert event_log.consent("default", "", "visitor:abc") is False
+        export = (await http.get(f"{path}/export", headers=headers)).json()
+        assert {one["id"] for one in export["sessions"]} == {talk.id, by_key}
+        assert (await http.delete(path, headers=headers)).json()["sessions"] == 2
+        assert event_log.person_id("default", "", "visitor:abc") is None
+        assert (await http.get(f"{path}/export", headers=headers)).json()["since"] is None
+        named = event_log.start_conversation("default", "", "somebody")
+        assert (await http.delete("/v1/users/somebody", headers=headers)).json()["sessions"] == 0
+        assert event_log.conversation("default", named.id).person_id == named.person_id
+
+
 # --- support agents ---
 
 
@@ -206,6 +228,8 @@ async def test_only_an_agents_key_makes_an_agents_correction(fresh: object, even
         (talk,) = event_log.feedback_talks("default", [answer["session_id"]], "opt_out")
         assert [(one.text, one.by_agent) for one in talk.given] == [("Say this.", False), ("No, this.", True)]
         assert [(one.turn_id, one.good) for one in talk.labels] == [(answer["turn_id"], False)]
+        withdrawn = {"turn_id": answer["turn_id"], "kind": "withdraw", "of": "thumb_down"}
+        assert (await http.post("/v1/feedback", json=withdrawn, headers=agent)).json()["stored"] is True
         back = {"turn_id": answer["turn_id"], "kind": "withdraw", "of": "correct"}
         assert (await http.post("/v1/feedback", json=back, headers=agent)).json()["stored"] is True
         (talk,) = event_log.feedback_talks("default", [answer["session_id"]], "opt_out")

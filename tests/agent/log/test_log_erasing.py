@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
 from log_samples import MakeTurn, wish
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from agent.log.adapters import Source, SourceCounts
 from agent.log.database import Database
 from agent.log.records import NOBODY, Feedback, OutsideEvent, PastDeed
 from agent.log.store import EventLog
+from retrieval.errors import DataDirectoryError
 
 WORD = "verysecretperson"
 
@@ -93,3 +95,31 @@ def test_a_database_that_is_too_big_to_be_written_anew_says_so(
     database.forget_deleted()
     database.close()
     assert "VACUUM it when nobody writes" in caplog.text
+
+
+@pytest.mark.parametrize("fails", ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"])
+@pytest.mark.parametrize("why", ["database or disk is full", "database is locked", "disk I/O error"])
+def test_an_erasure_that_is_committed_does_not_fail_where_the_disk_is_full(
+    tmp_path: Path, fails: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+            if sql == fails:
+                raise sqlite3.OperationalError(why)
+            return super().execute(sql, *parameters)  # type: ignore[arg-type]
+
+    log = EventLog.open(None, tmp_path)
+    engine = log._database._engine
+    engine.dispose()
+    event.listen(engine, "do_connect", lambda _dialect, _record, _args, more: more.update(factory=Full))
+    log.start_conversation("default", "", WORD)
+    log.add_adapter_sources("default", "ada-000001", [Source(str(log.person_id("default", "", WORD)))])
+    if "I/O" in why:
+        with pytest.raises(DataDirectoryError):
+            log.erase_person("default", "", WORD)
+    else:
+        erased = log.erase_person("default", "", WORD)
+        assert erased is not None
+        assert erased.adapters == ("ada-000001",)
+        assert "leave the disk with the next erasure" in caplog.text
+    log.close()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from log_samples import MakeTurn
 
-from agent.log.records import Feedback, ShownRow
+from agent.log.records import Feedback, FeedbackKind, ShownRow
 from agent.log.store import EventLog
 from retrieval.errors import NotFound
 
@@ -40,6 +40,40 @@ def test_a_talk_has_its_answers_and_what_stands_of_what_was_said(log: EventLog, 
     ]
     assert list(found.undone) == [undone.turn_id]
     assert [turn.turn_id for turn in found.state.turns] == [turn.turn_id, undone.turn_id]
+
+
+def test_an_agents_thumb_is_stored_once_and_taken_back(log: EventLog, make_turn: MakeTurn) -> None:
+    talk = log.start_conversation("default", "", "ann")
+    turn = make_turn(talk, 1)
+    log.record_turn(turn)
+
+    def give(kind: FeedbackKind, of: FeedbackKind | None = None) -> tuple[bool, str | None]:
+        given = Feedback(turn.turn_id, kind, of=of, reason="tone", text="cold", by_agent=True)
+        stored = log.record_feedback("default", "", given)
+        return stored.stored, stored.event_id
+
+    def labels() -> list[bool]:
+        (found,) = log.feedback_talks("default", [talk.id], "opt_out")
+        return [one.good for one in found.labels]
+
+    assert give("withdraw", "thumb_up") == (False, None)
+    is_new, first = give("thumb_down")
+    assert is_new
+    assert give("thumb_down") == (False, first)
+    assert give("withdraw", "thumb_up") == (False, None)
+    assert labels() == [False]
+    person = log.person("default", "", "ann")
+    assert person is not None
+    assert [(one.id, one.reason, one.text) for one in person.events] == [(first, "tone", "cold")]
+    assert give("thumb_up")[0]
+    assert labels() == [True]
+    log.record_feedback("default", "", Feedback(turn.turn_id, "thumb_up"))  # the customer's own stays
+    assert give("withdraw", "thumb_up")[0]
+    assert labels() == []
+    (found,) = log.feedback_talks("default", [talk.id], "opt_out")
+    assert [one.kind for one in found.given] == ["thumb_up"]
+    assert give("thumb_up")[0]
+    assert labels() == [True]
 
 
 def test_the_newest_word_of_a_human_counts(log: EventLog, make_turn: MakeTurn) -> None:

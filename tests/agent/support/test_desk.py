@@ -79,6 +79,19 @@ def test_a_topic_to_refuse_is_declined_whatever_the_rules_read(shop: Shop) -> No
         assert outcome.opening == wording(shop.table).words.text("reply.refused")
 
 
+@pytest.mark.parametrize(("intent", "paused"), [("recommend", False), ("recommend", True), ("superlative", False)])
+def test_a_wish_beside_a_topic_to_refuse_gets_its_list(shop: Shop, intent: Intent, paused: bool) -> None:
+    shop = replace(shop, paused=paused)
+    asked = view(shop, "a comedy please. can i sue the seller", intent, wish("genre", "eq", "Comedy"))
+    asked = replace(asked, understanding=replace(asked.understanding, attribute="year"))
+    alone = decide(replace(asked, shop=replace(shop, intents=None)))
+    both = decide(replace(asked, understanding=replace(asked.understanding, support_text="can i sue the seller")))
+    refused = wording(shop.table).words.text("reply.refused")
+    assert alone.focus
+    assert (both.action, both.slate, both.focus) == (alone.action, alone.slate, alone.focus)
+    assert both.opening == f"{refused} {alone.opening}"
+
+
 def test_a_message_about_the_catalogue_stays_with_the_rules(shop: Shop) -> None:
     for wished in (wish("genre", "eq", "Comedy"), wish(None, "about", "hours", kind="soft")):
         assert said(shop, "opening hours please", "recommend", wished).slate.entries

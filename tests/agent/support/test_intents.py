@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,7 @@ from small_shop import HashingEncoder
 
 from agent.messages import messages
 from agent.support.hours import OfficeHours
-from agent.support.intent_file import OUTSIDE, read_examples, read_intents, read_test
+from agent.support.intent_file import OUTSIDE, read_examples, read_intents, read_test, read_train
 from agent.support.intent_learning import learn_intents
 from agent.support.intent_store import newest, open_intents, write_intents
 from agent.support.intents import IntentExample, IntentModel, IntentRule
@@ -104,6 +106,29 @@ def test_an_only_example_is_learned_all_the_same() -> None:
     assert learned.guess([NEW.format("refund", "money")], HashingEncoder())[0].intent == "refund"
 
 
+def test_two_intents_alone_have_no_scope() -> None:
+    assert learn_intents(examples("cancel", "refund"), HashingEncoder(), outside=OUTSIDE).scope is None
+
+
+def test_an_only_example_of_the_outside_is_learned_and_left_out_intents_show_the_rest() -> None:
+    joke = IntentExample("sing about the moon", OUTSIDE)
+    learned = learn_intents([*examples(*INSIDE), joke], HashingEncoder(), outside=OUTSIDE)
+    assert learned.outside == OUTSIDE
+    asked = [joke.text, "zebra quantum xylophone", NEW.format("cancel", "order"), NEW.format("forgot", "password")]
+    guesses = learned.guess(asked, HashingEncoder())
+    assert [one.intent for one in guesses] == [None, None, "cancel", "password"]
+
+
+@pytest.mark.parametrize("outside", [(), ("sing about the moon",), ("sing about the moon", "describe the weather")])
+@pytest.mark.parametrize("names", [("cancel", "refund"), INSIDE])
+def test_single_examples_are_answered_all_the_same(names: Sequence[str], outside: Sequence[str]) -> None:
+    rows = [examples(name)[0] for name in names] + [IntentExample(text, OUTSIDE) for text in outside]
+    learned = learn_intents(rows, HashingEncoder(), outside=OUTSIDE)
+    assert learned.scope is None
+    guesses = learned.guess([one.text for one in rows], HashingEncoder())
+    assert [one.intent for one in guesses] == [None if one.intent == OUTSIDE else one.intent for one in rows]
+
+
 def test_what_is_written_reads_the_same(model: IntentModel, tmp_path: Path) -> None:
     rules = (IntentRule("cancel", action="cancel_order"), IntentRule("refund", answer="Within {5} days."))
     folder = write_intents(tmp_path, model, rules)
@@ -129,9 +154,10 @@ def test_a_damaged_folder_and_another_encoder_are_one_sentence(model: IntentMode
     folder = write_intents(tmp_path, model, ())
     with pytest.raises(IndexUnavailable, match="another|encoder"):
         open_intents(folder, _Other())
-    (folder / "model.npz").write_bytes(b"PK\x03\x04 half")
-    with pytest.raises(IndexUnavailable, match="import intents"):
-        open_intents(folder, HashingEncoder())
+    for damaged in (b"PK\x03\x04 half", b""):
+        (folder / "model.npz").write_bytes(damaged)
+        with pytest.raises(IndexUnavailable, match="import intents"):
+            open_intents(folder, HashingEncoder())
 
 
 class _Other(HashingEncoder):
@@ -182,6 +208,35 @@ def test_rows_may_hide_their_intent_only_in_a_test_file(tmp_path: Path) -> None:
         list(read_examples(file))
     with pytest.raises(BadRequest, match="no file"):
         list(read_test(tmp_path / "none.jsonl"))
+
+
+def test_a_row_that_is_asked_may_be_blank_and_its_intent_no_label(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": "", "intent": "a"},
+        {"text": " ", "intent": ["a"]},
+        {"text": "b", "intent": True},
+        {"text": "c", "intent": 7},
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    assert list(read_test(file)) == [("", "a"), (" ", None), ("b", None), ("c", "7")]
+    file.write_text(json.dumps(rows[-1]), encoding="utf-8")
+    assert list(read_train(file)) == [(IntentExample("c", "7"), 7)]
+    assert list(read_examples(file)) == [IntentExample("c", "7")]
+    file.write_text(json.dumps(rows[2]), encoding="utf-8")
+    with pytest.raises(BadRequest, match="'intent'"):
+        list(read_train(file))
+
+
+def test_a_damaged_archive_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl.gz"
+    whole = gzip.compress(b'{"text": "a", "intent": "b"}\n')
+    file.write_bytes(whole)
+    assert list(read_examples(file)) == [IntentExample("a", "b")]
+    for damaged in (whole[:10] + b"\xff" * 20, whole[:-12], whole[:-8] + b"\0" * 8):
+        file.write_bytes(damaged)
+        with pytest.raises(BadRequest, match="cannot be read"):
+            list(read_examples(file))
 
 
 def test_office_hours_follow_the_clocks_of_their_zone() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from small_shop import HashingEncoder, added, wish
@@ -19,6 +21,7 @@ from agent.log.store import EventLog
 from agent.settings import Settings
 from agent.shop import Shop, open_shop
 from finetune.cycle import CycleReport, CycleRequest, run_cycle
+from finetune.cycle_rows import _is_held
 from finetune.feedback.masking import CatalogueNames, masker
 from finetune.gating.types import RULES, Candidate, Figure, RuleName, RuleResult, Verdict
 
@@ -50,12 +53,20 @@ def visit(log: EventLog, number: int) -> None:
 
 
 def plant(root: Path) -> Path:
-    index(root, cinema())
-    log = EventLog.open(None, root)
-    for number in range(CUSTOMERS):
-        visit(log, number)
-    log.close()
-    return root
+    """Pseudonyms come by chance, and who is held out with them: planted until the first adapter holds out one."""
+    bare = root / "bare"
+    index(bare, cinema())
+    for number in count():
+        made = Path(shutil.copytree(bare, root / str(number)))
+        log = EventLog.open(None, made)
+        for customer in range(CUSTOMERS):
+            visit(log, customer)
+        people = [log.person_id(TENANT, "", f"customer {customer}") or "" for customer in range(CUSTOMERS)]
+        held = [who for who in people if _is_held("ada-000001", log.pseudonym(TENANT, who))]
+        log.close()
+        if len(held) == 1:
+            return made
+    raise AssertionError
 
 
 def verdict(candidate: Candidate, *refused_by: RuleName) -> Verdict:
@@ -84,7 +95,7 @@ class Shopfront:
     def at(cls, root: Path, base: Path, **learning: object) -> Iterator[Shopfront]:
         settings = Settings(
             data_dir=root,
-            llm={"model": str(base), "adapter": "none"},  # type: ignore[arg-type]
+            llm={"model": str(base), "adapter": "starter"},  # type: ignore[arg-type]
             learning={"min_feedback": 20, "device": "cpu", **learning},  # type: ignore[arg-type]
         )
         log = EventLog.open(None, root)

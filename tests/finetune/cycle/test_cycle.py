@@ -5,22 +5,28 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cycle_shop import CUSTOMERS, TENANT, Shopfront, visit
 
 from agent.adapters.manifest import sha256
+from agent.adapters.registry import AdapterRegistry
 from agent.learning.forgetting import forget_owners
 from agent.learning.ranker_job import Bar
 from agent.llm.adapter_check import WEIGHTS_FILE
+from agent.llm.protocol import Message, Prompt
 from agent.rank.lambdamart import Options
-from agent.runs import ROWS, forget_runs, run_state
+from agent.runs import JOB, ROWS, forget_runs, run_state
 from finetune import cycle_adapter
 from finetune.cycle import CycleReport, Stage, last_report
+from finetune.cycle_rows import split
 from finetune.dataset import read_rows
+from finetune.feedback.types import FeedbackRow
+from finetune.gating.types import Verdict
 from finetune.memory import ReplayMemory
-from finetune.training.telling import Progress
+from finetune.training.telling import HELD_OUT, Progress
 from retrieval.errors import DataDirectoryError, EngineError
 
 pytest.importorskip("trl", reason="learning needs chatalogue[train]")
@@ -48,13 +54,17 @@ def test_from_the_log_to_a_canary_and_what_it_learned_is_remembered_when_it_serv
     assert made.verdict.passed
     assert made.metrics["fresh: nats a row"].low == 0.1
     assert made.customers + len({row.user for row in shop.asked[0].held_out}) == CUSTOMERS
-    assert shop.registry.sources()[FIRST].customers == CUSTOMERS, "the held-out ones chose its weights"
+    assert shop.registry.sources()[FIRST].customers == CUSTOMERS, "the held-out ones judge it"
     folder = shop.registry.folder(FIRST)
     assert "Passed" in (folder / "gate.md").read_text()
     assert (folder / "loss.svg").exists()
     held, learned = ({row.user for row in rows} for rows in (shop.asked[0].held_out, shop.asked[0].learned))
     assert held
     assert not held & learned
+    watched = json.loads((folder / "training.json").read_text())["data"]["watched"]
+    assert HELD_OUT not in watched, "what the gate asks about must not have chosen the weights"
+    assert made.config["rows"] == ROWS_EACH * CUSTOMERS
+    assert {one.name for one in (shop.data.runs(TENANT) / FIRST).iterdir()} == {JOB, ROWS}, "no weights, no lineage"
     assert any(isinstance(one, Progress) for one in heard)
     assert last_report(shop.data.reports(TENANT)) == report
     (page,) = shop.data.reports(TENANT).glob("*.md")
@@ -91,7 +101,14 @@ def test_the_gates_no_leaves_the_champion_and_stays_readable(shop: Shopfront) ->
     assert not shop.data.memory(TENANT).exists()
     how, told = outcome(shop.learn())
     assert (how, len(shop.asked)) == ("not due", 1)
-    assert f"{FIRST} was trained on the very same rows" in told
+    for number in range(CUSTOMERS, CUSTOMERS + 3):
+        visit(shop.log, number)
+        how, told = outcome(shop.learn())
+        assert (how, len(shop.asked)) == ("not due", 1), "a row more each night is no other evidence"
+    assert f"{FIRST} was trained on 48 of them and refused; the next one needs 68." in told
+    visit(shop.log, CUSTOMERS + 3)
+    assert outcome(shop.learn())[0] == "refused"
+    assert (len(shop.asked), shop.registry.get("ada-000002").state) == (2, "rejected")
 
 
 def test_too_little_and_a_dry_run_change_nothing(shop: Shopfront) -> None:
@@ -104,15 +121,79 @@ def test_too_little_and_a_dry_run_change_nothing(shop: Shopfront) -> None:
     assert len(list(shop.data.reports(TENANT).glob("*.md"))) == 1
 
 
-def test_one_that_is_promoted_at_once_or_waits_for_the_operator(shop: Shopfront) -> None:
+def test_one_that_is_promoted_at_once_or_waits_for_the_operator(
+    shop: Shopfront, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prune = AdapterRegistry.prune
+    monkeypatch.setattr(AdapterRegistry, "prune", lambda registry: prune(registry, 1))
     shop.setting(promotion="manual")
     assert outcome(shop.learn())[0] == "candidate"
     assert shop.registry.standing().champion is None
     shop.setting(promotion="direct")
+    how, told = outcome(shop.learn())
+    assert (how, len(shop.asked)) == ("not due", 1), "the operator is asked once"
+    assert f"{FIRST} was trained on 48 of them and not decided on yet" in told
+    for number in range(CUSTOMERS, CUSTOMERS + 4):
+        visit(shop.log, number)
     assert outcome(shop.learn())[0] == "champion"
     assert shop.registry.standing().champion == "ada-000002"
     assert not list(shop.data.runs(TENANT).iterdir()), "the one that waits was overtaken"
     assert len(ReplayMemory.load(shop.data.memory(TENANT))) == len(shop.asked[1].learned)
+    assert [one.id for one in shop.registry.all()] == ["ada-000002"], "pruned"
+
+    for number in range(CUSTOMERS + 4, CUSTOMERS + 8):
+        visit(shop.log, number)
+    shop.base = Path(shutil.copytree(shop.base, tmp_path / "other"))
+    (shop.base / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    how, told = outcome(shop.learn())
+    assert (how, len(shop.asked)) == ("not due", 2)
+    assert "The champion ada-000002 was made for another language model" in told
+    assert "`chatalogue adapters rollback`" in told
+
+
+def test_where_no_adapter_serves_none_is_trained(shop: Shopfront) -> None:
+    shop.settings = shop.settings.model_copy(update={"llm": shop.settings.llm.model_copy(update={"adapter": "none"})})
+    how, told = outcome(shop.learn())
+    assert how == "not due"
+    assert "llm.adapter = none" in told
+    assert shop.registry.moves() == ()
+
+
+def test_a_training_that_fails_again_and_again_is_given_up(shop: Shopfront) -> None:
+    def tries() -> int:
+        return int(json.loads((shop.data.runs(TENANT) / FIRST / JOB).read_text())["tries"])
+
+    def broken(*_: object) -> Verdict:
+        raise ZeroDivisionError
+
+    begun: list[bool] = []
+    report = shop.learn(told=lambda now: begun.append(isinstance(now, Progress)), stopped=lambda: any(begun))
+    assert (outcome(report)[0], tries()) == ("stopped", 0), "somebody wanted it so"
+    for number in range(1, cycle_adapter.TRIES + 1):
+        assert outcome(shop.learn(gate=broken))[0] == "failed"
+        assert tries() == number
+    how, told = outcome(shop.learn())
+    assert how == "canary", told
+    assert [one.id for one in shop.registry.all()] == ["ada-000002"]
+
+
+def test_one_person_more_or_less_moves_nobody_else() -> None:
+    users = [f"u{number}" for number in range(400)]
+    rows = [feedback_row(user) for user in users]
+    held = {lesson.user for lesson in split(rows, FIRST)[1]}
+    assert 30 < len(held) < 90  # 15 %
+    assert held != {lesson.user for lesson in split(rows, "ada-000002")[1]}
+    for gone in (*sorted(held)[:3], *sorted(set(users) - held)[:3]):
+        rest = [row for row in rows if row.user != gone]
+        assert {lesson.user for lesson in split(rest, FIRST)[1]} == held - {gone}
+
+
+def feedback_row(user: str) -> FeedbackRow:
+    prompt = Prompt((Message("user", "Hello"),))
+    return FeedbackRow(
+        "sft", "reply", "edit", prompt, ("Hi",), (0,), 1.0, user, user, TENANT, "films", "2026-W47",
+        datetime(2026, 11, 20, tzinfo=UTC), f"t {user}",
+    )  # fmt: skip
 
 
 def test_a_job_that_was_killed_goes_on_to_the_same_adapter(shop: Shopfront, planted: Path, tiny_base: Path) -> None:
@@ -125,6 +206,7 @@ def test_a_job_that_was_killed_goes_on_to_the_same_adapter(shop: Shopfront, plan
     shop.learn()
     with Shopfront.at(again, tiny_base) as killed:
         assert run_state(killed.data.runs(TENANT) / FIRST) == "training"
+        assert json.loads((killed.data.runs(TENANT) / FIRST / JOB).read_text())["tries"] == 1
         visit(killed.log, CUSTOMERS)  # comes too late for it
         steps: list[int] = []
         report = killed.learn(told=lambda now: steps.append(now.step) if isinstance(now, Progress) else None)

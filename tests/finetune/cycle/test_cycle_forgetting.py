@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+from cycle_shop import CUSTOMERS, TENANT, Shopfront
 from training_doubles import mixed
 
 from agent.datadir import DataDirectory
-from agent.runs import forget_runs
+from agent.learning.forgetting import erase_customer
+from agent.runs import JOB, LINEAGE, ROWS, forget_runs
+from finetune.cycle_adapter import MADE, AdapterPart
+from finetune.cycle_rows import cycle_rows
+from finetune.cycle_runs import read_run
+from finetune.dataset import write_rows
 from finetune.memory import ReplayMemory
+from finetune.train import LINEAGE as LINEAGE_FILE
 
 
 def test_the_memory_without_somebody_is_the_one_that_it_would_have_made_itself(tmp_path: Path) -> None:
@@ -25,3 +36,36 @@ def test_the_memory_without_somebody_is_the_one_that_it_would_have_made_itself(t
     )
     assert written == expected
     assert ReplayMemory.load(data.memory("default")).lessons == memory.lessons
+
+
+def test_whoever_is_erased_while_the_memory_is_saved_is_not_written_back(
+    planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Shopfront.at(Path(shutil.copytree(planted, tmp_path / "var")), tmp_path) as shop:
+        now = datetime.now(UTC)
+        found = cycle_rows(shop.request(), (), now)
+        run = shop.data.runs(TENANT) / "ada-000001"
+        run.mkdir(parents=True)
+        write_rows(found.rows, run / ROWS)
+        (run / JOB).write_text(json.dumps({"state": "waiting", "champion": None, "until": now.isoformat()}))
+        save, erased = ReplayMemory.save, list[str]()
+        late = [f"customer {number}" for number in range(CUSTOMERS - 2)]  # whoever is held out is not remembered anyway
+
+        def erased_meanwhile(memory: ReplayMemory, folder: Path) -> None:
+            for name in late[len(erased) : len(erased) + 3]:
+                erased.append(shop.log.pseudonym(TENANT, str(shop.log.person_id(TENANT, "", name))))
+                assert erase_customer(shop.data, shop.log, TENANT, "", name) is not None
+            save(memory, folder)
+
+        monkeypatch.setattr(ReplayMemory, "save", erased_meanwhile)
+        AdapterPart(shop.request())._remember(read_run(run))
+        assert len(erased) == len(late)
+        left = {row.user for row in ReplayMemory.load(shop.data.memory(TENANT)).lessons}
+        assert left
+        assert not left & set(erased)
+        files = shop.data.memory(TENANT).glob("rows-*.jsonl")
+        assert not [one for file in files for one in erased if one in file.read_text()]
+
+
+def test_a_training_is_where_forgetting_looks_for_it() -> None:
+    assert f"{MADE}/{LINEAGE_FILE}" == LINEAGE

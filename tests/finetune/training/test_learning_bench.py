@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from training_doubles import GENRES, lesson, quick
 
-from finetune.bench.figures import NOTHING, Cell, Outcome, method_figures
+from agent.rank.intervals import Interval
+from finetune.bench.figures import NOTHING, RECORDED, Cell, Outcome, method_figures
 from finetune.bench.keeping import Kept
 from finetune.bench.measuring import Bench, Plan, bench_recipe
 from finetune.bench.streams import (
@@ -160,6 +161,19 @@ def test_the_arithmetic_of_forgetting_by_hand() -> None:
     assert crossings == {("games", "films"): pytest.approx(0.5), ("films", "games"): pytest.approx(-0.5)}
     # Two dialogues, of which one lost everything: -1 or -0.5 or 0 when they are drawn again.
     assert (found.backward.low, found.backward.high) == (-0.5, -0.5)
+
+
+def test_a_recorded_dialogue_is_one_group_whichever_seeds_drew_it() -> None:
+    def average(stream: str) -> Interval:
+        nothing = [
+            cell(0, {1: [1, 1, 1, 0], 2: [0, 0, 0, 1]}).model_copy(update={"stream": stream, "seed": seed})
+            for seed in range(8)
+        ]
+        return method_figures(NOTHING, [Outcome({}, one, GROUPS) for one in nothing], ["films", "games"]).average
+
+    recorded, made = average(RECORDED), average("domains")
+    assert recorded.value == made.value
+    assert recorded.high - recorded.low > 1.5 * (made.high - made.low)
 
 
 def test_no_learning_has_an_accuracy_and_no_gains() -> None:
