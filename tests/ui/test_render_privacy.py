@@ -43,6 +43,6 @@ def test_an_adapter_says_what_it_spent() -> None:
     assert _privacy(None) == "Privacy: not asked for."
     assert "epsilon 2.987 (delta 0.0081) for each person of 80;" in _privacy(told)
     assert "Its noise is 1.2 times as long" in _privacy(told)
-    assert "not the counts" in _privacy(told)
+    assert "the ranker and the index" in _privacy(told)
     assert "one before it had no privacy" in _privacy({**told, "total_epsilon": None})
     assert "without noise" in _privacy({**told, "epsilon": None})
