@@ -124,7 +124,17 @@ def train_writer(
     losses, net = _steps(rows, base, config, adapter, _Watched(told, until))
     out.mkdir(parents=True, exist_ok=True)
     save_lora(net, out, base, base_name)
-    recipe = {
+    recipe = _recipe(pairs, rows, base_name, config, adapter) | {"losses": losses}
+    with whole_file(out / RECIPE) as file:
+        file.write(json.dumps(recipe, indent=1, sort_keys=True) + "\n")
+    return Trained(out, len(rows), losses[0], losses[-1])
+
+
+def _recipe(
+    pairs: Sequence[Pair], rows: Sequence[Any], base_name: str, config: WriterTraining, adapter: Path | None
+) -> dict[str, Any]:
+    """What the writer was made of."""
+    return {
         "method": "dpo",
         "base": base_name,
         "adapter": hashlib.sha256((adapter / WEIGHTS_FILE).read_bytes()).hexdigest() if adapter else None,
@@ -132,11 +142,7 @@ def train_writer(
         "pairs": len(rows),
         "items": sorted({pair.item_id for pair in pairs} | (learned_from(adapter) if adapter else set())),
         "data": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
-        "losses": losses,
     }
-    with whole_file(out / RECIPE) as file:
-        file.write(json.dumps(recipe, indent=1, sort_keys=True) + "\n")
-    return Trained(out, len(rows), losses[0], losses[-1])
 
 
 def _check_installed() -> None:

@@ -29,8 +29,6 @@ from finetune.memory import ReplayMemory
 from finetune.training.telling import HELD_OUT, Progress
 from retrieval.errors import DataDirectoryError, EngineError
 
-pytest.importorskip("trl", reason="learning needs chatalogue[train]")
-
 FIRST = "ada-000001"
 ROWS_EACH = 6
 """Of one customer: two verdicts, a name, a pair, a list and a reading."""

@@ -27,8 +27,6 @@ from finetune.training.recipe import METHODS
 from retrieval.errors import BadRequest
 from ui.bench.render_learning import learning_lines
 
-pytest.importorskip("trl", reason="learning needs chatalogue[train]")
-
 GROUPS = {1: ["a", "a", "b", "b"], 2: ["c", "c", "d", "d"]}
 
 

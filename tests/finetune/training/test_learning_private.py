@@ -27,7 +27,6 @@ from finetune.training.recipe import LearningRecipe, PrivacyPart
 from finetune.training.rows import LessonRow, Tokens, encode
 from retrieval.errors import BadRequest
 
-pytest.importorskip("trl", reason="learning needs chatalogue[train]")
 accountants = pytest.importorskip("opacus.accountants", reason="privacy needs chatalogue[train]")
 
 SECRETS = 12345

@@ -7,8 +7,6 @@ from training_doubles import lesson
 
 from finetune.training.speed import compare, rows_of
 
-pytest.importorskip("trl", reason="learning needs chatalogue[train]")
-
 
 def test_everybody_goes_through_the_same_rows(tiny_base: Path) -> None:
     lessons = [lesson(number) for number in range(24)]

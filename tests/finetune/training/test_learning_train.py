@@ -19,8 +19,6 @@ from finetune.training.recipe import METHODS
 from finetune.training.telling import Progress
 from retrieval.errors import BadRequest
 
-pytest.importorskip("trl", reason="learning needs chatalogue[train]")
-
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / WEIGHTS_FILE)
