@@ -133,5 +133,6 @@ def _attention(query: FloatArray, key: FloatArray, null: FloatArray, rest: Float
     highest = np.maximum(likeness.max(axis=2, initial=-np.inf), null[:, None])  # (h, m)
     share = np.exp(likeness - highest[:, :, None])
     total = share.sum(axis=2) + np.exp(null[:, None] - highest)
-    heads: FloatArray = ((share @ rest) / total).T
+    # Not `@`: on some processors OpenBLAS raises the flag "invalid" for small products of finite numbers.
+    heads: FloatArray = (np.einsum("hmn,n->hm", share, rest) / total).T
     return heads
