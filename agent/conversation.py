@@ -24,16 +24,12 @@ from agent.confidence import lost_turns
 from agent.evidence import KNOWN_REASON, evidence_of, is_known
 from agent.history import (
     asked_in,
-    carried_over,
     context_of,
     facts_in_force,
-    later_than,
-    lists_in,
     messages_of,
     next_number,
     prefix_hash,
     reactions_of,
-    read_by_rules,
     said_before,
     still_carried,
     turn_that_showed,
@@ -47,7 +43,8 @@ from agent.log.store import EventLog
 from agent.meant import own_words, unwanted_words
 from agent.messages import messages
 from agent.observe.observer import identify, step, without
-from agent.preferences import Added, Fact, Preference, fold, taken_back
+from agent.placing import Place, check_place, find_place, with_history
+from agent.preferences import Fact, Preference, fold, taken_back
 from agent.presenting import answer_of, trace_of, turn_record
 from agent.querying import disliked
 from agent.questions import Chooser, choose
@@ -60,30 +57,18 @@ from agent.settings import Settings
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
 from agent.skills import is_on
-from agent.turn import Outcome, Situation, lasting_facts
+from agent.support.helpdesk import HelpDesk
+from agent.turn import Outcome, Situation, Visit, lasting_facts
 from agent.turnlocks import TurnLocks
 from agent.understand.model import ModelUnderstanding
 from agent.understand.types import DialogueContext, Intent, Language, Understanding
+from agent.understood import found_after_all, with_unlisted
 from agent.wording import Wording
-from retrieval.text import fold as text_fold
 
 log = structlog.get_logger(__name__)
 
 RECORD_ATTEMPTS = 5
 """A process that overslept its lease may find a turn's number taken; so many numbers are tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a message belongs. `repeated`: the turn that it asks to answer again. `carried`: wishes of the past.
-
-    `after`: the turn that its history ends with, where that found the conversation.
-    """
-
-    session_id: str
-    after: int | None = None
-    repeated: str | None = None
-    carried: tuple[Fact, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +113,7 @@ class Conversations:
         engine: Engine,
         choose: Chooser = choose,
         voices: Voices | None = None,
+        desk: HelpDesk | None = None,
     ) -> None:
         """`voices` says which adapter answers whom. Another `choose` is for measuring what questions are worth."""
         self._settings = settings
@@ -137,13 +123,13 @@ class Conversations:
         self._choose = choose
         self._locks = TurnLocks(log)
         self._voices = voices or OneVoice()
+        self._desk = desk or HelpDesk()
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[Update, None]:
         """See `agent.services.Chat.turn`."""
         arrived = time.perf_counter()
         shop = self._shops.current(request.tenant)
-        # A named conversation is locked before anything is awaited: its messages are read in the order they came.
-        place = _Place(request.session_id) if request.session_id is not None else await self._find_place(request)
+        place = await find_place(request, self._log, self._shops)
         claim = self._locks.claim(request.tenant, place.session_id)
         try:
             async with aclosing(claim.wait()) as waits:
@@ -168,45 +154,10 @@ class Conversations:
         person, stored = self._log.person_id(tenant, key_id, user), fold(self._log.user_facts(tenant, key_id, user))
         return tuple(fact.preference for fact in self._shops.profiles.lasting(tenant, person, shape, stored))
 
-    async def _find_place(self, request: TurnRequest) -> _Place:
-        """The conversation that the caller's messages continue, or a new one.
-
-        Words alone do not say who somebody is. So a stateless call continues a conversation only at its
-        end, and only where no other one ended with the same words; else it begins a conversation of its
-        own, with the wishes of the one it branches from.
-        """
-        tenant, key, user = request.tenant, request.key_id, request.user
-        carried: tuple[Fact, ...] | None = None
-        if request.history:
-            match = await asyncio.to_thread(self._log.find_by_prefix, tenant, key, user, prefix_hash(request.history))
-            if match is not None:
-                state = await asyncio.to_thread(self._log.state, tenant, match.session_id)
-                later = later_than(state, match.turn_number)
-                again = len(later) == 1 and later[0].message == request.text
-                if not match.shared and (not later or again):
-                    repeated = later[0].turn_id if again else None
-                    return _Place(match.session_id, match.turn_number, repeated)
-                carried = carried_over(state, match.turn_number)
-        started = await asyncio.to_thread(self._log.start_conversation, tenant, key, user)
-        if started.person_id is not None and carried is None:
-            await asyncio.to_thread(self._recall, tenant, started.id)
-        return _Place(started.id, carried=carried)
-
-    def _recall(self, tenant: str, session_id: str) -> None:
-        """A named customer's lasting wishes are the first of a new conversation."""
-        state = self._log.state(tenant, session_id)
-        if facts := self._shops.profiles.standing(self._shops.current(tenant).table.shape, state):
-            self._log.record_edit(tenant, session_id, facts)
-
     async def _serialised(
-        self, request: TurnRequest, shop: Shop, place: _Place, arrived: float
+        self, request: TurnRequest, shop: Shop, place: Place, arrived: float
     ) -> AsyncGenerator[Update, None]:
-        if request.session_id is not None:  # NotFound unless it is the caller's
-            await asyncio.to_thread(
-                self._log.conversation, request.tenant, request.session_id, key_id=request.key_id, user=request.user
-            )
-        if place.after is not None:
-            await self._check_end(request.tenant, place)
+        await asyncio.to_thread(check_place, request, place, self._log)
         if place.repeated is not None:  # the same message again: the client wants another answer
             await asyncio.to_thread(self._log.undo_turn, request.tenant, place.repeated)
         state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
@@ -215,33 +166,23 @@ class Conversations:
         turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
         identify(session_id=place.session_id, turn_id=turn.turn_id, adapter=turn.voice.engine.status().adapter)
         if request.history:
-            await asyncio.to_thread(_read_history, turn, place)
+            turn.context, turn.imported = await asyncio.to_thread(
+                with_history, turn.context, request, state, place, shop
+            )
         with step("understand"):
             understanding = await self._understand(turn)
         turn.mark("understand")
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
-        understanding = _with_unlisted(understanding, turn.state, request.text)
+        understanding = with_unlisted(understanding, turn.state, request.text)
         await self._note_reactions(turn, understanding)
         situation = self._situation(turn, understanding, undone)
         if understanding.intent == "why_not":
             ranking = await asyncio.to_thread(self._last_ranking, turn)
             situation = replace(situation, last_ranking=ranking)
-        outcome = await asyncio.to_thread(decide, situation)
+        outcome = await asyncio.to_thread(self._desk.decide, situation)
         async with aclosing(self._speak(turn, situation, outcome)) as updates:
             async for update in updates:
                 yield update
-
-    async def _check_end(self, tenant: str, place: _Place) -> None:
-        """Two calls with one history may have found the same end while neither held the conversation.
-
-        Raises:
-            TurnConflict: the other one was first; sent again, this one finds its own place.
-        """
-        state = await asyncio.to_thread(self._log.state, tenant, place.session_id)
-        if [turn.turn_id for turn in later_than(state, place.after or 0)] != [place.repeated] * (
-            place.repeated is not None
-        ):
-            raise TurnConflict("This conversation went on meanwhile; send the message again.")
 
     async def again(self, stored: TurnInput) -> Replay:
         """Run a stored turn through what is live now, with its seed; nothing is stored."""
@@ -251,7 +192,7 @@ class Conversations:
         voice = self._voices.voice(self._engine, record.session_id)
         turn = _Turn(request, shop, stored.before, context_of(stored.before), voice)
         turn.turn_id, turn.seed, turn.temperature = record.turn_id, record.seed, record.exploration
-        understanding = _with_unlisted(await self._understand(turn), turn.state, request.text)
+        understanding = with_unlisted(await self._understand(turn), turn.state, request.text)
         situation = self._situation(turn, understanding, undone=understanding.intent == "undo")
         outcome = await asyncio.to_thread(decide, situation)
         answer = self._answer(turn, situation, outcome)
@@ -265,7 +206,7 @@ class Conversations:
         if len(text) > limit:
             return Understanding("too_long", language=self._language(None, turn))
         understood = await asyncio.to_thread(turn.shop.rules.understand, text, turn.context)
-        understood = _found_after_all(understood, turn.shop)
+        understood = found_after_all(understood, turn.shop)
         understood = replace(understood, language=self._language(understood.language, turn))
         engine, skills = turn.voice.engine, turn.voice.skills
         setting, status = self._settings.llm.understand, engine.status()
@@ -359,6 +300,7 @@ class Conversations:
             profile=cache(partial(self._shops.profiles.of, table, turn.shop.retriever.dense.vectors, turn.state)),
             learned=partial(self._shops.rankers.ranking, turn.request.tenant, table),
             customer=turn.state.conversation.person_id,
+            visit=_visit(turn),
             judge=asking(rank, talk) if rank is not None else None,
             asked=asked_in(turn.state),
             waved_off=waved_off(turn.state),
@@ -461,39 +403,7 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-def _with_unlisted(understanding: Understanding, state: ConversationState, text: str) -> Understanding:
-    """A rejected item that no list had (it was only spoken of) has no card to react to: it is kept as a wish."""
-    if understanding.intent != "reject":
-        return understanding
-    unlisted = [item_id for item_id in understanding.item_ids if turn_that_showed(state, item_id) is None]
-    known = {fact.preference.values for fact in understanding.facts if isinstance(fact, Added)}
-    turn = next_number(state)
-    facts = tuple(
-        Added(Preference(f"t{turn}-r{n}", "soft", None, "like", (item_id,), "negative", text, turn))
-        for n, item_id in enumerate(unlisted, 1)
-        if (item_id,) not in known
-    )
-    return replace(understanding, facts=(*understanding.facts, *facts))
-
-
-def _found_after_all(understood: Understanding, shop: Shop) -> Understanding:
-    """A name that the rules did not take for a title, but which is one, is never called unknown."""
-    ids = shop.ids_by_title.get(text_fold(understood.said)) if understood.said else None
-    if ids is None:
-        return understood
-    intent: Intent = "item_question" if understood.intent == "unknown_item" else understood.intent
-    return replace(understood, intent=intent, item_ids=(ids[0], *understood.item_ids), said="", facts=())
-
-
-def _read_history(turn: _Turn, place: _Place) -> None:
-    """What the client's own copy of the conversation adds: wishes of a past that is not stored here, and its lists."""
-    history, shop = turn.request.history, turn.shop
-    if not turn.state.turns and place.carried is None:
-        turn.context, turn.imported = read_by_rules(history, shop)
-        return
-    if not turn.state.turns:
-        turn.imported = place.carried or ()
-        turn.context = replace(turn.context, preferences=fold(turn.imported))
-    shown = lists_in(history, shop)
-    if len(shown) > len(turn.context.shown):
-        turn.context = replace(turn.context, shown=shown, focus=turn.context.focus or shown[-1])
+def _visit(turn: _Turn) -> Visit:
+    """Whose turn this is."""
+    request, talk = turn.request, turn.state.conversation
+    return Visit(request.tenant, talk.id, turn.turn_id, request.key_id, request.user, talk.person_id, talk.status)

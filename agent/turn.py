@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from agent.answer import Action, Citation, NoMatch, Question
 from agent.learning.profile import Profile
 from agent.learning.ranker import LearnedRanking
+from agent.log.records import ConversationStatus
 from agent.preferences import Fact, Preference
 from agent.questions import Chooser, choose
 from agent.rank.axes import Axis
@@ -22,6 +23,22 @@ from agent.thresholds import Step
 from agent.understand.types import DialogueContext, Intent, Understanding
 from agent.wording import Wording
 from retrieval.branches.base import Branch
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Whose turn this is: the caller's key and user as the API has them, the person's id in the log.
+
+    `status` says who has the conversation when the message comes.
+    """
+
+    tenant: str
+    session_id: str
+    turn_id: str
+    key_id: str = ""
+    user: str | None = None
+    person_id: str | None = None
+    status: ConversationStatus = "bot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,7 @@ class Situation:
     person's id, None for somebody without a name. `asked` are the attributes that the conversation has asked about;
     `waved_off`: the customer has said once that they would rather be shown things. `choose` picks a question. `lost`
     says of the turns before, the latest first, whether they were lost on the customer (it reads the log: likewise).
+    `visit` is None in decisions outside of a stored conversation.
     """
 
     text: str
@@ -60,6 +78,7 @@ class Situation:
     judge: Ask | None = None
     learned: Callable[[], LearnedRanking | None] = lambda: None
     customer: str | None = None
+    visit: Visit | None = None
     asked: frozenset[str] = frozenset()
     waved_off: bool = False
     choose: Chooser = choose
