@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from retrieval.errors import BadRequest
+from finetune.toml_file import read_toml
 
 
 class _Part(BaseModel):
@@ -138,13 +136,4 @@ def read_rules(file: Path | None = None) -> GateRules:
     Raises:
         BadRequest: it cannot be read, a key is unknown or missing, or a value does not fit.
     """
-    try:
-        text = (file or files("finetune.gating").joinpath("gate.toml")).read_text(encoding="utf-8")
-        found: dict[str, Any] = tomllib.loads(text)
-        return GateRules(**found)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The gate's rules {str(file)!r} cannot be read ({error}); correct them.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"The gate's rule {key!r} does not fit: {first['msg']}.") from None
+    return read_toml(GateRules, file or files("finetune.gating").joinpath("gate.toml"), "The gate's rules")

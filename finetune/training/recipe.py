@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from retrieval.errors import BadRequest
+from finetune.toml_file import read_toml
 
 MethodName: TypeAlias = Literal["naive", "replay", "proximal", "replay+proximal", "olora", "ewc", "fresh", "refit"]
 Start: TypeAlias = Literal["champion", "beside", "base"]
@@ -139,13 +138,4 @@ def read_recipe(file: Path | None = None) -> LearningRecipe:
     Raises:
         BadRequest: it cannot be read, a key is unknown or missing, or a value does not fit.
     """
-    try:
-        text = (file or files("finetune.training").joinpath("recipe.toml")).read_text(encoding="utf-8")
-        found: dict[str, Any] = tomllib.loads(text)
-        return LearningRecipe(**found)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BadRequest(f"The recipe {str(file)!r} cannot be read ({error}); correct it.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"The recipe's {key!r} does not fit: {first['msg']}.") from None
+    return read_toml(LearningRecipe, file or files("finetune.training").joinpath("recipe.toml"), "The recipe")
