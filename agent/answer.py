@@ -7,7 +7,8 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,6 +59,7 @@ class Citation(_Frozen):
     title: str
     url: str | None
     quote: str
+    updated: str | None = Field(None, description="the article's date as it is written there")
 
 
 class PreferenceView(_Frozen):
@@ -110,6 +112,20 @@ class Question(_Frozen):
     options: list[str]
 
 
+HandoffReason: TypeAlias = Literal["asked", "button", "doubt", "anger", "policy", "agent"]
+"""Why people have a conversation: the customer asked in words or by the button, the bot gave up, the customer is angry,
+the shop's own intents say so, or somebody of the team took it over."""
+
+
+class HandoffView(_Frozen):
+    """That people have the conversation, as the customer may know it: what they are told of it is private."""
+
+    state: Literal["waiting", "human"]
+    reason: HandoffReason
+    at: datetime = Field(description="when it was handed over, UTC")
+    expected: datetime | None = Field(None, description="from when on somebody is there, UTC; null: now, or not known")
+
+
 class Timings(_Frozen):
     """Milliseconds: `retrieve` and `rank` of the step itself, the others from the arrival of the message.
 
@@ -137,7 +153,7 @@ class Answer(_Frozen):
     preferences: list[PreferenceView] = Field(default_factory=list)
     no_match: NoMatch | None = None
     question: Question | None = None
-    handoff: dict[str, Any] | None = None
+    handoff: HandoffView | None = None
     model: str
     adapter: str | None = None
     degraded: bool = False

@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent.answer import Citation
 from agent.comparing import compare, count, named_items, superlative, values, why, why_not, wishes
 from agent.confidence import with_confidence
 from agent.item_questions import asks_what_is_not_said, field_named, is_question, measure_asked
 from agent.ranking import value_of
 from agent.recommending import more, recommend
-from agent.support.articles import Passage
-from agent.support.chinese import english_question, is_chinese
 from agent.support.desk import by_desk
+from agent.support.knowledge.replying import support, unasked, with_support
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent, Understanding
 from agent.wording import NO, YES, plain_number
@@ -37,9 +35,10 @@ def decide(view: Situation) -> Outcome:
     view = _about_focus(view)
     told = by_desk(view, view.shop.intents, paused=view.shop.paused)
     if told is not None and told.action == "decline" and _is_more_than_service(view.understanding):
-        rest = by_desk(view, None, paused=view.shop.paused) or _by_rules(view)
+        other = replace(view, understanding=replace(view.understanding, support_text=None))
+        rest = by_desk(other, None, paused=view.shop.paused) or _by_rules(other)
         return replace(rest, opening=f"{told.opening} {rest.opening}")
-    return told or _by_rules(view)
+    return _by_rules(view) if told is None else with_support(view, told)
 
 
 def _is_more_than_service(understood: Understanding) -> bool:
@@ -48,7 +47,8 @@ def _is_more_than_service(understood: Understanding) -> bool:
 
 
 def _by_rules(view: Situation) -> Outcome:
-    return with_confidence(view, _BY_INTENT[view.understanding.intent](view))
+    outcome = unasked(view) or _BY_INTENT[view.understanding.intent](view)
+    return with_support(view, with_confidence(view, outcome))
 
 
 def _about_focus(view: Situation) -> Situation:
@@ -129,26 +129,6 @@ def _reject(view: Situation) -> Outcome:
     return replace(outcome, opening=f"{noted} {outcome.opening}".strip())
 
 
-def _support(view: Situation) -> Outcome:
-    """The help articles, quoted and cited; says so when they do not answer."""
-    words, question = view.wording.words, view.understanding.support_text or view.text
-    if view.understanding.language == "zh":
-        question = english_question(question) or question
-    passages = view.shop.articles.answer(question) if view.shop.articles else ()
-    focus = view.understanding.item_ids or view.context.focus
-    if not passages:
-        return Outcome("answer", opening=words.text("reply.article_none"), focus=focus)
-    citations = tuple(_citation(n, passage) for n, passage in enumerate(passages, 1))
-    quotes = " ".join(words.text("reply.article", quote=citation.quote, n=citation.n) for citation in citations)
-    if view.understanding.language == "zh" and not is_chinese(quotes):
-        quotes = words.text("reply.article_english", quotes=quotes)
-    return Outcome("answer", opening=quotes, citations=citations, focus=focus, article_score=passages[0].score)
-
-
-def _citation(n: int, passage: Passage) -> Citation:
-    return Citation(n=n, title=passage.section, url=passage.url, quote=passage.quote)
-
-
 def _greeting(view: Situation) -> Outcome:
     words = view.wording.words
     if view.shop_name:
@@ -211,7 +191,7 @@ _BY_INTENT: Mapping[Intent, Callable[[Situation], Outcome]] = {
     "count": count,
     "item_question": _item_question,
     "compare": compare,
-    "support": _support,
+    "support": support,
     "handoff": _handoff,
     "values": values,
     "wishes": wishes,

@@ -47,7 +47,7 @@ def with_confidence(view: Situation, outcome: Outcome) -> Outcome:
 def confidence_of(view: Situation, outcome: Outcome, known: Thresholds) -> Confidence | None:
     """None for what is not judged; 0 where nothing could be read, or the articles were asked and do not say."""
     intent = view.understanding.intent
-    if intent == "empty" or (intent == "support" and not outcome.citations):
+    if intent in ("empty", "support") and not outcome.citations:
         return Confidence("recommend" if intent == "empty" else "answer", 0.0, {}, lost=True)
     step: Step
     features: Mapping[str, float]

@@ -161,7 +161,7 @@ class Conversations:
         if place.repeated is not None:  # the same message again: the client wants another answer
             await asyncio.to_thread(self._log.undo_turn, request.tenant, place.repeated)
         state = await asyncio.to_thread(self._log.state, request.tenant, place.session_id)
-        voice = self._voices.voice(self._engine, place.session_id)  # to the end of the turn, whatever is promoted
+        voice = self._voice(request.tenant, place.session_id)  # to the end of the turn, whatever is promoted
         turn = _Turn(request, shop, state, context_of(state), voice, started=arrived)
         turn.turn_id = await asyncio.to_thread(self._log.new_turn_id, request.tenant)
         identify(session_id=place.session_id, turn_id=turn.turn_id, adapter=turn.voice.engine.status().adapter)
@@ -170,7 +170,7 @@ class Conversations:
                 with_history, turn.context, request, state, place, shop
             )
         with step("understand"):
-            understanding = await self._understand(turn)
+            understanding = await self._understand(turn) if state.conversation.status == "bot" else self._unread(turn)
         turn.mark("understand")
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
         understanding = with_unlisted(understanding, turn.state, request.text)
@@ -180,9 +180,17 @@ class Conversations:
             ranking = await asyncio.to_thread(self._last_ranking, turn)
             situation = replace(situation, last_ranking=ranking)
         outcome = await asyncio.to_thread(self._desk.decide, situation)
+        if not outcome.is_wish:
+            situation = self._situation(turn, replace(understanding, facts=()), undone)
         async with aclosing(self._speak(turn, situation, outcome)) as updates:
             async for update in updates:
                 yield update
+
+    def _voice(self, tenant: str, session_id: str) -> Voice:
+        """The server's other tenants get nothing that its own one's customers taught."""
+        if tenant == self._settings.tenant:
+            return self._voices.voice(self._engine, session_id)
+        return self._voices.strangers(self._engine)
 
     async def again(self, stored: TurnInput) -> Replay:
         """Run a stored turn through what is live now, with its seed; nothing is stored."""
@@ -215,6 +223,10 @@ class Conversations:
         if taught and status.state == "ready" and is_on("understand", setting, skills):
             understood = await ModelUnderstanding(engine, turn.shop.table).improve(text, understood, turn.context)
         return understood
+
+    def _unread(self, turn: _Turn) -> Understanding:
+        """What is said to people: nothing is read out of it, and nothing undone or taken for a wish."""
+        return Understanding("handoff", language=self._language(None, turn))
 
     def _language(self, read: Language | None, turn: _Turn) -> Language:
         """The setting decides; else the message's letters, where it has any; else the turn before."""

@@ -2,7 +2,7 @@
 
 <data_dir>/log.sqlite3                   the event log (unless a database URL is set)
           /index/<tenant>/000012/        immutable search indexes
-          /articles/<tenant>/000007/     help articles; the manifest's `source` names the index they belong to
+          /articles/<tenant>/000007/     help articles; the manifest's `source`: the tenant's own, or the demo's
           /rankers/<tenant>/rnk-000003/  learned rankers
           /intents/<tenant>/int-000002/  learned intents of the help desk
           /adapters/<tenant>/ada-000017/ adapters of the language model

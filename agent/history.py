@@ -110,8 +110,11 @@ def messages_of(state: ConversationState) -> tuple[PastMessage, ...]:
 
 
 def prefix_hash(messages: Sequence[PastMessage]) -> str:
-    """SHA-256 (hex) of who said what; system messages and outer white space do not count."""
-    said = [(message.role, message.text.strip()) for message in messages if message.role != "system"]
+    """SHA-256 (hex) of who said what; system messages and outer white space do not count.
+
+    Nor do empty messages: clients leave the silence of a bot out when they send a conversation back.
+    """
+    said = [(one.role, one.text.strip()) for one in messages if one.role != "system" and one.text.strip()]
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode(errors="replace")).hexdigest()
 
 

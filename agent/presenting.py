@@ -44,6 +44,7 @@ def answer_of(
         preferences=[PreferenceView.of(wish) for wish in view.lasting],
         no_match=outcome.no_match,
         question=outcome.question,
+        handoff=outcome.handoff,
         model=status.model,
         adapter=status.adapter,
         degraded=degraded or outcome.degraded,

@@ -20,6 +20,7 @@ from agent.ranking import Ranked, WishMasks
 from agent.reply_facts import facts_of
 from agent.reply_pitch import PARTS, Pitch, PitchPart
 from agent.reply_prompt import END_OF_SENTENCE, AcceptedReply, reply_prompt
+from agent.taming import hosts_of, tamed
 from agent.turn import NearMiss, Outcome
 from agent.wording import Wording
 from retrieval.errors import EngineError, EngineTimeout
@@ -45,7 +46,8 @@ class Pitched:
 class ReplyState:
     """What the reply has come to: filled while it streams, read when the turn is logged.
 
-    `degraded`: written without the model; `failed`: and not because it is switched off, so it is said.
+    `degraded`: written without the model; `failed`: and not because it is switched off, so it is said. `hosts` are
+    those that it may link to.
     """
 
     parts: list[str] = field(default_factory=list)
@@ -55,6 +57,7 @@ class ReplyState:
     completion_tokens: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
     pitch: Pitched | None = None
+    hosts: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -67,7 +70,8 @@ class ReplyState:
         return Usage(self.prompt_tokens, self.completion_tokens)
 
     def say(self, text: str) -> Text:
-        """Append `text` to the reply and make the update that carries it."""
+        """Append `text`, without what strangers could have put into it, and make the update that carries it."""
+        text = tamed(text, self.hosts)
         self.parts.append(text)
         return Text(text)
 
@@ -92,8 +96,10 @@ class Replier:
     ) -> AsyncGenerator[Update, None]:
         """Opening and list at once, then the pitch as it is written, then the closing words."""
         pitch = None if outcome.pitch is None else self.pitch(outcome.pitch, outcome, wishes)
+        state.hosts = self._hosts(outcome)
         opening = "\n\n".join(part for part in (self._opening(outcome), self._listed(outcome, wishes, pitch)) if part)
-        yield state.say(opening)
+        if opening:  # none where people have the conversation
+            yield state.say(opening)
         if pitch is not None:
             begun = len(state.parts)
             async with aclosing(self.pitched(pitch, state)) as said:
@@ -105,6 +111,13 @@ class Replier:
         closing = self._closing(outcome, state)
         if closing:
             yield state.say(f"\n\n{closing}")
+
+    def _hosts(self, outcome: Outcome) -> frozenset[str]:
+        """Of the items and articles that the reply is about."""
+        entries = (*outcome.slate.entries, *(miss.entry for miss in outcome.near))
+        items = [entry.item for entry in entries] + [self.table.get(i) for i in outcome.focus if i in self.table]
+        addresses = [address for item in items for address in (item.url, item.image_url)]
+        return hosts_of([*addresses, *(citation.url for citation in outcome.citations)])
 
     def _opening(self, outcome: Outcome) -> str:
         """The finished words; "here are some others" is said once in a conversation."""
@@ -164,7 +177,13 @@ class Replier:
     def _closing(self, outcome: Outcome, state: ReplyState) -> str:
         words, parts = self.wording.words, [outcome.closing] if outcome.closing else []
         sources = [
-            words.text("reply.article_source", n=c.n, title=c.title, link=f" · {c.url}" if c.url else "")
+            words.text(
+                "reply.article_source",
+                n=c.n,
+                title=c.title,
+                link=f" · {c.url}" if c.url else "",
+                date=f" · {c.updated}" if c.updated else "",
+            )
             for c in outcome.citations
         ]
         if sources:

@@ -5,7 +5,7 @@ Knows nothing of how the parts are made.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -14,9 +14,14 @@ from agent.llm.protocol import Engine, Role
 from agent.observe.observer import Observer
 from agent.preferences import Fact, Preference
 from agent.settings import Settings
+from retrieval.errors import IndexUnavailable
 
 if TYPE_CHECKING:
+    from agent.conversation import Replay
+    from agent.log.records import TurnInput
     from agent.log.store import EventLog
+    from agent.shop import Shop
+    from agent.support.handoff.keeping import Handoffs
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,18 @@ class Health(Protocol):
         ...
 
 
+def _no_shop(tenant: str) -> Shop:
+    raise IndexUnavailable("This server shows no catalogue besides its chat; ask the chat.")
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a running server has; `observer` listens to `chat` and `log` already."""
+    """Everything that a running server has; `observer` listens to `chat` and `log` already.
+
+    `shop` gives a tenant's open catalogue (IndexUnavailable where none is), for what is asked without a conversation.
+    `handoffs` None: those of `log`, without office hours (`agent.support.handoff.keeping.handoffs_of`). `again` is
+    `agent.conversation.Conversations.again`: what would be said to a stored message.
+    """
 
     settings: Settings
     chat: Chat
@@ -102,3 +116,6 @@ class Services:
     log: EventLog
     engine: Engine
     observer: Observer = field(default_factory=Observer)
+    shop: Callable[[str], Shop] = _no_shop
+    handoffs: Handoffs | None = None
+    again: Callable[[TurnInput], Awaitable[Replay]] | None = None

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -31,6 +31,27 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Origin: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s/*;,'\"]+$")]
+"""Scheme and host of a web site, with a port where it is not the usual one; no path and no '*'."""
+
+
+class LimitSettings(_Section):
+    """What each key made by `chatalogue keys create` may use, unless it says otherwise; 0: as much as it likes."""
+
+    requests_per_minute: int = Field(600, ge=0, description="at once or over a minute, counted over all servers")
+    turns_per_day: int = Field(0, ge=0, description="messages to the chat in a day (UTC), counted over all servers")
+    streams: int = Field(32, ge=0, description="answers made at the same time, counted by each server for itself")
+
+
+class WebhookSettings(_Section):
+    """Where webhooks may go; nowhere unless a list says so."""
+
+    hosts: tuple[str, ...] = Field((), description="host names that may be told, by https, at public addresses alone")
+    private_hosts: tuple[str, ...] = Field(
+        (), description="host names or addresses on your own network that may be told, by http, too"
+    )
+
+
 class ServerSettings(_Section):
     """Where page and API are served."""
 
@@ -40,7 +61,24 @@ class ServerSettings(_Section):
     agent_keys: tuple[SecretStr, ...] = Field(
         (), description="bearer keys of support agents, whose corrections and labels count as such; none is an API key"
     )
+    sealing_keys: tuple[SecretStr, ...] = Field(
+        (),
+        description="keys that seal secrets and contact data in the database, 32 characters or more each; the first "
+        "seals, all open; empty: one is made and kept in the data directory",
+    )
     root_path: str = Field("", description="path prefix behind a reverse proxy")
+    mcp: bool = Field(True, description="tools for other assistants (MCP) at /mcp, with the API's keys and limits")
+    request_seconds: float = Field(
+        300.0, gt=0, description="longest wait for an answer, and for something new in a stream; then it is ended"
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description="web sites whose pages may call the API: ['https://shop.example']; empty: none"
+    )
+    frame_ancestors: tuple[Origin, ...] = Field(
+        (), description="web sites that may show the chat page in a frame: ['https://shop.example']; empty: none"
+    )
+    limits: LimitSettings = LimitSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 class DatabaseSettings(_Section):
@@ -147,6 +185,14 @@ class LearningSettings(_Section):
     )
 
 
+class PrivacySettings(_Section):
+    """How long words of customers are kept."""
+
+    retention_days: int = Field(
+        0, ge=0, le=36500, description="older conversations, events and names lose their words each night; 0: never"
+    )
+
+
 class TelemetrySettings(_Section):
     """What the operator sees."""
 
@@ -155,14 +201,34 @@ class TelemetrySettings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class OrdersSettings(_Section):
+    """Where customers' orders are looked up and changed."""
+
+    kind: Literal["demo", "sql", "http", "off"] = Field(
+        "demo", description="demo: the demo shop's own, while that is served; sql or http: a shop's system; off: none"
+    )
+    url: SecretStr = Field(SecretStr(""), description="SQLAlchemy URL, or https://host/path of the shop's order API")
+    token: SecretStr = Field(SecretStr(""), description="bearer credential of that API, where it wants one")
+    number: str = Field(r"RS-\d{5}", min_length=2, description="form of an order number, a regular expression")
+    return_days: int = Field(30, ge=0, description="days after delivery on which discs can go back (not of the demo)")
+
+
 class SupportSettings(_Section):
     """The help desk."""
 
-    articles: Path | None = Field(None, description="folder of help articles (*.md) that `index` takes along")
+    articles: Path | None = Field(
+        None, description="folder of help articles (Markdown, HTML, CSV, PDF) that `index` takes along"
+    )
     hours: tuple[str, ...] = Field(
         (), description="when people answer: ['Mon-Fri 09:00-17:30', 'Sat 10:00-14:00']; empty: nothing is said of them"
     )
     time_zone: str = Field("UTC", description="of the hours: 'Europe/Berlin'")
+    handoff: Literal["on", "off", "hours_only"] = Field(
+        "on",
+        description="customers are handed over to people: on (outside the hours it says when people are back), off, or "
+        "hours_only (outside the hours the bot goes on answering)",
+    )
+    orders: OrdersSettings = OrdersSettings()
 
 
 class ChatSettings(_Section):
@@ -197,6 +263,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     support: SupportSettings = SupportSettings()
     learning: LearningSettings = LearningSettings()
+    privacy: PrivacySettings = PrivacySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.rank.axes import Axes
-from agent.support.articles import HelpArticles
 from agent.support.hours import OfficeHours
 from agent.support.intent_store import Intents
+from agent.support.knowledge.search import HelpArticles
 from agent.understand.reading_evidence import lexicon_of
 from agent.understand.rules import Rules
 from retrieval.encoder import Encoder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import structlog
@@ -18,9 +19,10 @@ from agent.learning.profile import Profiles
 from agent.learning.ranker_live import LiveRankers
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
-from agent.support.articles import HelpArticles, articles_of
 from agent.support.hours import OfficeHours
 from agent.support.intent_store import newest, open_intents
+from agent.support.knowledge.search import HelpArticles
+from agent.support.knowledge.store import articles_for
 from retrieval.encoder import Encoder
 from retrieval.errors import ChatalogueError, IndexUnavailable
 from retrieval.index import read_manifest
@@ -67,6 +69,7 @@ class ShopKeeper:
         self._stores = stores
         self._paused, self._hours = paused, hours
         self._refused: dict[str, str] = {}
+        self._bad_articles: set[tuple[str, str | None]] = set()
         self._shops: dict[str, Shop] = {}
         self._problems: dict[str, str] = {}
 
@@ -88,6 +91,7 @@ class ShopKeeper:
         """
         self._refresh_index(tenant)
         if tenant in self._shops:
+            self._refresh_articles(tenant)
             self._refresh_intents(tenant)
             self.rankers.follow(tenant, self._shops[tenant])
 
@@ -107,8 +111,36 @@ class ShopKeeper:
             self._problems[tenant] = str(error)
         else:
             if old is not None:
-                _close_later(old)
+                _close_later(old.retriever.close)
             log.info("index_opened", tenant=tenant, index=name, items=len(self._shops[tenant].table))
+
+    def _refresh_articles(self, tenant: str) -> None:
+        """The newest articles are in use; those that cannot be opened are told of once and leave the older ones."""
+        shop = self._shops[tenant]
+        folder = articles_for(self._data.articles(tenant), demo=self._is_demo(tenant, shop.index_name))
+        name = folder.name if folder is not None else None
+        old = shop.articles
+        if name == (old.name if old is not None else None) or (tenant, name) in self._bad_articles:
+            return
+        try:
+            opened = None
+            if folder is not None:
+                opened = HelpArticles.open(folder, self._encoder, stores=self._stores)
+        except ChatalogueError as error:
+            self._bad_articles.add((tenant, name))
+            log.error("articles_not_opened", tenant=tenant, articles=name, reason=str(error))
+            return
+        self._shops[tenant] = replace(shop, articles=opened)
+        if old is not None:
+            _close_later(old.close)
+        log.info("articles_opened", tenant=tenant, articles=name, chunks=len(opened.chunks) if opened else 0)
+
+    def _is_demo(self, tenant: str, name: str) -> bool:
+        """Whether the catalogue that is open is the demo's, which articles of its own go with."""
+        try:
+            return read_manifest(self._data.index(tenant) / name).source == DEMO_SOURCE
+        except IndexUnavailable:  # deleted under us: another one is live and is opened next
+            return False
 
     def _refresh_intents(self, tenant: str) -> None:
         """The newest intents are in use; those that cannot be read are told of once and leave the older ones."""
@@ -126,34 +158,42 @@ class ShopKeeper:
     def _open(self, tenant: str, name: str) -> Shop:
         folder = self._data.index(tenant) / name
         shop_name = self._demo_name if read_manifest(folder).source == DEMO_SOURCE else ""
-        articles_folder = articles_of(name, self._data.articles(tenant))
-        articles = None
-        if articles_folder is not None:
-            articles = HelpArticles.open(articles_folder, self._encoder, stores=self._stores)
-        try:
-            shop = open_shop(folder, self._encoder, articles, shop_name, stores=self._stores)
-        except BaseException:
-            if articles is not None:
-                articles.close()
-            raise
+        shop = open_shop(folder, self._encoder, None, shop_name, stores=self._stores)
         self.lessons.follow(tenant, shop.table)
         before = self._shops.get(tenant)
-        return replace(shop, intents=before.intents if before else None, paused=self._paused, hours=self._hours)
+        return replace(
+            shop,
+            articles=before.articles if before else None,
+            intents=before.intents if before else None,
+            paused=self._paused,
+            hours=self._hours,
+        )
 
-    async def watch(self, tenant: str) -> None:
-        """Refresh for ever; run as a task of the server."""
+    async def watch(self, tenant: str, others: Callable[[], Collection[str]] = tuple) -> None:
+        """Refresh for ever; run as a task of the server. `others` gives further tenants that it serves at the moment.
+
+        A tenant's catalogue is opened within seconds of its first key; it stays open when the last one is revoked.
+        """
         while True:
             try:
-                await asyncio.to_thread(self.refresh, tenant)
-            except ChatalogueError as error:  # the database is away: keep serving what is open
-                log.error("live_index_unknown", tenant=tenant, reason=str(error))
-            except Exception:  # whatever it was: a server that stopped looking would never move over again
-                log.exception("live_index_not_watched", tenant=tenant)
+                served = dict.fromkeys((tenant, *await asyncio.to_thread(others)))
+            except ChatalogueError:  # the database is away: the refresh says so
+                served = dict.fromkeys((tenant,))
+            for one in served:
+                await self._look_at(one)
             await asyncio.sleep(POLL_SECONDS)
 
+    async def _look_at(self, tenant: str) -> None:
+        try:
+            await asyncio.to_thread(self.refresh, tenant)
+        except ChatalogueError as error:  # the database is away: keep serving what is open
+            log.error("live_index_unknown", tenant=tenant, reason=str(error))
+        except Exception:  # whatever it was: a server that stopped looking would never move over again
+            log.exception("live_index_not_watched", tenant=tenant)
 
-def _close_later(shop: Shop) -> None:
-    """Give the old index's files and its Chroma client back, once no turn can be using them any more."""
-    timer = threading.Timer(CLOSE_AFTER_SECONDS, shop.close)
+
+def _close_later(close: Callable[[], None]) -> None:
+    """Give the old files and their Chroma client back, once no turn can be using them any more."""
+    timer = threading.Timer(CLOSE_AFTER_SECONDS, close)
     timer.daemon = True
     timer.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.answer import Action, Citation, NoMatch, Question
+from agent.answer import Action, Citation, HandoffView, NoMatch, Question
 from agent.learning.profile import Profile
 from agent.learning.ranker import LearnedRanking
 from agent.log.records import ConversationStatus
@@ -126,7 +126,9 @@ class Outcome:
     `opening` and `closing` are finished text; between them stands the numbered list of the slate
     (or of the near misses), and after it, where `pitch` is set, what the model says of that item.
     `n_matching` items meet every hard wish, where a list was made for wishes; `article_score` is the best passage's;
-    `confidence` is None for what is not judged. `retrieve_ms` and `rank_ms` are None where the step did not run.
+    `confidence` is None for what is not judged; `handoff` is set while people have the conversation. `retrieve_ms` and
+    `rank_ms` are None where the step did not run. `is_wish` is False where the message told of no wish, whatever was
+    read in it: a postal address has a country, too.
     """
 
     action: Action
@@ -143,6 +145,8 @@ class Outcome:
     article_score: float | None = None
     confidence: Confidence | None = None
     degraded: bool = False
+    handoff: HandoffView | None = None
+    is_wish: bool = True
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

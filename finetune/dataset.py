@@ -18,11 +18,13 @@ from agent.log.adapters import Source
 from agent.log.opinions import FeedbackTalk
 from agent.log.records import Consent
 from agent.log.store import EventLog
+from agent.log.tickets import read_tickets
 from finetune.describe.files import json_lines, whole_file
 from finetune.feedback.masking import Mask
 from finetune.feedback.queue import Doubtful, queue
 from finetune.feedback.rows import Draft, Whose, drafts
 from finetune.feedback.talks import View
+from finetune.feedback.tickets import ticket_drafts
 from finetune.feedback.trust import weighed
 from finetune.feedback.types import ROW_KINDS, FeedbackRow, RowKind, from_json, line_of, snapshot_hash
 from finetune.training.lessons import Lesson
@@ -108,7 +110,7 @@ def feedback_data(
     wanted = [(row, draft) for row, draft in zip(told.rows, told.kept, strict=True) if row.kind in request.kinds]
     wanted.sort(key=lambda one: (one[0].period, one[0].at, one[0].id))
     rows = tuple(row for row, _ in wanted)
-    sources = {Source(draft.owner, draft.session_id) for _, draft in wanted}
+    sources = {Source(draft.owner, draft.session_id or None) for _, draft in wanted}
     held: dict[str, int] = {}
     for draft in told.held:
         held[draft.doubt] = held.get(draft.doubt, 0) + 1
@@ -175,7 +177,8 @@ def _view(log: EventLog, request: FeedbackRequest, mask: Mask, table: ItemTable 
 def _drafts(log: EventLog, request: FeedbackRequest, view: View) -> list[Draft]:
     pseudonym = lru_cache(partial(log.pseudonym, request.tenant))
     whose = Whose(request.tenant, request.domain or request.tenant, pseudonym)
-    return [draft for talk in _talks(log, request, view.since) for draft in drafts(talk, view, whose)]
+    found = [draft for talk in _talks(log, request, view.since) for draft in drafts(talk, view, whose)]
+    return [*found, *ticket_drafts(read_tickets(log, request.tenant, request.consent, view.since), view, whose)]
 
 
 def _talks(log: EventLog, request: FeedbackRequest, since: datetime | None) -> Iterator[FeedbackTalk]:

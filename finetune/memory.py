@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from agent.runs import one_at_a_time
 from finetune.describe.files import json_lines, whole_file
 from finetune.training.lessons import Lesson, as_json, from_json
 from retrieval.errors import BadRequest
@@ -120,17 +121,18 @@ class ReplayMemory:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadRequest(f"The folder {str(folder)!r} cannot be made ({error.strerror}); name another.") from None
-        with whole_file(folder / name) as file:
-            file.write(text)
         fields = {
             "format": FORMAT, "capacity": self._capacity, "seed": self._seed, "rows": len(self), "file": name,
             "sha256": digest, "strata": [[*stratum, len(self._strata[stratum])] for stratum in sorted(self._strata)],
         }  # fmt: skip
-        with whole_file(folder / MANIFEST) as file:
-            file.write(json.dumps(fields, indent=1, sort_keys=True) + "\n")
-        for old in folder.glob("rows-*.jsonl"):
-            if old.name != name:
-                old.unlink(missing_ok=True)
+        with one_at_a_time(folder):  # an erasure may be writing it, too
+            with whole_file(folder / name) as file:
+                file.write(text)
+            with whole_file(folder / MANIFEST) as file:
+                file.write(json.dumps(fields, indent=1, sort_keys=True) + "\n")
+            for old in folder.glob("rows-*.jsonl"):
+                if old.name != name:
+                    old.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: Path) -> ReplayMemory:

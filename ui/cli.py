@@ -20,6 +20,7 @@ import typer
 from retrieval.errors import ChatalogueError
 from ui.cli_bench_learning import bench_app
 from ui.cli_feedback import feedback_app
+from ui.cli_keys import keys_app, webhooks_app
 from ui.cli_options import ConfigOption, JsonOption
 
 app = typer.Typer(
@@ -40,6 +41,23 @@ rankers_app = typer.Typer(help="Learned rankers.", no_args_is_help=True)
 app.add_typer(rankers_app, name="rankers")
 adapters_app = typer.Typer(help="The language model's adapters.", no_args_is_help=True)
 app.add_typer(adapters_app, name="adapters")
+privacy_app = typer.Typer(help="What is kept of customers.", no_args_is_help=True)
+app.add_typer(privacy_app, name="privacy")
+app.add_typer(keys_app, name="keys")
+app.add_typer(webhooks_app, name="webhooks")
+
+
+@privacy_app.command("sweep")
+def privacy_sweep(
+    days: Annotated[int | None, typer.Option(min=1, help="Instead of privacy.retention_days.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Forget the words of conversations, events and people that are older than the settings allow."""
+    from ui.commands.privacy import run_sweep
+
+    run_sweep(days, dry_run=dry_run, as_json=as_json, config=config)
 
 
 def main() -> NoReturn:
@@ -96,7 +114,7 @@ def index(
     file: Annotated[Path, typer.Argument(help="JSON lines, CSV or Parquet, also gzipped.")],
     mapping: Annotated[Path | None, typer.Option(help="TOML file that maps columns to fields.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the file when a row is bad.")] = False,
-    articles: Annotated[Path | None, typer.Option(help="Folder of help articles (Markdown).")] = None,
+    articles: Annotated[Path | None, typer.Option(help="Folder of help articles (Markdown, HTML, CSV, PDF).")] = None,
     keep_first: Annotated[bool, typer.Option("--keep-first", help="Of rows with one id keep the first.")] = False,
     show_mapping: Annotated[bool, typer.Option("--show-mapping", help="Print the mapping and stop.")] = False,
     as_json: JsonOption = False,
@@ -112,6 +130,14 @@ def index(
 def chat(config: ConfigOption = None) -> None:
     """Talk in the terminal."""
     from ui.commands.chat import run
+
+    run(config)
+
+
+@app.command()
+def mcp(config: ConfigOption = None) -> None:
+    """Offer search, recommendations and answers to another assistant on this machine (MCP over stdio)."""
+    from ui.commands.mcp import run
 
     run(config)
 
@@ -378,13 +404,14 @@ def import_interactions(
         Path, typer.Argument(help="JSON lines, CSV or Parquet, also gzipped: who did what with which item.")
     ],
     mapping: Annotated[Path | None, typer.Option(help="TOML file that names columns and kinds.")] = None,
+    team: Annotated[str, typer.Option(help="Whose customers they are, where several teams have keys.")] = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Store views, clicks, purchases, ratings and likes; what is there already is not stored twice."""
     from ui.commands.importing import ImportCall, run
 
-    run(ImportCall(file, mapping, as_json, config))
+    run(ImportCall(file, mapping, as_json, config, team))
 
 
 @import_app.command("intents")
@@ -397,3 +424,32 @@ def import_intents(
     from ui.commands.importing_intents import run
 
     run(file, as_json, config)
+
+
+@import_app.command("articles")
+def import_articles(
+    folder: Annotated[
+        Path, typer.Argument(help="Markdown, HTML, CSV (question, answer) and PDF files, in folders too.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, write nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make the articles of a folder the help desk's, in place of those before; a running server takes them over."""
+    from ui.commands.importing_articles import run
+
+    run(folder, dry_run, as_json, config)
+
+
+@import_app.command("tickets")
+def import_tickets(
+    file: Annotated[Path, typer.Argument(help="JSON lines, CSV or Parquet: question, answer, and what else is known.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file, write nothing.")] = False,
+    team: Annotated[str, typer.Option(help="Whose customers they are, where several teams have keys.")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Store past tickets, personal data replaced, so that the best answers are learned from; each is stored once."""
+    from ui.commands.importing_tickets import run
+
+    run(file, dry_run, as_json, config, team)

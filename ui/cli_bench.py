@@ -211,6 +211,18 @@ def bench_scale(
     run_other(scale_of(films, tuple(size or (1_000_000,)), work), out)
 
 
+@bench_app.command("shift")
+def bench_shift(
+    out: BenchOutOption = Path("bench.json"),
+    script: Annotated[Path | None, typer.Option(help="Another shift than that of the demo shop.")] = None,
+    engine: Annotated[bool, typer.Option(help="With the language model.")] = True,
+) -> None:
+    """A support shift over HTTP: 20 conversations with the demo shop, each step with its expectations."""
+    from ui.commands.bench_shift import ShiftCall, run_shift
+
+    run_shift(ShiftCall(out, script, engine))
+
+
 @bench_app.command("intents")
 def bench_intents(
     train: Annotated[Path, typer.Option(help="Rows to learn from: text, intent.")],
@@ -334,6 +346,19 @@ def bench_replies(
     from ui.commands.bench_replies import RepliesCall, run_replies
 
     run_replies(RepliesCall(out, items, adapter, n, seed, config))
+
+
+@bench_app.command("injections")
+def bench_injections(
+    out: BenchOutOption = Path("bench.json"),
+    engine: Annotated[Literal["off", "embedded"], typer.Option(help="Whether the language model writes, too.")] = "off",
+    limit: Annotated[int, typer.Option(min=0, help="Only so many cases, evenly taken; 0: all.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Hostile words in messages, items and articles: what is leaked, done, linked to or obeyed. Fails where any is."""
+    from ui.commands.bench_injections import InjectionCall, run_injections
+
+    run_injections(InjectionCall(out, engine, limit, config))
 
 
 @bench_app.command("talk")

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
+from agent.observe.masking import for_logs
 from retrieval.errors import (
     CatalogueError,
     DataDirectoryError,
@@ -43,7 +44,7 @@ _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | 
 def configure_logs(level: int = logging.INFO, *, log_text: bool = False) -> None:
     """Set up structlog and the standard library's loggers for a server, or (with WARNING) for a command.
 
-    `log_text` lets exceptions say their messages.
+    `log_text` lets exceptions say their messages, masked.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -114,7 +115,9 @@ class _ExceptionWriter:
     def _told(self, error: BaseException) -> str:
         # Neither locals nor source lines of ours hold customers' words; locals are left out all the same.
         frames = [f"  {one.filename}:{one.lineno} in {one.name}" for one in traceback.extract_tb(error.__traceback__)]
-        said = f": {error}" if self._with_messages or isinstance(error, _SPEAKABLE) else ""
+        said = f": {error}" if isinstance(error, _SPEAKABLE) else ""
+        if self._with_messages and not said:
+            said = f": {for_logs(str(error))}"
         return "\n".join([f"{type(error).__module__}.{type(error).__qualname__}{said}", *frames])
 
 

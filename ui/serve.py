@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,10 +27,17 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from agent.llm.protocol import Engine
+from agent.log.keys import KeyStore
+from agent.log.opening import open_log
+from agent.log.outbox import Outbox
+from agent.log.repeats import KeptAnswers
 from agent.observe.observer import Tracing
+from agent.retention import NightlySweep
 from agent.settings import ServerSettings, Settings, TelemetrySettings
-from retrieval.errors import SettingsError
+from agent.webhooks.sending import WebhookSender
+from retrieval.errors import ChatalogueError, SettingsError
 from ui.covers import add_covers
+from ui.heads import BoundedHeads
 from ui.logs import configure_logs
 from ui.schedule import Schedule
 from ui.wiring import Parts, ensure_catalogue, make_parts, started
@@ -41,20 +48,22 @@ SHUTDOWN_SECONDS = 8
 """How long answers under way may finish after a stop was asked for. Containers are killed after 10 s by default."""
 MODEL_SECONDS = 4.0
 """How long of it the language model may write on; then the catalogue's own words end what is under way."""
+TIDY_SECONDS = 3600.0
 BLOCKING_THREADS = 40
 """For SQL and search. Python's own number on two cores is 6: six turns that wait for the database would stop all."""
 
 
-def check_address(server: ServerSettings) -> None:
-    """Refuse an address that is open without a key, or in use.
+def check_address(server: ServerSettings, has_stored_keys: Callable[[], bool] = lambda: False) -> None:
+    """Refuse an address that is open without a key, or in use; the database is asked only where that decides.
 
     Raises:
         SettingsError: the host is not loopback and there is no API key, or the port cannot be had.
     """
-    if not _is_loopback(server.host) and not server.api_keys:
+    if not _is_loopback(server.host) and not server.api_keys and not has_stored_keys():
         raise SettingsError(
-            f"The host {server.host!r} can be reached from other machines, and there is no API key; set "
-            "CHATALOGUE_SERVER__API_KEYS='[\"a long secret\"]' or serve on 127.0.0.1."
+            f"The host {server.host!r} can be reached from other machines, and there is no API key; make one with "
+            "`chatalogue keys create TEAM`, or set CHATALOGUE_SERVER__API_KEYS='[\"a long secret\"]', or serve on "
+            "127.0.0.1."
         )
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -67,6 +76,15 @@ def check_address(server: ServerSettings) -> None:
                 f"The address {server.host}:{server.port} {why}; stop what uses it or choose another, "
                 f"for example `make serve PORT={server.port + 1}` or `chatalogue serve --port {server.port + 1}`."
             ) from None
+
+
+def has_stored_keys(settings: Settings) -> bool:
+    """Whether the database has a key that may be used now."""
+    log = open_log(settings)
+    try:
+        return bool(KeyStore(log.database).table().keys)
+    finally:
+        log.close()
 
 
 def _is_loopback(host: str) -> bool:
@@ -83,7 +101,7 @@ def serve(settings: Settings, config: Path | None = None) -> None:
     Raises:
         ChatalogueError: something is wrong that the operator must mend first.
     """
-    check_address(settings.server)
+    check_address(settings.server, lambda: has_stored_keys(settings))
     # Before Gradio is imported, which reads it once: nothing of a shop's chats goes to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Before torch is imported: threads that spin while they wait starve the model's process on a small machine.
@@ -159,20 +177,41 @@ async def _serve(parts: Parts) -> None:
             host=server_settings.host,
             port=server_settings.port,
             log_config=None,  # ui/logs.py has set up every logger
+            http=BoundedHeads,
+            server_header=False,
             access_log=False,  # agent/api/border.py writes the line, with the time and without the query
             root_path=server_settings.root_path,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        watching = asyncio.create_task(parts.shops.watch(parts.settings.tenant))
+        watching = asyncio.create_task(parts.shops.watch(parts.settings.tenant, KeyStore(parts.log.database).tenants))
+        days = parts.settings.privacy.retention_days
+        sweeping = asyncio.create_task(NightlySweep(parts.data, parts.log, days).run())
+        tidying = asyncio.create_task(_tidy(parts))
+        telling = asyncio.create_task(WebhookSender(Outbox(parts.log.database), server_settings.webhooks).run())
         learning = asyncio.create_task(parts.schedule.run()) if parts.schedule is not None else None
         server = _Server(uvicorn_config, parts.engine)
         try:
             await server.serve()
         finally:
             watching.cancel()
+            telling.cancel()
+            tidying.cancel()
+            sweeping.cancel()
             if learning is not None:
                 learning.cancel()  # its job is stopped then
                 await asyncio.gather(learning, return_exceptions=True)
+
+
+async def _tidy(parts: Parts) -> None:
+    """Delete words that were kept for a while: of answers for repeats and of webhooks that never arrived."""
+    answers, outbox = KeptAnswers(parts.log.database), Outbox(parts.log.database)
+    while True:
+        try:
+            await asyncio.to_thread(answers.prune)
+            await asyncio.to_thread(outbox.prune)
+        except ChatalogueError as error:
+            log.error("not_tidied", reason=str(error))
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 def _make_app(parts: Parts) -> FastAPI:

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from agent.adapters.live import LiveAdapters
 from agent.adapters.registry import AdapterRegistry
 from agent.adapters.sufficing import PromotionRules
@@ -29,6 +31,7 @@ from agent.llm.protocol import Engine
 from agent.llm.vllm.engine import VLLMEngine
 from agent.llm.vllm.finding import use_vllm
 from agent.llm.vllm.making import make_vllm_engine
+from agent.log.opening import open_log
 from agent.log.store import EventLog
 from agent.observe.chat import ObservedChat
 from agent.observe.engine import ObservedEngine
@@ -38,13 +41,19 @@ from agent.services import Services
 from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
 from agent.starter.keeping import AdapterKeeper
-from agent.support.articles import index_articles, read_articles
+from agent.support.actions.desk import ActionDesk
+from agent.support.actions.making import make_action_desk
+from agent.support.handoff.keeping import Handoffs
+from agent.support.handoff.part import HandoffPart
+from agent.support.helpdesk import HelpDesk
 from agent.support.hours import OfficeHours
+from agent.support.knowledge.reading import read_folder
+from agent.support.knowledge.store import DEMO, OWN, ArticleChanges, articles_for, forget_demo, import_articles
 from retrieval.chroma_server import ServerStores
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path
 from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.errors import IndexUnavailable
-from retrieval.index import build_index, prune, prune_others, read_manifest, remove
+from retrieval.index import build_index, prune, read_manifest, remove
 from retrieval.items import Item
 from retrieval.loading import load_catalogue
 from retrieval.vectors import EMBEDDED, VectorStores
@@ -71,6 +80,7 @@ class Parts:
     stores: VectorStores = EMBEDDED
     adapter: LiveAdapters | None = None
     schedule: Schedule | None = None
+    orders: ActionDesk | None = None
 
     @property
     def conversations(self) -> Conversations:
@@ -80,7 +90,16 @@ class Parts:
         voices: Voices = self.adapter or OneVoice()
         if self.settings.learning.examples:
             voices = ExampleVoices(voices, AcceptedReplies.by(self.log, self.settings), self.settings.tenant)
-        return Conversations(self.settings, self.log, self.shops, engine, voices=voices)
+        orders = () if self.orders is None else (self.orders,)
+        desk = HelpDesk((HandoffPart(self.handoffs), *orders))
+        return Conversations(self.settings, self.log, self.shops, engine, voices=voices, desk=desk)
+
+    @property
+    def handoffs(self) -> Handoffs:
+        """Conversations between bot and people."""
+        support = self.settings.support
+        hours = OfficeHours.of(support.hours, support.time_zone) if support.hours else None
+        return Handoffs(self.log, self.settings, hours, self.observer.metrics.handed_over)
 
     @property
     def services(self) -> Services:
@@ -88,8 +107,12 @@ class Parts:
         schedule = self.schedule
         learning = None if schedule is None else lambda: schedule.problem
         health = PartsHealth(self.settings.tenant, self.shops, self.log, self.engine, self.adapter, learning)
-        chat = ObservedChat(self.conversations, self.observer)
-        return Services(self.settings, chat, health, self.log, self.engine, self.observer)
+        talks = self.conversations
+        chat = ObservedChat(talks, self.observer)
+        return Services(
+            self.settings, chat, health, self.log, self.engine, self.observer, self.shops.current,
+            handoffs=self.handoffs, again=talks.again,
+        )  # fmt: skip
 
 
 def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing | None = None) -> Parts:
@@ -103,7 +126,7 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     """
     data = DataDirectory(settings.data_dir)
     data.create()
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     encoder = SentenceEncoder(settings.retrieval.encoder, dtype=settings.retrieval.dtype)
     stores = make_stores(settings)
     consent = settings.learning.consent
@@ -132,7 +155,8 @@ def make_parts(settings: Settings, *, exact_only: bool = False, tracing: Tracing
     observer.metrics.follow(engine, lambda: index_facts(data, shops, settings.tenant))
     log.watch(observer.metrics)
     adapters = make_adapters(settings, engine, data, log)
-    return Parts(settings, data, log, encoder, shops, engine, observer, stores, adapters)
+    orders = make_action_desk(settings, log, shops, observer.metrics.registry)
+    return Parts(settings, data, log, encoder, shops, engine, observer, stores, adapters, orders=orders)
 
 
 def make_stores(settings: Settings) -> VectorStores:
@@ -200,42 +224,71 @@ async def started(engine: Engine, adapter: AdapterKeeper | LiveAdapters | None =
 
 
 def index_items(parts: Parts, items: Iterable[Item], source: str, articles: Path | None) -> str:
-    """Index a catalogue and the articles that go with it, then make both live; the index's name.
+    """Index a catalogue and make it live, the help articles in the folder `articles` before it; the index's name.
 
-    Without `articles` the new catalogue has none. What fails leaves nothing behind; older pairs are deleted.
+    Without `articles` the tenant's own articles stay; those of the demo go with its catalogue. What fails leaves the
+    catalogue as it was.
 
     Raises:
         CatalogueError: there are no items or no articles, or an id occurs twice.
         DataDirectoryError: the disk is full or read-only, or another process indexes.
     """
-    tenant, stores = parts.settings.tenant, parts.stores
-    root, articles_root = parts.data.index(tenant), parts.data.articles(tenant)
+    tenant, stores, root = parts.settings.tenant, parts.stores, parts.data.index(parts.settings.tenant)
+    demo = source == DEMO_SOURCE
     if articles is not None:
-        read_articles(articles)  # what is wrong with them is said before the catalogue is embedded
+        read_folder(articles)  # a folder without any is said before the catalogue is embedded
     with parts.data.publish_lock(tenant):
         with index_progress("Catalogue") as progress:
             folder = build_index(items, root, parts.encoder, progress=progress, source=source, stores=stores)
-        made = [folder]
         try:
-            if articles is not None:
-                with index_progress("Help articles") as progress:
-                    half = index_articles(
-                        articles, articles_root, parts.encoder, progress, belongs_to=folder.name, stores=stores
-                    )
-                    made.append(half)
+            if articles is not None and not (demo and articles_for(parts.data.articles(tenant), demo=False)):
+                _say(bring_articles(parts, articles, DEMO if demo else OWN))
         except BaseException:
-            for half in made:
-                remove(half, stores)
+            remove(folder, stores)
             raise
-        # Outside: when this fails the row may be stored all the same. A pair that never went live is pruned later.
+        # Outside: when this fails the row may be stored all the same. An index that never went live is pruned later.
         parts.log.activate_index(tenant, folder.name)
         prune(root, KEPT_INDEXES, stores)
-        prune_others(articles_root, sorted(one.name for one in root.iterdir() if one.is_dir()), stores)
+        if not demo:
+            forget_demo(parts.data.articles(tenant), stores)
     return folder.name
 
 
+def bring_articles(parts: Parts, folder: Path, source: str = OWN, *, dry_run: bool = False) -> ArticleChanges:
+    """Make the articles of `folder` the tenant's; whoever calls holds the publish lock.
+
+    Raises:
+        CatalogueError: as `import_articles`, like the rest.
+    """
+    root = parts.data.articles(parts.settings.tenant)
+    with index_progress("Help articles") as progress:
+        return import_articles(
+            folder, root, parts.encoder, progress, source=source, stores=parts.stores, dry_run=dry_run
+        )
+
+
 def ensure_catalogue(parts: Parts) -> None:
-    """Build the demo shop where the data directory holds no catalogue."""
-    if parts.log.live_index(parts.settings.tenant) is None:
+    """Build the demo shop where the data directory holds no catalogue, and its articles where it holds none."""
+    tenant, live = parts.settings.tenant, parts.log.live_index(parts.settings.tenant)
+    if live is None:
         films = load_catalogue(demo_films_path(), strict=True)
         index_items(parts, films.items, DEMO_SOURCE, demo_articles_dir())
+        return
+    folder = parts.data.index(tenant) / live
+    if articles_for(parts.data.articles(tenant), demo=True) is None and _source_of(folder) == DEMO_SOURCE:
+        with parts.data.publish_lock(tenant):  # of an earlier version, which kept articles with their catalogue
+            bring_articles(parts, demo_articles_dir(), DEMO)
+
+
+def _source_of(folder: Path) -> str:
+    """What an index was made of; "" for one that cannot be read, which whoever opens it tells of."""
+    try:
+        return read_manifest(folder).source
+    except IndexUnavailable:
+        return ""
+
+
+def _say(changes: ArticleChanges) -> None:
+    """What could not be read of the articles, on stderr."""
+    for problem in changes.problems:
+        Console(stderr=True, highlight=False).print(f"note: {problem.sentence}", markup=False, soft_wrap=True)

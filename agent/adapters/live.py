@@ -23,6 +23,7 @@ from agent.adapters.standing import Canary, Standing, is_canarys
 from agent.adapters.sufficing import DEFAULT_RULES, PromotionRules
 from agent.adapters.trial import TrialReport, trial_report
 from agent.adapters.voice import PinnedEngine, Voice
+from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
 from agent.log.adapters import MoveConflict
 from agent.log.store import EventLog
@@ -122,6 +123,16 @@ class LiveAdapters:
         if self._canary is not None and is_canarys(self._canary[0], session_id):
             one = self._canary[1]
         return Voice(engine) if one is None else Voice(PinnedEngine(engine, one.name, one.told), one.skills)
+
+    def strangers(self, engine: Engine) -> Voice:
+        """See `Voices.strangers`: what the settings name or the base model; rules where a learned adapter answers.
+
+        The engine may have no room for a third set of weights beside champion and canary.
+        """
+        one = self._champion or _Loaded(None, None)
+        if one.name is not None and one != self._loaded.get(None):
+            return Voice(NoEngine())
+        return Voice(PinnedEngine(engine, one.name, one.told), one.skills)
 
     @property
     def problem(self) -> str:

@@ -32,12 +32,20 @@ class Voices(Protocol):
         """For one turn of a conversation: `engine`, bound to the adapter that answers it now."""
         ...
 
+    def strangers(self, engine: Engine) -> Voice:
+        """For a turn of another tenant: without anything that this one's customers taught."""
+        ...
+
 
 class OneVoice:
     """The engine answers everybody with what it has in use."""
 
     def voice(self, engine: Engine, session_id: str) -> Voice:
         """See `Voices.voice`."""
+        return Voice(engine)
+
+    def strangers(self, engine: Engine) -> Voice:
+        """See `Voices.strangers`."""
         return Voice(engine)
 
 

@@ -10,19 +10,26 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from agent.api import chat, feedback, health, later, people, sessions, users
+from agent.api import chat, feedback, handoffs, health, people, sessions, users
 from agent.api.auth import KeyRing
-from agent.api.border import BodyLimit, KeyCheck, RequestId, path_inside
+from agent.api.bodies import Bodies
+from agent.api.border import PROBES, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
+from agent.api.limits import MCP_PATHS, Limits
+from agent.api.mcp import McpDoor
+from agent.api.openapi import document, operation_id
 from agent.api.origins import OriginCheck
-from agent.api.schemas import ChatChunk
+from agent.api.patience import Patience
+from agent.api.repeats import Repeats
+from agent.api.security import SecurityHeaders
+from agent.log.keys import KeyStore
+from agent.log.usage import UsageCounter
 from agent.services import Services
 
 _ROUTERS: Final[Sequence[APIRouter]] = (
@@ -31,7 +38,7 @@ _ROUTERS: Final[Sequence[APIRouter]] = (
     users.router,
     people.router,
     sessions.router,
-    later.router,
+    handoffs.router,
     health.router,
 )
 
@@ -46,17 +53,23 @@ def create_api(services: Services) -> FastAPI:
     Raises:
         SettingsError: an API key is empty.
     """
-    server = services.settings.server
+    server, database = services.settings.server, services.log.database
+    keys = KeyRing(server, services.settings.tenant, KeyStore(database))
     app = FastAPI(
         title="Chatalogue",
         version=app_version(),
         docs_url=None,  # its page loads scripts from a CDN
         redoc_url=None,
+        generate_unique_id_function=operation_id,
         middleware=[
             Middleware(RequestId, observer=services.observer),
-            Middleware(OriginCheck, server=server),
-            Middleware(KeyCheck, keys=KeyRing(server)),
-            Middleware(BodyLimit),
+            Middleware(SecurityHeaders, frame_ancestors=server.frame_ancestors),
+            Middleware(OriginCheck, server=server, keys=keys),
+            Middleware(KeyCheck, keys=keys),
+            Middleware(Patience, seconds=server.request_seconds),
+            Middleware(Limits, counter=UsageCounter(database), defaults=server.limits),
+            Middleware(Bodies),
+            Middleware(Repeats, log=services.log),
         ],
     )
     app.state.services = services
@@ -64,9 +77,14 @@ def create_api(services: Services) -> FastAPI:
         app.add_exception_handler(kind, answer_error)
     for router in _ROUTERS:
         app.include_router(router)
+    if server.mcp:
+        door = McpDoor(services, app.version)
+        app.router.routes.extend(Route(path, door, include_in_schema=False) for path in MCP_PATHS)
     everything_else = _Unknown()  # last: the first match wins
     app.router.routes.append(Route("/v1", everything_else, include_in_schema=False))
     app.router.routes.append(Route("/v1/{rest:path}", everything_else, include_in_schema=False))
+    for path in PROBES:  # with another method they would be the page's
+        app.router.routes.append(Route(path, everything_else, include_in_schema=False))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI documents this way
     return app
 
@@ -101,17 +119,6 @@ def app_version() -> str:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document, with the chunks of the stream, which no route returns as such."""
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        template = "#/components/schemas/{model}"
-        chunk = ChatChunk.model_json_schema(ref_template=template, mode="serialization")
-        schemas = document["components"]["schemas"]
-        for name, schema in chunk.pop("$defs").items():
-            schemas.setdefault(name, schema)
-        schemas["ChatChunk"] = chunk
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                operation["responses"].pop("422", None)  # FastAPI's own; ours are 400
-        app.openapi_schema = document
+        app.openapi_schema = document(app)
     return app.openapi_schema

@@ -1,31 +1,75 @@
-"""API keys: who calls. Without keys everybody is the local caller (whoever serves checks for loopback)."""
+"""API keys: who calls, for which tenant and team, and what they may.
+
+Two kinds: those of the settings (`server.api_keys`, `server.agent_keys`), which need no database, and those that
+`chatalogue keys create` makes, which expire, are rotated and revoked while the server runs. Without any key everybody
+is the local caller (whoever serves checks for loopback).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import SecretStr
 
+from agent.log.keys import KEY_PATTERN, SCOPES, KeyLimits, KeyStore, KeyTable, Scope, StoredKey, digest_of
 from agent.settings import ServerSettings
-from retrieval.errors import SettingsError
+from retrieval.errors import DataDirectoryError, SettingsError
 
 KEY_ID_CHARS: Final = 12
-"""Hex digits of the key's SHA-256 that name it in the log; they do not give the key away."""
+"""Hex digits of the SHA-256 of a settings' key that name it in the log; they do not give the key away."""
+
+LOOK_SECONDS: Final = 2.0
+"""How long keys read from the database are believed: a revoked one is refused after that at the latest."""
+
+USE_NOTED_SECONDS: Final = 3600.0
+"""How often the use of a key is written down."""
+
+_CUSTOMER_SCOPES: Final[frozenset[Scope]] = frozenset(SCOPES) - {"handoff"}
 
 
 def key_id_of(key: str) -> str:
-    """The public id of `key`."""
+    """The public id of a key of the settings."""
     return hashlib.sha256(key.encode()).hexdigest()[:KEY_ID_CHARS]
 
 
-class KeyRing:
-    """The keys that open this server."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
 
-    def __init__(self, server: ServerSettings) -> None:
-        """Take the keys of `server`.
+    `owner` is whose customers and conversations these are, the log's `key_id`: the team's, so that a rotated key keeps
+    them; of a key of the settings its own id. `key_id` is the one key's, for limits and logs; "" where none was needed.
+    `limits` are None for callers who have none. `local`: whoever is on this machine, where nobody needs a key.
+    """
+
+    tenant: str
+    owner: str
+    key_id: str
+    team: str
+    scopes: frozenset[Scope]
+    limits: KeyLimits | None = None
+    local: bool = False
+
+    @property
+    def by_agent(self) -> bool:
+        """Whether it is a support agent's request."""
+        return "handoff" in self.scopes and not self.local
+
+
+class KeyRing:
+    """The keys that open this server.
+
+    Keys of the database are read in a thread and believed for `LOOK_SECONDS`; a database that cannot be asked refuses
+    their requests (`DataDirectoryError`), and those with a key of the settings go on.
+    """
+
+    def __init__(self, server: ServerSettings, tenant: str = "default", stored: KeyStore | None = None) -> None:
+        """Take the keys of `server`, which are `tenant`'s, and those of `stored`, which say whose they are.
 
         Raises:
             SettingsError: a key is empty, or one of customers' requests is a support agent's, too.
@@ -37,21 +81,83 @@ class KeyRing:
                 "A key stands in 'server.api_keys' and in 'server.agent_keys', so whoever sends customers' messages "
                 "would be a support agent; give the agents a key of their own."
             )
+        self._tenant, self._stored = tenant, stored
+        self._table, self._read_at = KeyTable({}, ever=False), -LOOK_SECONDS
+        self._reading = asyncio.Lock()
+        self._used: dict[str, float] = {}
+        self._noted: set[str] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._digests)
+    async def is_needed(self) -> bool:
+        """Whether requests need a key. Once there was one in the database they do, also after the last has ended.
 
-    def caller(self, authorization: str | None) -> str | None:
-        """The key id of a request with this Authorization header; "" where no key is needed; None: refused."""
-        if not self._digests:
-            return ""
+        Raises:
+            DataDirectoryError: the database cannot be asked.
+        """
+        return bool(self._digests) or (await self._current()).ever
+
+    async def caller(self, authorization: str | None) -> Caller | None:
+        """Who sent this Authorization header; None: refused.
+
+        Raises:
+            DataDirectoryError: the database cannot be asked, and the key is not one of the settings.
+        """
         key = _key_of(authorization)
-        return key_id_of(key) if key is not None and _is_among(key, (*self._digests, *self._agents)) else None
+        if key is not None:
+            found = await self._of_settings(key) or await self._of_database(key)
+            if found is not None:
+                return found
+        return None if await self.is_needed() else self._local()
 
-    def is_agent(self, authorization: str | None) -> bool:
-        """Whether a request with this Authorization header is a support agent's."""
-        key = _key_of(authorization)
-        return key is not None and _is_among(key, self._agents)
+    def _local(self) -> Caller:
+        scopes = _CUSTOMER_SCOPES if self._agents else frozenset(SCOPES)  # the desk is for whoever is here, or theirs
+        return Caller(self._tenant, "", "", "", scopes, local=True)
+
+    async def _of_settings(self, key: str) -> Caller | None:
+        ours, agents = _is_among(key, self._digests), _is_among(key, self._agents)
+        if not ours and not agents:
+            return None
+        # Where agents alone have keys, nobody needs one, and their requests are the local caller's.
+        owner = key_id_of(key) if await self.is_needed() else ""
+        return Caller(self._tenant, owner, owner, "", frozenset(SCOPES) if agents else _CUSTOMER_SCOPES)
+
+    async def _of_database(self, key: str) -> Caller | None:
+        named = KEY_PATTERN.fullmatch(key)
+        if named is None or self._stored is None:
+            return None
+        found = (await self._current()).keys.get(named[1])
+        if found is None or not hmac.compare_digest(digest_of(key), found[1]):
+            return None
+        stored = found[0]
+        self._note(stored)
+        return Caller(
+            stored.tenant, stored.owner, stored.id, stored.team, frozenset(stored.scopes), limits=stored.limits
+        )
+
+    def _note(self, key: StoredKey) -> None:
+        now = time.monotonic()
+        if now - self._used.get(key.id, -USE_NOTED_SECONDS) >= USE_NOTED_SECONDS:
+            self._used[key.id] = now
+            self._noted.add(key.id)
+
+    async def _current(self) -> KeyTable:
+        if self._stored is None or time.monotonic() - self._read_at < LOOK_SECONDS:
+            return self._table
+        async with self._reading:  # one look for all who wait
+            if time.monotonic() - self._read_at >= LOOK_SECONDS:
+                began, noted = time.monotonic(), tuple(self._noted)
+                self._table = await asyncio.to_thread(_read, self._stored, noted)
+                self._read_at = began
+                self._noted.difference_update(noted)
+        return self._table
+
+
+def _read(stored: KeyStore, noted: Sequence[str]) -> KeyTable:
+    try:
+        return stored.table(noted)
+    except DataDirectoryError:
+        if not noted:
+            raise
+        return stored.table()  # a full disk takes no notes, and that is no reason to let nobody in
 
 
 def _digests(name: str, keys: Sequence[SecretStr]) -> list[bytes]:

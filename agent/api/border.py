@@ -1,4 +1,4 @@
-"""What every request passes before and after the routes: its id, its key, the size of its body, crashes.
+"""What every request passes before and after the routes: its id, its log line, its key, crashes.
 
 Plain ASGI middleware: Starlette's `BaseHTTPMiddleware` would stand between a stream and its client.
 Knows nothing of chats.
@@ -15,13 +15,15 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.api.auth import KeyRing
-from agent.api.errors import MAX_BODY_BYTES, Failure, failure_of
+from agent.api.auth import Caller, KeyRing
+from agent.api.errors import Failure, failure_of
+from agent.api.scopes import lacks, needed_scopes
+from agent.log.keys import KEY_PATTERN
 from agent.observe import names
 from agent.observe.observer import NO_SPAN, Observer, Span
+from retrieval.errors import DataDirectoryError
 
 REQUEST_ID_HEADER: Final = "x-request-id"
 
@@ -48,11 +50,19 @@ def is_api(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
-def place_of(scope: Scope) -> str:
-    """The path for logs and traces, without the query. Under /v1 the route's own: ids of customers stand in them."""
+def is_guarded(path: str) -> bool:
+    """Whether callers at this path are asked who they are."""
+    return is_api(path) or path in ("/metrics", "/readyz", "/mcp") or path.startswith("/mcp/")
+
+
+def place_of(scope: Scope, status: int = 200) -> str:
+    """The path for logs and traces, without the query. Under /v1 the route's own: ids of customers stand in them.
+
+    A path that nothing answers is not told: anything may stand there, a key too.
+    """
     path = path_inside(scope)
     if not is_api(path):
-        return path
+        return "/{rest}" if status == 404 else path
     return str(getattr(scope.get("route"), "path", "/v1/{rest}"))
 
 
@@ -73,7 +83,8 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if _SANE_ID.fullmatch(given) else f"req-{uuid4().hex}"
+        is_sane = _SANE_ID.fullmatch(given) and not KEY_PATTERN.search(given)  # a key in the wrong header
+        request_id = given if is_sane else f"req-{uuid4().hex}"
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         status, began = 0, time.perf_counter()
@@ -106,9 +117,10 @@ class RequestId:
 
 def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
     """The request's line in the log, and what its span could not know before."""
-    method, place = str(scope["method"]), place_of(scope)
+    method, place = str(scope["method"]), place_of(scope, status)
     tell = _log.debug if path_inside(scope) in PROBES else _log.info
-    tell("request", method=method, path=place, status=status, ms=round(seconds * 1e3, 1))
+    caller = _named(scope.get("state", {}).get("caller"))
+    tell("request", method=method, path=place, status=status, ms=round(seconds * 1e3, 1), **caller)
     span.rename(f"{method} {place}")
     span.set(names.HTTP_ROUTE, place)
     span.set(names.URL_PATH, place)
@@ -118,26 +130,46 @@ def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
 
 
 class KeyCheck:
-    """Refuses requests for /v1 and /metrics without a right key; writes the key's id and role into the scope.
+    """Refuses requests for /v1, /mcp and /metrics without a right key that has the scope; puts the caller in the scope.
 
-    For /readyz, which needs a key for one of its questions only, the id may be None.
+    For /readyz, which needs a key for one of its questions only, the caller may be None.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = path_inside(scope)
-            if is_api(path) or path in ("/metrics", "/readyz"):
-                authorization = Headers(scope=scope).get("authorization")
-                key_id = self._keys.caller(authorization)
-                if key_id is None and path != "/readyz":
-                    await NO_KEY.response()(scope, receive, send)
-                    return
-                state = scope.setdefault("state", {})
-                state["key_id"], state["by_agent"] = key_id, self._keys.is_agent(authorization)
+        if scope["type"] == "http" and is_guarded(path := path_inside(scope)):
+            failure = await self._admit(scope, path)
+            if failure is not None and path != "/readyz":
+                await failure.response()(scope, receive, send)
+                return
+            caller = scope["state"]["caller"]
+            with structlog.contextvars.bound_contextvars(**_named(caller)):
+                await self._app(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope, path: str) -> Failure | None:
+        """Who calls, into the scope; what they hear instead where they may not."""
+        state = scope.setdefault("state", {})
+        state["caller"] = None
+        try:
+            caller = await self._keys.caller(Headers(scope=scope).get("authorization"))
+        except DataDirectoryError as error:
+            return failure_of(error)
+        if caller is None:
+            return NO_KEY
+        needed = needed_scopes(path)
+        if needed and caller.scopes.isdisjoint(needed):
+            return lacks(needed)
+        state["caller"] = caller
+        return None
+
+
+def _named(caller: Caller | None) -> dict[str, str]:
+    """Who called, for the log: the key's public id."""
+    return {"tenant": caller.tenant, "api_key": caller.key_id} if caller is not None and caller.key_id else {}
 
 
 NO_KEY: Final = Failure(
@@ -146,30 +178,3 @@ NO_KEY: Final = Failure(
     "The API key is missing or wrong; send one of the server's keys as 'Authorization: Bearer KEY'.",
     headers={"WWW-Authenticate": "Bearer"},
 )
-
-
-class BodyLimit:
-    """Refuses bodies over `MAX_BODY_BYTES`, announced or not: of the API and of the page."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-            await failure_of(HTTPException(413)).response()(scope, receive, send)
-            return
-        size = 0
-
-        async def receive_limited() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY_BYTES:
-                raise HTTPException(413)  # FastAPI lets this kind through while it reads a body, and no other
-            return message
-
-        await self._app(scope, receive_limited, send)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from agent.answer import Finished
 from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES, ApiError, ErrorEnvelope
+from agent.api.openapi import EVENT_SCHEMA
 from agent.api.schemas import (
     MODEL_ID,
     AssistantMessage,
@@ -46,7 +47,7 @@ _log = structlog.get_logger(__name__)
     | {
         200: {
             "description": "A completion; with `stream`, server-sent events whose `data:` lines are chunks",
-            "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/ChatChunk"}}},
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
         },
         409: {"model": ErrorEnvelope, "description": "Two messages at once in one conversation; send it again"},
     },

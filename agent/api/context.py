@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from agent.api.auth import Caller
 from agent.services import Services
 
 P = ParamSpec("P")
@@ -19,16 +20,25 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One request's view of the server; `key_id` is "" where no key is needed. `by_agent`: a support agent's key."""
+    """One request's view of the server."""
 
     services: Services
-    key_id: str
-    by_agent: bool = False
+    caller: Caller
 
     @property
     def tenant(self) -> str:
-        """Whose catalogue and conversations these are."""
-        return self.services.settings.tenant
+        """Whose catalogue and conversations these are: the key's."""
+        return self.caller.tenant
+
+    @property
+    def key_id(self) -> str:
+        """Whose customers these are, the log's `key_id`: the team's of the key, "" where no key is needed."""
+        return self.caller.owner
+
+    @property
+    def by_agent(self) -> bool:
+        """Whether it is a support agent's request."""
+        return self.caller.by_agent
 
     async def in_thread(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`call` off the event loop: SQL blocks."""
@@ -40,8 +50,7 @@ _documented_key = HTTPBearer(auto_error=False, description="Not needed where the
 
 
 def _api_of(request: Request, _key: Annotated[object, Security(_documented_key)]) -> Api:
-    state = request.scope["state"]
-    return Api(request.app.state.services, state["key_id"], state["by_agent"])
+    return Api(request.app.state.services, request.scope["state"]["caller"])
 
 
 CallerApi = Annotated[Api, Depends(_api_of)]

@@ -63,7 +63,7 @@ class Failure:
 
     def envelope(self) -> dict[str, Any]:
         """The JSON of it."""
-        body = ErrorBody(message=self.message, type=_type_of(self.status), param=self.param, code=self.code)
+        body = ErrorBody(message=self.message, type=_type_of(self.status, self.code), param=self.param, code=self.code)
         return ErrorEnvelope(error=body).model_dump()
 
     def response(self) -> JSONResponse:
@@ -94,8 +94,18 @@ _TYPES: Final[Mapping[int, str]] = {
 }
 
 
-def _type_of(status: int) -> str:
-    return _TYPES.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
+_TYPES_OF_CODES: Final[Mapping[str, str]] = {
+    "rate_limit_exceeded": "requests",  # OpenAI's own names
+    "insufficient_quota": "insufficient_quota",
+}
+
+
+def _type_of(status: int, code: str) -> str:
+    return (
+        _TYPES_OF_CODES.get(code)
+        or _TYPES.get(status)
+        or ("server_error" if status >= 500 else "invalid_request_error")
+    )
 
 
 # First match wins: a subclass stands before its base.
@@ -113,6 +123,7 @@ _NO_DATABASE: Final = Failure(
 _HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("invalid_json", "The body cannot be read as JSON; send a JSON object in UTF-8."),
     404: ("not_found", "There is nothing at this address; the endpoints are listed in /openapi.json."),
+    408: ("body_too_slow", "The body took too long to arrive; send it again in one go."),
     405: ("method_not_allowed", "This address does not take that method; see the Allow header."),
     413: ("body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB; send a shorter conversation."),
 }
@@ -202,11 +213,15 @@ ERROR_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     for status, text in {
         400: "The request cannot be used; `param` names the field",
         401: "The API key is missing or wrong",
-        403: "Sent by another site's page",
+        403: "Sent by another site's page, or with a key that may not do this",
         404: "An id that we never gave out",
+        408: "The body took too long to arrive",
         413: "The body is too large",
         421: "Without keys: a host name that is not this server's",
+        500: "Something unforeseen; the log has it under the x-request-id",
+        429: "More requests, messages or answers at the same time than the key may have; see `Retry-After`",
         503: "Index or database fail",
+        504: "No answer in the time that a request may take",
     }.items()
 }
 """For the OpenAPI document of every route under /v1."""

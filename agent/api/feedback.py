@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, get_args
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StrictFloat
 
-from agent.api.context import CallerApi
+from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES
 from agent.api.schemas import MAX_ID_CHARS, Words
-from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind
+from agent.log.outbox import Outbox
+from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind, Stored
 
 MAX_COMMENT_CHARS = 8_000
 
 router = APIRouter(tags=["feedback"], responses=ERROR_RESPONSES)
 
 
+_FEEDBACK_EXAMPLES: Final[list[JsonValue]] = [
+    {"turn_id": "t_4f1c", "kind": "thumb_up"},
+    {"turn_id": "t_4f1c", "item_id": "heat", "kind": "reject", "reason": "seen"},
+    {"turn_id": "t_4f1c", "item_id": "heat", "kind": "withdraw", "of": "reject"},
+]
+_WITHDRAWALS: Final[dict[str, JsonValue]] = {
+    "if": {"properties": {"kind": {"const": "withdraw"}}},
+    "then": {
+        "required": ["of"],
+        "properties": {"of": {"enum": [one for one in get_args(FeedbackKind) if one != "withdraw"]}},
+    },
+    "else": {"properties": {"of": {"type": "null"}}},
+}
+"""What the log checks: `of` belongs to `withdraw`, and names what can be taken back."""
+
+
 class FeedbackRequest(BaseModel):
     """A reaction to a turn, or to one item of it. `withdraw` takes the kind named by `of` back."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", json_schema_extra={"examples": _FEEDBACK_EXAMPLES, **_WITHDRAWALS}
+    )
 
     turn_id: Words = Field(max_length=MAX_ID_CHARS)
     kind: FeedbackKind
@@ -37,17 +56,23 @@ class StoredResponse(BaseModel):
     event_id: str | None
 
 
+_EVENT_EXAMPLES: Final[list[JsonValue]] = [
+    {"kind": "view", "item_id": "heat", "user": "ann"},
+    {"kind": "buy", "item_id": "heat", "user": "ann", "value": 9.9, "at": "2026-01-31T12:00:00Z"},
+]
+
+
 class EventRequest(BaseModel):
     """Something seen outside of the chat; `value` is seconds for `dwell` and an amount for `buy`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra={"examples": _EVENT_EXAMPLES})
 
     kind: OutsideKind
     item_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
     turn_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
     session_id: Words | None = Field(None, max_length=MAX_ID_CHARS)
     user: Words | None = Field(None, max_length=MAX_ID_CHARS)
-    value: float | None = Field(None, allow_inf_nan=False)
+    value: StrictFloat | None = Field(None, allow_inf_nan=False)
     at: AwareDatetime | None = Field(None, description="when it happened, with a time zone; left out: now")
     data: dict[str, Any] | None = None
 
@@ -60,8 +85,22 @@ async def record_feedback(body: FeedbackRequest, api: CallerApi) -> StoredRespon
     conversation of the shop. It is kept as theirs, and learned from without a second look.
     """
     feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text, api.by_agent)
-    stored = await api.in_thread(api.services.log.record_feedback, api.tenant, api.key_id, feedback)
+    stored = await api.in_thread(_store, api, feedback)
     return StoredResponse(stored=stored.stored, event_id=stored.event_id)
+
+
+def _store(api: Api, feedback: Feedback) -> Stored:
+    stored = api.services.log.record_feedback(api.tenant, api.key_id, feedback)
+    if stored.stored:
+        told = {  # without what they wrote: whoever is told may read it here
+            "event_id": stored.event_id,
+            "turn_id": feedback.turn_id,
+            "item_id": feedback.item_id,
+            "kind": feedback.kind,
+            "by_agent": feedback.by_agent,
+        }
+        Outbox(api.services.log.database).enqueue(api.tenant, "feedback.stored", told)
+    return stored
 
 
 @router.post("/v1/events")

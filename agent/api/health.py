@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -10,11 +10,20 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent.api.auth import Caller
 from agent.api.border import NO_KEY
 from agent.api.errors import ErrorEnvelope
+from agent.api.scopes import lacks
 from agent.services import PartHealth, Services
 
 router = APIRouter(tags=["operations"])
+
+_OTHER_HOST: Final[dict[int | str, dict[str, Any]]] = {
+    421: {
+        "description": "Without keys: a host name that is not this server's",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
 
 
 class Alive(BaseModel):
@@ -51,7 +60,7 @@ def readiness(parts: tuple[PartHealth, ...], *, strict: bool) -> Literal["ok", "
 
 
 @router.head("/healthz", include_in_schema=False)  # uptime probes; the page would answer with an error
-@router.get("/healthz")
+@router.get("/healthz", responses=_OTHER_HOST)
 async def healthz() -> Alive:
     """Whether the process is alive."""
     return Alive()
@@ -61,17 +70,24 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     response_model=Readiness,
-    responses={401: {"model": ErrorEnvelope, "description": "`engine=1` without a key"}, 503: {"model": Readiness}},
+    responses=_OTHER_HOST
+    | {
+        400: {"model": ErrorEnvelope, "description": "`engine` is neither 0 nor 1"},
+        401: {"model": ErrorEnvelope, "description": "`engine=1` without a key"},
+        503: {"model": Readiness, "description": "Index or database fail; with `engine=1` also the language model"},
+    },
+    openapi_extra={"security": [{}, {"HTTPBearer": []}]},
 )
 async def readyz(request: Request, engine: bool = False) -> Response:
     """Whether chats can be answered; `engine=1` asks for a token of the language model, and is strict.
 
     A token costs time that customers wait for, so `engine=1` needs the key where the server has keys; details do, too.
     """
-    if engine and request.scope["state"]["key_id"] is None:
-        return NO_KEY.response()
+    caller: Caller | None = request.scope["state"]["caller"]
+    known = caller is not None and "admin" in caller.scopes  # details name paths and addresses
+    if engine and not known:
+        return NO_KEY.response() if caller is None else lacks(("admin",)).response()
     services: Services = request.app.state.services
-    known = request.scope["state"]["key_id"] is not None  # details name paths and addresses
     parts = await services.health.check(prove_token=engine)
     status = readiness(parts, strict=engine)
     engine_now = services.engine.status()
@@ -84,7 +100,16 @@ async def readyz(request: Request, engine: bool = False) -> Response:
     return JSONResponse(body.model_dump(), 503 if status == "unavailable" else 200)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=_OTHER_HOST
+    | {
+        200: {"description": "Prometheus's text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        401: {"model": ErrorEnvelope, "description": "The API key is missing or wrong"},
+    },
+    openapi_extra={"security": [{"HTTPBearer": []}]},
+)
 def metrics(request: Request) -> Response:
     """The counters in the text format of Prometheus; needs the key where the server has keys."""
     return Response(request.app.state.services.observer.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -3,6 +3,9 @@
 A web site that a user visits can send requests to a server on the user's machine: under a name that it
 points there (DNS rebinding), or straight across. Neither has an API key, so where keys are set /v1 needs
 none of this; the page, which knows its visitors by a cookie, always does.
+
+The pages of sites that the setting `server.cors_origins` names may call /v1 and read its answers; never with cookies,
+and never the page. A key that such a page sends is known to everybody who looks at it.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.api.auth import KeyRing
 from agent.api.border import is_api, path_inside
 from agent.api.errors import Failure
 from agent.settings import ServerSettings
+from retrieval.errors import DataDirectoryError
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing; what they read stays unseen by other origins, for no header allows it."""
@@ -35,40 +40,65 @@ _FOREIGN_ORIGIN: Final = Failure(
     403, "foreign_origin", "The request comes from a page of another site; send it from this server's own page."
 )
 
+_PREFLIGHT: Final = {
+    "Vary": "Origin",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "authorization, content-type, idempotency-key, x-request-id",
+    "Access-Control-Max-Age": "600",
+}
+_READABLE: Final = (
+    "x-request-id, retry-after, idempotent-replayed, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests"
+)
+
 
 class OriginCheck:
     """Refuses foreign host names where there are no keys, and requests that a foreign page sent to change something.
 
-    Sends no CORS header of anybody: no other site may read an answer.
+    Sends no CORS header but its own: only sites that the settings name may read an answer of the API.
     """
 
-    def __init__(self, app: ASGIApp, server: ServerSettings) -> None:
-        self._app = app
-        self._has_keys = bool(server.api_keys)
+    def __init__(self, app: ASGIApp, server: ServerSettings, keys: KeyRing) -> None:
+        self._app, self._keys = app, keys
         self._host = server.host.lower()
+        self._friends = frozenset(origin.lower() for origin in server.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_without_cors(message: Message) -> None:
+        path, headers = path_inside(scope), Headers(scope=scope)
+        friend = headers.get("origin", "") if is_api(path) else ""
+        if friend.lower() not in self._friends:
+            friend = ""
+
+        async def send_with_our_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name in {name for name in headers if name.startswith("access-control-")}:
-                    del headers[name]
+                _write_cors(MutableHeaders(scope=message), friend, has_friends=bool(self._friends) and is_api(path))
             await send(message)
 
-        path = path_inside(scope)
-        failure = self._failure(scope, path)
-        answer = self._app if failure is None else _refusal(failure, path)
-        await answer(scope, receive, send_without_cors)
+        failure = self._failure(scope, path, await self._has_keys(), is_friend=bool(friend))
+        answer: ASGIApp = self._app
+        if failure is not None:
+            answer = _refusal(failure, path)
+        elif friend and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            preflight = Response(status_code=204, headers={**_PREFLIGHT, "Access-Control-Allow-Origin": friend})
+            await preflight(scope, receive, send)  # browsers ask this without the key
+            return
+        await answer(scope, receive, send_with_our_cors)
 
-    def _failure(self, scope: Scope, path: str) -> Failure | None:
+    async def _has_keys(self) -> bool:
+        try:
+            return await self._keys.is_needed()
+        except DataDirectoryError:  # nobody knows: as strict as without
+            return False
+
+    def _failure(self, scope: Scope, path: str, has_keys: bool, *, is_friend: bool) -> Failure | None:
         headers = Headers(scope=scope)
-        if not self._has_keys and not self._is_ours(headers.get("host", "")):
+        if not has_keys and not self._is_ours(headers.get("host", "")):
             return _FOREIGN_HOST
-        if scope["method"] in _READING or (self._has_keys and is_api(path)):
+        if scope["method"] in _READING or (has_keys and is_api(path)) or is_friend:
             return None
         return None if _is_same_origin(headers, str(scope["scheme"])) else _FOREIGN_ORIGIN
 
@@ -79,6 +109,17 @@ class OriginCheck:
         with suppress(ValueError):
             return ipaddress.ip_address(name).is_loopback
         return False
+
+
+def _write_cors(headers: MutableHeaders, friend: str, *, has_friends: bool) -> None:
+    """Ours and nobody else's."""
+    for name in {name for name in headers if name.startswith("access-control-")}:
+        del headers[name]
+    if has_friends:
+        headers.add_vary_header("Origin")
+    if friend:
+        headers["Access-Control-Allow-Origin"] = friend
+        headers["Access-Control-Expose-Headers"] = _READABLE
 
 
 def _is_same_origin(headers: Headers, scheme: str) -> bool:

@@ -21,6 +21,7 @@ from agent.learning.forgetting import erase_customer, learned_from, note_consent
 from agent.log.people import PAGE_KEY, VISITOR
 from agent.log.records import Consent, PersonRecord
 from agent.preferences import fold
+from agent.support.handoff.keeping import handoffs_of
 
 router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
 
@@ -28,7 +29,7 @@ router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
 class ConsentEdit(BaseModel):
     """Whether the shop may learn from this customer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra={"examples": [{"consent": False}]})
 
     consent: Annotated[StrictBool, Field(description="what was said before is meant, too")]
 
@@ -134,7 +135,7 @@ def _export(api: Api, user_id: str) -> UserExport:
         **_consent(api, user_id, people[0].consent if people else None).model_dump(),
         since=min((person.since for person in people), default=None),
         preferences=[PreferenceView.of(wish) for wish in wishes],
-        sessions=[session_body(log.session_view(tenant, one)) for one in sessions],
+        sessions=[session_body(log.session_view(tenant, one), handoffs_of(api.services)) for one in sessions],
         events=[EventBody.model_validate(one) for person in people for one in person.events],
         adapters=_left(api, [one for person in people for one in person.adapters]),
     )

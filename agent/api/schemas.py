@@ -10,7 +10,17 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from agent.answer import Answer, Citation, ShownItem, Usage
@@ -112,10 +122,28 @@ class ChatalogueOptions(_Request):
     steps: StrictBool = Field(False, description="stream steps (queue, items found) on chunks with an empty delta")
 
 
+_CHAT_EXAMPLES: Final[list[JsonValue]] = [
+    {"model": MODEL_ID, "messages": [{"role": "user", "content": "a heist film under 15 euros"}]},
+    {
+        "model": MODEL_ID,
+        "messages": [
+            {"role": "user", "content": "a heist film"},
+            {"role": "assistant", "content": "1. Heat (1995), 9.90 EUR"},
+            {"role": "user", "content": [{"type": "text", "text": "and can I return it?"}]},
+        ],
+        "user": "ann",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    },
+]
+
+
 class ChatRequest(_Request):
     """`POST /v1/chat/completions`. Only the last message is answered; the ones before it are its history."""
 
-    model: StrictStr = Field(description=f"always {MODEL_ID!r}")
+    model_config = ConfigDict(json_schema_extra={"examples": _CHAT_EXAMPLES})
+
+    model: StrictStr = Field(description=f"always {MODEL_ID!r}", json_schema_extra={"enum": [MODEL_ID]})
     messages: list[ChatMessage] = Field(min_length=1, description="the last one is the user's")
     stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
@@ -187,11 +215,11 @@ class Annotation(BaseModel):
 
 
 def annotations_of(text: str, citations: Sequence[Citation]) -> list[Annotation]:
-    """One annotation for each citation, at its first mark; at the end of the text where the mark is missing."""
+    """One annotation for each citation, at the mark behind its words; at the end of the text where there is none."""
     found = []
     for citation in citations:
-        mark = f"[{citation.n}]"
-        start = text.find(mark)
+        mark, behind = f"[{citation.n}]", text.find(f"{citation.quote} [{citation.n}]")
+        start = text.find(mark) if behind < 0 else behind + len(citation.quote) + 1  # its words may have marks, too
         start, end = (start, start + len(mark)) if start >= 0 else (len(text), len(text))
         where = UrlCitation(start_index=start, end_index=end, title=citation.title, url=citation.url or "")
         found.append(Annotation(url_citation=where))

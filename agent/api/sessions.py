@@ -8,13 +8,14 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from agent.answer import Action
+from agent.answer import Action, HandoffView
 from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES
 from agent.datadir import DataDirectory
 from agent.learning.forgetting import forget_owners
 from agent.log.records import ConversationStatus, FeedbackKind, SessionView, ShownRow
 from agent.preferences import Fact
+from agent.support.handoff.keeping import Handoffs, handoffs_of
 from agent.understand.types import AskedQuestion, Intent, Language
 
 router = APIRouter(tags=["conversations"], responses=ERROR_RESPONSES)
@@ -48,8 +49,22 @@ class TurnBody(_FromLog):
     undone: bool
 
 
+class MessageBody(_FromLog):
+    """What stands in a conversation beside the turns: a reply of the team's, or a line of the bot's without a message.
+
+    `after_turn` is the number of the turn behind which it stands; `name` is what somebody of the team calls themselves.
+    """
+
+    id: str
+    at: datetime
+    role: Literal["agent", "system"]
+    text: str
+    name: str | None
+    after_turn: int
+
+
 class SessionBody(BaseModel):
-    """A conversation, oldest turn first."""
+    """A conversation, oldest turn first; `handoff` is set while people have it."""
 
     id: str
     object: Literal["session"] = "session"
@@ -57,6 +72,8 @@ class SessionBody(BaseModel):
     language: Language
     status: ConversationStatus
     turns: list[TurnBody]
+    messages: list[MessageBody]
+    handoff: HandoffView | None
 
 
 class SessionDeleted(BaseModel):
@@ -100,7 +117,7 @@ class TraceBody(_FromLog):
 @router.get("/v1/sessions/{session_id}")
 async def show_session(session_id: str, api: CallerApi) -> SessionBody:
     """The turns of a conversation with their items and the reactions in force."""
-    return session_body(await api.in_thread(api.services.log.session_view, api.tenant, session_id, key_id=api.key_id))
+    return await api.in_thread(_show, api, session_id)
 
 
 @router.delete("/v1/sessions/{session_id}")
@@ -117,14 +134,22 @@ async def show_trace(turn_id: str, api: CallerApi) -> TraceBody:
     return TraceBody.model_validate(logged.record).model_copy(update={"undone": logged.undone})
 
 
-def session_body(view: SessionView) -> SessionBody:
-    """A conversation as it is shown to people."""
+def _show(api: Api, session_id: str) -> SessionBody:
+    view = api.services.log.session_view(api.tenant, session_id, key_id=api.key_id)
+    return session_body(view, handoffs_of(api.services))
+
+
+def session_body(view: SessionView, handoffs: Handoffs) -> SessionBody:
+    """A conversation as it is shown to people; reads the log."""
+    trail = handoffs.trail(view.conversation.tenant, view.conversation.id)
     return SessionBody(
         id=view.conversation.id,
         created_at=view.conversation.created_at,
         language=view.conversation.language,
         status=view.conversation.status,
         turns=[TurnBody.model_validate(turn) for turn in view.turns],
+        messages=[MessageBody.model_validate(one) for one in handoffs.thread(trail, view.turns)],
+        handoff=handoffs.view(trail),
     )
 
 

@@ -6,7 +6,7 @@ import secrets
 from typing import Annotated, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.answer import PreferenceView
@@ -30,10 +30,34 @@ UserId: TypeAlias = Annotated[str, Path(max_length=MAX_ID_CHARS, description="th
 router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
 
 
+_ONE_NUMBER: Final[dict[str, JsonValue]] = {
+    "anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 1}]
+}
+_TEXTS: Final[dict[str, JsonValue]] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_BY_OPERATOR: Final[dict[str, JsonValue]] = {
+    "if": {"required": ["op"], "properties": {"op": {"enum": ["about", "like"]}}},
+    "then": {"properties": {"attribute": {"type": "null"}, "value": _TEXTS}},
+    "else": {
+        "required": ["attribute"],
+        "properties": {"attribute": {"type": "string"}},
+        "if": {"required": ["op"], "properties": {"op": {"enum": ["lt", "le", "gt", "ge"]}}},
+        "then": {"properties": {"value": _ONE_NUMBER}},
+    },
+}
+"""What `_check_types` checks, for the OpenAPI document."""
+_WISH_EXAMPLES: Final[list[JsonValue]] = [
+    {"kind": "hard", "attribute": "price", "op": "le", "value": 15},
+    {"attribute": "genre", "value": ["crime", "thriller"], "evidence": "a heist film"},
+    {"op": "about", "value": "trains", "polarity": "negative"},
+]
+
+
 class NewPreference(BaseModel):
     """A wish to be added. Several values mean any of them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", json_schema_extra={"examples": _WISH_EXAMPLES, **_BY_OPERATOR}
+    )
 
     kind: PreferenceKind = "soft"
     attribute: Words | None = Field(None, min_length=1, max_length=MAX_ID_CHARS)
@@ -73,7 +97,9 @@ class NewPreference(BaseModel):
 class PreferencesEdit(BaseModel):
     """What to change; removals come first."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", json_schema_extra={"examples": [{"add": _WISH_EXAMPLES, "remove": []}]}
+    )
 
     add: list[NewPreference] = Field(default_factory=list, max_length=MAX_EDITS)
     remove: list[Words] = Field(default_factory=list, max_length=MAX_EDITS, description="ids of wishes")

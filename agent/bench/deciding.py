@@ -28,8 +28,8 @@ from agent.chances import chances_of
 from agent.confidence import is_lost
 from agent.questions import N_OPTIONS, Choice, Chooser, Moment, askable, choose
 from agent.services import PastMessage
-from agent.support.articles import HelpArticles
 from agent.support.chinese import english_question
+from agent.support.knowledge.search import HelpArticles
 from agent.thresholds import Asking, Step, Thresholds
 
 Say: TypeAlias = Callable[[str], None]

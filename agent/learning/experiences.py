@@ -120,8 +120,16 @@ def asked_in(state: ConversationState, lesson: Lesson, titles: Titles) -> Asked:
 
 
 def said(turns: Iterable[TurnState]) -> tuple[str, ...]:
-    """What both sides said, oldest first, without the numbered lists: those are what we showed, not what was said."""
-    both = (text for turn in turns if not turn.undone for text in (turn.message, _LISTED.sub("", turn.reply)))
+    """What both sides said, oldest first, without the numbered lists: those are what we showed, not what was said.
+
+    Without the bot's words of a handoff, too: its promise to be silent would be read as if it still held.
+    """
+    both = (
+        text
+        for turn in turns
+        if not turn.undone
+        for text in (turn.message, "" if turn.action == "handoff" else _LISTED.sub("", turn.reply))
+    )
     return tuple(text.strip() for text in both if text.strip())
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from agent.datadir import DataDirectory
 from agent.log.records import Consent, ErasedPerson
 from agent.log.store import EventLog
-from agent.runs import ForgottenRuns, forget_runs
+from agent.runs import ForgottenRuns, forget_runs, one_at_a_time
 from retrieval.errors import DataDirectoryError
 
 ROW_FIELDS: Final = frozenset({"user", "events", "turn_id"})
@@ -40,8 +40,9 @@ def forget_owners(data: DataDirectory, log: EventLog, tenant: str, owners: Colle
     users = frozenset(log.pseudonym(tenant, one) for one in owners)
     found = forget_runs(data, tenant, users)
     try:
-        for file in _exports(data.root):
-            _forget_in(file, users)
+        with one_at_a_time(data.root / "exports"):
+            for file in _exports(data.root):
+                _forget_in(file, users)
     except OSError as error:
         raise DataDirectoryError(
             f"An export of feedback below {str(data.root)!r} cannot be changed ({error}), so somebody who is to be "

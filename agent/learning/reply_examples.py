@@ -116,6 +116,10 @@ class ExampleVoices:
         """See `Voices.voice`."""
         return replace(self.inner.voice(engine, session_id), examples=self.replies.of(self.tenant))
 
+    def strangers(self, engine: Engine) -> Voice:
+        """See `Voices.strangers`."""
+        return self.inner.strangers(engine)
+
 
 @dataclass(slots=True)
 class _Book:

@@ -11,11 +11,11 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 
 from agent.answer import Action
-from agent.log import adapters, events, people, reactions
+from agent.log import adapters, events, handoffs, outbox, people, reactions, repeats
 from agent.log.codec import facts_from_json, facts_to_json, question_from_json
 from agent.log.events import NewEvent
 from agent.log.ids import looks_like_session_id, new_session_id
-from agent.log.models import ConversationRow, Event, EventPayload, Shown, Turn, TurnPayload
+from agent.log.models import ActionState, ConversationRow, Event, EventPayload, Shown, Turn, TurnPayload
 from agent.log.people import PersonKey
 from agent.log.records import (
     Conversation,
@@ -68,8 +68,9 @@ def find(session: Session, tenant: str, session_id: str) -> ConversationRow:
     Raises:
         NotFound: unknown, erased, or of another tenant.
     """
-    row = session.get(ConversationRow, session_id) if looks_like_session_id(session_id) else None
-    if row is None or row.tenant != tenant or row.erased_at is not None:
+    wanted = select(ConversationRow).where(ConversationRow.tenant == tenant, ConversationRow.id == session_id)
+    row = session.scalar(wanted) if looks_like_session_id(session_id) else None
+    if row is None or row.erased_at is not None:
         raise _unknown(session_id)
     return row
 
@@ -256,9 +257,13 @@ def erase(session: Session, tenant: str, session_id: str) -> None:
         update(ConversationRow).where(ConversationRow.id == session_id).values(erased_at=events.now()),
         delete(TurnPayload).where(TurnPayload.turn_id.in_(turn_ids)),
         delete(EventPayload).where(EventPayload.event_id.in_(event_ids)),
+        delete(ActionState).where(ActionState.conversation_id == session_id),
         update(Turn).where(here).values(prefix_hash=None),
     ):
         session.execute(statement.execution_options(synchronize_session=False))
+    handoffs.forget(session, session_id)
+    outbox.forget_conversation(session, session_id)
+    repeats.forget_conversation(session, session_id)
     adapters.note_erasure(session, tenant, session_id)
     events.add(session, NewEvent(tenant, "erasure", conversation_id=session_id))
 

@@ -23,6 +23,8 @@ from sqlalchemy.orm import Session
 
 from agent.log import postgres, sqlite
 from agent.log.models import Secret
+from agent.log.sealing import SEALER, seal_anew
+from agent.secrecy import Sealer
 from retrieval.errors import BadRequest, DataDirectoryError, SettingsError
 
 if TYPE_CHECKING:
@@ -56,8 +58,9 @@ log = logging.getLogger(__name__)
 class Database:
     """An engine whose transactions are either `read` (a snapshot) or `write`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self._engine = engine
+        self._sealer = sealer
         self._outage_ends: float | None = None  # on the monotonic clock
         self._reached = False
         self.on_failure: Callable[[], None] = lambda: None  # called at each use that the database refuses
@@ -67,8 +70,8 @@ class Database:
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
-    def open(cls, url: str | None, data_dir: Path) -> Database:
-        """Connect; SQLite in `data_dir` where no URL is given.
+    def open(cls, url: str | None, data_dir: Path, sealer: Sealer | None = None) -> Database:
+        """Connect; SQLite in `data_dir` where no URL is given, and its key file where no sealer is.
 
         Raises:
             DataDirectoryError: the folder cannot be made or the database not be opened.
@@ -82,7 +85,7 @@ class Database:
                 "written with CHATALOGUE_DATA_DIR."
             ) from error
         engine = _engine(make_url(f"sqlite:///{data_dir / SQLITE_FILE}") if not url else _read_url(url))
-        database = cls(engine)
+        database = cls(engine, sealer or Sealer(data_dir))
         if engine.dialect.name == "postgresql":
             postgres.prepare(engine)
         else:
@@ -103,7 +106,7 @@ class Database:
         """Run `work` in a transaction that sees one state of the database throughout; again where it was cut off."""
 
         def once() -> T:
-            with Session(self._reader) as session, session.begin():
+            with Session(self._reader, info={SEALER: self._sealer}) as session, session.begin():
                 return work(session)
 
         return self._in_the_end(once)
@@ -117,7 +120,7 @@ class Database:
 
     def _write_once(self, work: Callable[[Session], T]) -> T:
         transaction: str | None = None
-        with Session(self._engine) as session:
+        with Session(self._engine, info={SEALER: self._sealer}) as session:
             try:
                 result = work(session)
                 session.flush()
@@ -183,7 +186,16 @@ class Database:
 
     def upgrade(self, revision: str = "head") -> None:
         """Run the migrations that are missing, in one transaction; a second process waits and finds nothing to do."""
-        self._migrate("upgrade", revision)
+        if self._migrate("upgrade", revision):
+            self.forget_deleted()
+
+    def seal_anew(self) -> None:
+        """Seal with the newest key what an older one sealed; from then on the older one opens nothing.
+
+        Raises:
+            DataDirectoryError: a value is sealed with a key that is not ours.
+        """
+        self.write(seal_anew)
 
     def downgrade(self, revision: str) -> None:
         """Go back to `revision` ("base": no tables)."""
@@ -227,7 +239,8 @@ class Database:
                 f"The copy of the database {str(to)!r} cannot be written ({error}); name a folder with room."
             ) from error
 
-    def _migrate(self, direction: str, revision: str) -> None:
+    def _migrate(self, direction: str, revision: str) -> bool:
+        """Whether words were deleted, so that they must leave the disk."""
         from alembic import command  # here, because it is needed once and takes longer to import than all the rest
         from alembic.util import CommandError
 
@@ -237,6 +250,7 @@ class Database:
                 postgres.lock_schema(connection)
             config = migration_config()
             config.attributes["connection"] = connection
+            config.attributes["sealer"] = self._sealer
             try:
                 run(config, revision)
             except CommandError as error:
@@ -244,6 +258,7 @@ class Database:
                     f"The database at {self._place()} was made by another version ({error}); update chatalogue or "
                     "use another data directory."
                 ) from error
+        return bool(config.attributes.get("deleted"))
 
     @contextmanager
     def _errors_in_words(self) -> Iterator[None]:

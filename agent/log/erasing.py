@@ -7,14 +7,51 @@ line that says that somebody was erased. A name that comes back later is somebod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from agent.log import adapters, conversations, events, people
+from agent.log import adapters, conversations, events, outbox, people
 from agent.log.events import NewEvent
 from agent.log.models import ConversationRow, Event, EventPayload, Person, PersonPayload
 from agent.log.people import PersonKey
 from agent.log.records import ErasedPerson, PersonRecord, RecordedEvent
+
+TableKind: TypeAlias = Literal["words", "skeleton", "shop"]
+
+TABLES: Final[Mapping[str, TableKind]] = {
+    "turn_payload": "words",
+    "event_payload": "words",
+    "person_payload": "words",
+    "action_state": "words",
+    "handoff_payload": "words",
+    "webhook_payload": "words",
+    "idempotent_answer": "words",
+    "person": "skeleton",
+    "conversation": "skeleton",
+    "turn": "skeleton",
+    "shown": "skeleton",
+    "event": "skeleton",
+    "turn_lease": "skeleton",
+    "handoff_event": "skeleton",
+    "webhook_delivery": "skeleton",
+    "wrong_proof": "skeleton",
+    "adapter_source": "skeleton",
+    "adapter_move": "shop",
+    "live_index": "shop",
+    "live_ranker": "shop",
+    "secret": "shop",
+    "api_key": "shop",
+    "api_usage": "shop",
+    "webhook_endpoint": "shop",
+}
+"""What every table holds. words: what persons said or how they are called, each row of somebody, which an erasure
+deletes; skeleton: ids, times, numbers and keyed hashes of what happened; shop: nothing of customers.
+
+A test holds this against the models, plants words in each table of words through the API, and finds none afterwards.
+"""
 
 
 def erase_person(session: Session, tenant: str, who: PersonKey) -> ErasedPerson | None:
@@ -33,6 +70,7 @@ def erase_person(session: Session, tenant: str, who: PersonKey) -> ErasedPerson 
     sessions = tuple(session.scalars(open_.order_by(ConversationRow.created_at, ConversationRow.id)))
     for session_id in sessions:
         conversations.erase(session, tenant, session_id)
+    outbox.forget_person(session, person_id)
     theirs = select(Event.id).where(Event.person_id == person_id)
     # Before rows go: SQLite gives the number of the newest one again, and readers go by numbers that only rise.
     events.add(session, NewEvent(tenant, "erasure"))
@@ -73,8 +111,9 @@ def person_record(session: Session, tenant: str, who: PersonKey) -> PersonRecord
         .order_by(Event.seq)
     )
     found = tuple(_recorded(event, words) for event, words in rows)
+    name = people.name_of(session, tenant, person_id) or ""
     return PersonRecord(
-        row.created_at, row.consent, tuple(sessions), found, adapters.trained_on(session, tenant, person_id)
+        name, row.created_at, row.consent, tuple(sessions), found, adapters.trained_on(session, tenant, person_id)
     )
 
 

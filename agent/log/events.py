@@ -16,8 +16,11 @@ from agent.log.models import ConversationRow, Event, EventPayload
 from agent.log.records import FeedbackKind, OutsideKind
 from retrieval.errors import NotFound
 
-OwnKind: TypeAlias = Literal["edit", "undo", "user_edit", "user_forget", "erasure", "consent", "imported", "label"]
-"""What the log itself writes down, beside feedback and outside events; `of` says what kind of deed was imported."""
+OwnKind: TypeAlias = Literal[
+    "edit", "undo", "user_edit", "user_forget", "erasure", "consent", "imported", "label", "action"
+]
+"""What the log itself writes down, beside feedback and outside events; `of` says what kind of deed was imported, and
+what was done with an order (`agent.log.actions`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,20 +89,20 @@ class Person(Base):
 
 
 class PersonPayload(Base):
-    """The name as the client gave it."""
+    """The name as the client gave it, sealed (agent/log/sealing.py)."""
 
     __tablename__ = "person_payload"
 
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
     tenant: Mapped[str]
-    name: Mapped[str]
+    sealed_name: Mapped[bytes] = mapped_column(LargeBinary())
 
 
 class ConversationRow(Base):
     """One conversation; `person_id` null for a customer without a name."""
 
     __tablename__ = "conversation"
-    __table_args__ = (Index(None, "tenant", "key_id", "person_id"),)
+    __table_args__ = (Index(None, "tenant", "key_id", "person_id"), Index(None, "tenant", "status"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str]
@@ -230,6 +230,30 @@ class TurnLease(Base):
     expires_at: Mapped[datetime]
 
 
+class ActionState(Base):
+    """What a conversation about orders stands at: sealed, replaced as a whole, gone with the conversation's words."""
+
+    __tablename__ = "action_state"
+
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), primary_key=True)
+    tenant: Mapped[str]
+    version: Mapped[int]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary())
+    at: Mapped[datetime]
+
+
+class WrongProof(Base):
+    """An order, an e-mail address or a conversation, as a keyed hash, of which a wrong proof was given; for an hour."""
+
+    __tablename__ = "wrong_proof"
+    __table_args__ = (Index(None, "tenant", "subject"), Index(None, "tenant", "at"))
+
+    seq: Mapped[int] = mapped_column(_BigKey, primary_key=True, autoincrement=True)
+    tenant: Mapped[str]
+    subject: Mapped[str]
+    at: Mapped[datetime]
+
+
 class LiveIndex(Base):
     """Which index folder was made live when; the newest row counts."""
 
@@ -283,7 +307,7 @@ class AdapterSourceRow(Base):
 
 
 class Secret(Base):
-    """Keys that every process of a tenant must share."""
+    """Keys that every process of a tenant must share, sealed (agent/log/sealing.py)."""
 
     __tablename__ = "secret"
 

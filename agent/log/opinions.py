@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import and_, func, or_, select, true
 from sqlalchemy.orm import Session, load_only
 
-from agent.log import events, learning, reactions, turns
+from agent.log import events, learning, reactions, tickets, turns
 from agent.log.adapters import Source
 from agent.log.events import NewEvent
 from agent.log.models import ConversationRow, Event, EventPayload, Person, Shown, Turn, TurnPayload
@@ -150,11 +150,18 @@ def learnable(
     always = {one.event_id for one in labels} | {
         one for each in _undone(session, talks_).values() for one in each.values()
     }
-    return {
+    found = {
         row.id: Source(row.person_id or row.conversation_id, row.conversation_id)
         for row in rows
         if row.id in always or (row.id in of_turn and not row.undone)
     }
+    past = tickets.learnable(session, tenant, list(event_ids), consent, since)
+    return found | {event_id: ticket_source(event_id, person) for event_id, person in past.items()}
+
+
+def ticket_source(event_id: str, person_id: str | None) -> Source:
+    """Whose an imported ticket is; nobody's stands for itself."""
+    return Source(event_id, event_id) if person_id is None else Source(person_id)
 
 
 def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedback) -> Stored:

@@ -16,6 +16,7 @@ from agent.log.codec import clean_text, facts_from_json, facts_to_json
 from agent.log.events import NewEvent, OwnKind
 from agent.log.ids import keyed_hash, new_person_id
 from agent.log.models import Event, EventPayload, Person, PersonPayload
+from agent.log.sealing import PERSON_NAME
 from agent.preferences import Dropped, Fact
 
 PAGE_KEY: Final = ""
@@ -67,13 +68,25 @@ def find_or_add(session: Session, tenant: str, who: PersonKey) -> str:
                     consent=None,
                 )
             )
-            session.execute(insert(PersonPayload).values(person_id=person_id, tenant=tenant, name=clean_text(who.name)))
+            sealed = PERSON_NAME.seal(session, clean_text(who.name).encode(), tenant, person_id)
+            session.execute(insert(PersonPayload).values(person_id=person_id, tenant=tenant, sealed_name=sealed))
     except IntegrityError:
         found = find(session, tenant, who)
         if found is None:
             raise
         return found
     return person_id
+
+
+def name_of(session: Session, tenant: str, person_id: str) -> str | None:
+    """The name as their client gave it; None for one whom we do not know.
+
+    Raises:
+        DataDirectoryError: it is sealed with a key that is not ours.
+    """
+    this = PersonPayload.tenant == tenant, PersonPayload.person_id == person_id
+    sealed = session.scalar(select(PersonPayload.sealed_name).where(*this))
+    return None if sealed is None else PERSON_NAME.open(session, sealed, tenant, person_id).decode()
 
 
 def find_or_add_all(session: Session, tenant: str, who: Sequence[PersonKey]) -> dict[str, str]:

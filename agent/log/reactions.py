@@ -202,7 +202,8 @@ def _conversation_of(session: Session, tenant: str, key_id: str, outside: Outsid
         session_id = turn.conversation_id
     if session_id is None:
         return None
-    row = session.get(ConversationRow, session_id) if looks_like_session_id(session_id) else None
-    if row is None or row.tenant != tenant or row.key_id != key_id or row.erased_at is not None:
+    wanted = select(ConversationRow).where(ConversationRow.tenant == tenant, ConversationRow.id == session_id)
+    row = session.scalar(wanted) if looks_like_session_id(session_id) else None
+    if row is None or row.key_id != key_id or row.erased_at is not None:
         raise NotFound(f"The session {clean_text(session_id)!r} is unknown; use a session_id from an answer.")
     return row

@@ -18,7 +18,8 @@ PastKind: TypeAlias = Literal["view", "click", "buy", "rating", "like"]
 Consent: TypeAlias = Literal["opt_in", "opt_out"]
 """Who may be learned from: those who said yes, or all but those who said no."""
 ShownList: TypeAlias = Literal["slate", "alternative"]
-ConversationStatus: TypeAlias = Literal["bot", "human"]
+ConversationStatus: TypeAlias = Literal["bot", "waiting", "human"]
+"""Who has it; `waiting` for people is theirs already: the bot is silent."""
 
 
 class TurnConflict(ChatalogueError):
@@ -256,8 +257,12 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """A named customer: since when, consent (None: they said nothing), conversations, events, adapters with them in."""
+    """A named customer: since when, consent (None: they said nothing), conversations, events, adapters with them in.
 
+    `name` is theirs as their client gave it.
+    """
+
+    name: str
     since: datetime
     consent: bool | None
     session_ids: tuple[str, ...]

@@ -42,6 +42,7 @@ from agent.log.records import (
     TurnRecord,
 )
 from agent.preferences import Fact
+from agent.secrecy import Sealer
 from agent.understand.types import Language
 from retrieval.errors import NotFound
 
@@ -71,7 +72,7 @@ class EventLog:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = self.database = database  # the latter for stores with tables of their own
         self._secrets: dict[str, bytes] = {}
         self._secrets_lock = threading.Lock()
         self._watcher: LogWatcher | None = None
@@ -82,21 +83,23 @@ class EventLog:
         self._database.on_failure = watcher.database_failed
 
     @classmethod
-    def open(cls, url: str | None, data_dir: Path) -> EventLog:
+    def open(cls, url: str | None, data_dir: Path, sealer: Sealer | None = None) -> EventLog:
         """Open the database and bring its tables up to date, under a lock that other processes respect.
 
         Args:
             url: SQLAlchemy URL; None or empty: SQLite in `data_dir`.
             data_dir: made where it does not exist.
+            sealer: of the settings; None: by the key file in `data_dir`.
 
         Raises:
-            DataDirectoryError: the folder or the database cannot be used.
+            DataDirectoryError: folder or database cannot be used, or are sealed with a key that is not ours.
             SettingsError: the URL cannot be read, or its driver is not installed.
         """
-        database = Database.open(url, data_dir)
+        database = Database.open(url, data_dir, sealer)
         try:
             database.upgrade()
             database.ping()  # a read-only folder is found now and not with the first customer
+            database.seal_anew()  # so is a wrong key
         except BaseException:
             database.close()
             raise

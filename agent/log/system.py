@@ -12,20 +12,26 @@ from agent.log import events
 from agent.log.codec import clean_or_none, clean_text
 from agent.log.ids import SECRET_BYTES
 from agent.log.models import LiveIndex, LiveRanker, Secret
+from agent.log.sealing import SECRET
 
 
 def secret(session: Session, tenant: str, name: str) -> bytes:
-    """The key of this name, made at first use; processes that make it at once agree on one."""
+    """The key of this name, made at first use; processes that make it at once agree on one.
+
+    Raises:
+        DataDirectoryError: it is sealed with a key that is not ours.
+    """
     stored = select(Secret.value).where(Secret.tenant == tenant, Secret.name == name)
     found = session.scalar(stored)
     if found is not None:
-        return found
+        return SECRET.open(session, found, tenant, name)
     value = secrets.token_bytes(SECRET_BYTES)
+    sealed = SECRET.seal(session, value, tenant, name)
     try:
         with session.begin_nested():
-            session.execute(insert(Secret).values(tenant=tenant, name=name, value=value))
+            session.execute(insert(Secret).values(tenant=tenant, name=name, value=sealed))
     except IntegrityError:
-        return session.scalars(stored).one()
+        return SECRET.open(session, session.scalars(stored).one(), tenant, name)
     return value
 
 

@@ -32,6 +32,10 @@ class Messages:
         """The name of a catalogue attribute for people; its own name in words where we have none."""
         return self._table.get(f"label.{attribute}", attribute.replace("_", " "))
 
+    def language_name(self, code: str) -> str:
+        """The name of a language ("de") for people; the code where we have none."""
+        return self._table.get(f"language.{code}", code)
+
 
 @cache
 def messages(language: Language) -> Messages:

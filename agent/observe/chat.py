@@ -15,6 +15,7 @@ import structlog
 
 from agent.answer import Finished, Text, Update
 from agent.observe import names
+from agent.observe.masking import for_logs
 from agent.observe.observer import Attribute, ObservedTurn, Observer, in_context, listen
 from agent.preferences import Fact, Preference
 from agent.services import Chat, TurnRequest
@@ -105,8 +106,10 @@ class ObservedChat:
         )
 
     def _words(self, request: TurnRequest, reply: str | None = None) -> dict[str, str | None]:
-        """What was said: for the log only where the operator asked for it."""
-        return {"text": request.text, "reply": reply} if self._observer.log_text else {}
+        """What was said, masked: for the log only where the operator asked for it."""
+        if not self._observer.log_text:
+            return {}
+        return {"text": for_logs(request.text), "reply": None if reply is None else for_logs(reply)}
 
 
 def _ms_since(started: float) -> float:

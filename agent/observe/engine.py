@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.llm.protocol import CURRENT, Chunk, Engine, EngineStatus, Filled, Limits, Prompt
 from agent.observe import names
+from agent.observe.masking import for_logs
 from agent.observe.metrics import EngineOutcome
 from agent.observe.observer import Attribute, Observer, Span, skill_now
 from retrieval.errors import EngineBusy, EngineError, EngineTimeout
@@ -169,8 +170,8 @@ class ObservedEngine:
 
 
 def _message(role: str, text: str) -> dict[str, object]:
-    """As the conventions write a message."""
-    return {"role": role, "parts": [{"type": "text", "content": text}]}
+    """As the conventions write a message; masked."""
+    return {"role": role, "parts": [{"type": "text", "content": for_logs(text)}]}
 
 
 def _outcome_of(error: EngineError) -> EngineOutcome:

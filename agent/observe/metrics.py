@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agent.answer import Action
+from agent.answer import Action, HandoffReason
 from agent.llm.protocol import Engine, EngineState
 from agent.log.records import Feedback, FeedbackKind
 
@@ -83,6 +83,12 @@ class Metrics:
             "outcome",
         )
         _show_from_the_start(self.learning_jobs, ("ok", "error"))
+        self.handoffs = self._counter(
+            "chatalogue_handoffs",
+            "Conversations handed over to people, by why: asked for in words, by button ...",
+            "reason",
+        )
+        _show_from_the_start(self.handoffs, get_args(HandoffReason))
         self._now = _Now()
         self.registry.register(self._now)
         ProcessCollector(registry=self.registry)
@@ -163,6 +169,10 @@ class Metrics:
         """Count a reaction that is in the log now."""
         reason = feedback.reason or "none"
         self.feedback.labels(feedback.kind, reason if reason in (*REASONS, "none") else "other").inc()
+
+    def handed_over(self, reason: HandoffReason) -> None:
+        """Count a conversation that went to people."""
+        self.handoffs.labels(reason).inc()
 
     def database_failed(self) -> None:
         """Count a use of the database that it refused."""

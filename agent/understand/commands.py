@@ -9,6 +9,7 @@ from agent.preferences import Dropped
 from agent.understand import intents, talk
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, words_of
+from agent.understand.persons import declines_person, wants_person
 from agent.understand.types import DialogueContext, Understanding
 from agent.understand.wishes import Reading
 
@@ -22,8 +23,10 @@ def command(message: Message, context: DialogueContext, lexicon: Lexicon, readin
         return Understanding("undo", language)
     if reset := _reset(message, context, reading):
         return reset
+    if wants_person(message.low):
+        return Understanding("handoff", language)
     kinds = ("handoff", intents.HANDOFF), ("out_of_scope", intents.OUT_OF_SCOPE), ("out_of_scope", talk.INJECTED)
-    for intent, pattern in kinds:
+    for intent, pattern in kinds[declines_person(message.low) :]:
         for match in pattern.finditer(message.low):
             if not intents.about_a_film(message.low, match.start()):
                 return Understanding(intent, language, said=match.group().strip())  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ OUT_OF_SCOPE = re.compile(
     r"|\b(?:system|your|hidden|initial) (?:prompt|instructions)\b"
     r"|\b(?:you are now|pretend (?:to be|you)|act as|jailbreak|developer mode)\b|\b(?:tell|know) (?:me "
     r"|any )?(?:a )?jokes?\b|\btranslate\b.{0,40}\b(?:to|into) \w+"
+    r"|\b(?:solve|simplify|integrate|differentiate)\b.{0,20}(?:equation|\d ?[-+*/=])|\b[a-z]\^\d"
     r"|\bwhat(?:'s| is) \d+ ?[-+*x/] ?\d+|\b(?:stock|bitcoin|crypto) (?:price|market)"
     r"|\bcapital (?:city )?of \w+\b|\bmeaning of life\b"
     r"|\b(?:news today|latest news|football score|who won the (?:game|match|election|world cup)"
@@ -205,6 +206,7 @@ SUPPORT = re.compile(
     r"|within|abroad|overseas|internationally|my)\b|\btrack (?:my|the|an) (?:order|parcel|package)\b"
     r"|\breturn(?:s|ed|ing)? (?:it|this|them|that|an?|the|my|policy|items?|something|window|label|process"
     r"|address|and|or|if|within|period|for)\b|\b(?:your|about|make a|returns?) returns?\b|\breturns?\s*\?"
+    r"|\b(?:can|could|may|how do|how can) (?:i|we) (?:still |also )?(?:return|exchange|send back)\b"
     r"|\breturn policy\b"
     r"|\b(?:send (?:it|this|them|that|the \w+) back|money[- ]back|exchange (?:it|this|an?|the|my|policy"
     r"|items?))\b|\brefund(?:s|ed|ing|able)?\b"
@@ -236,7 +238,7 @@ SUPPORT = re.compile(
 OPEN = re.compile(
     r"\bare you (?:guys |still )?(?:open|closed)\b|\b(?:what time|when|which days?)\b[^.?!]{0,15}\byou (?:open"
     r"|close|closed)\b"
-    r"|\bdo you (?:open|close)\b"
+    r"|\bdo you (?:open|close|repair|fix|mend|rent|hire|insure|install|accept|charge|recycle|employ)\b"
     r"|\b(?:used|second[- ]?hand|refurbished) (?:discs?|dvds?|blu-?rays?|copies|items?|goods|phones?"
     r"|products?)\b|几点(?:开门|关门|营业)|(?:周[一-日末天]|星期.|节假日)(?:开门|营业|上班)"
 )

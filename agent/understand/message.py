@@ -29,6 +29,11 @@ _CLAUSE_END = re.compile(
     r"|\s[-\u2013\u2014]{1,2}\s"
     r"|但是|不过|可是|然而|但"
 )
+_PART = re.compile(
+    r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)"
+    r"|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])"
+)
+"""Where another part of a sentence begins."""
 _SAME_LENGTH: dict[int, int | str] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'"),
@@ -182,15 +187,10 @@ def _around(spans: list[tuple[int, int]], position: int) -> tuple[int, int]:
 def part_around(message: Message, position: int) -> tuple[int, int]:
     """The part of a sentence around `position`: "..., and can I return it?" is a part of its own."""
     start, end = message.sentence(position)
-    before = list(
-        re.finditer(
-            r",?\s*\b(?:and|but|also|plus)\s+(?=(?:can|could|do|does|how|what|when|where|is|will|i|if|may)\b)"
-            r"|,\s*(?=(?:how|can|what|do|does|is|when)\b)|,(?=[^\x00-\x7f])",
-            message.low[start:position],
-        )
-    )
+    # Over the whole message: what begins at `position` itself is looked at, too.
+    before = [match.end() for match in _PART.finditer(message.low, start) if match.end() <= position]
     if before:
-        start += before[-1].end()
+        start = before[-1]
     while start < position and message.low[start] in " ,":
         start += 1
     if end < len(message.low) and message.low[end] in "?!.":

@@ -6,7 +6,7 @@ Knows what the words ask of items, of the catalogue and of the list; not how nam
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.understand import intents
 from agent.understand.critique import compared_number
@@ -25,6 +25,14 @@ _FURTHER = re.compile(r"\b(?:more|another|others?|else|different)\b")
 _AND_THAT = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|but|and|what about|how about|for|of|with)\W+)*(?:and|what about|how about)\b"
 )
+_BESIDE_SERVICE: frozenset[Intent] = frozenset(
+    {"item_question", "compare", "why", "why_not", "count", "superlative", "more", "accept", "reject"}
+)
+"""What a message can be for besides a question of service; the articles answer that half of it."""
+_JOINS = frozenset(
+    "and also but or so plus then well ok okay please hi hello thanks 还 有 另 外 那 请 你 好 谢".split()
+)
+"""Words that are left of a question of service and ask for nothing."""
 MAX_ELLIPSIS_TOKENS = 8
 """Longer messages say themselves what they ask."""
 _OF_MANY = re.compile(r"\b(?:films?|movies?|items?|ones?|any|some|something|you|we|i)\b|电影|片")
@@ -35,7 +43,7 @@ class Heard:
     """What has been read of a message so far; the steps of reading fill it, `Purposes` says what it is for.
 
     `found` are the names in it, `missed` is a place that no list has, `answered` an offered answer that was repeated,
-    `person` tells that "him" or "her" was read.
+    `person` tells that "him" or "her" was read. `support_spans` are where `support_text` stands.
     """
 
     message: Message
@@ -49,6 +57,7 @@ class Heard:
     answered: bool = False
     missed: str = ""
     person: bool = False
+    support_spans: tuple[tuple[int, int], ...] = ()
 
 
 def asked_field(low: str, lexicon: Lexicon) -> tuple[str | None] | None:
@@ -114,7 +123,23 @@ class Purposes:
         wishes = [wish for wish in self.reading.wishes if wish.op != "about"]
         if wishes or (self.heard.superlative and not items):
             return None  # a wish and a question of service: the list is shown, the articles answer besides
-        return self._result("support", items, facts=False)
+        return self._beside(items, shown) or self._result("support", items, facts=False)
+
+    def _beside(self, items: tuple[str, ...], shown: tuple[str, ...]) -> Understanding | None:
+        """What the rest of the message is for, where that is of items: "who made it? can I return it?"."""
+        text = self.message.text
+        for start, end in self.heard.support_spans:
+            text = text[:start] + " " * (end - start) + text[end:]
+        message = Message(text)
+        if all(token.norm in _JOINS for token in message.tokens):
+            return None
+        context = replace(self.context, questions=())  # the question of service is what "and" leads to
+        rest = Purposes(replace(self.heard, message=message, context=context, support_text=None))
+        found = (intent(items, shown) for intent in (rest._about_items, rest._about_catalogue, rest._about_list))
+        result = next((one for one in found if one is not None and one.intent in _BESIDE_SERVICE), None)
+        if result is None:
+            return None
+        return replace(result, language=self.message.language, support_text=self.heard.support_text)
 
     def _about_items(self, items: tuple[str, ...], shown: tuple[str, ...]) -> Understanding | None:
         low = self.message.low

@@ -7,7 +7,7 @@ covered: irony, wishes spread over several messages, languages other than Englis
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from agent.understand import intents
 from agent.understand.about import about_wishes, leftover_wishes
@@ -230,7 +230,9 @@ class _Pass:
             start, end = part_around(message, match.start())
             if any(match.start() >= r.start and match.end() <= r.end for r in self.heard.references):
                 continue
-            if not message.free(*match.span()):
+            # "return the second one": what is referred to has been taken, the words before it have not.
+            pointed = (r.start for r in self.heard.references if match.start() < r.start < match.end())
+            if not message.free(match.start(), min(pointed, default=match.end())):
                 continue
             if any(match.start() < until and since < match.end() for since, until in sold):
                 continue
@@ -239,5 +241,15 @@ class _Pass:
         if spans:
             quotes = dict.fromkeys(message.quote(*span) for span in spans)
             self.heard.support_text = " ".join(quotes)[:MAX_SUPPORT_CHARS]
+            self.heard.support_spans = tuple(spans)
+            for item_id in self._titles_in(spans):
+                self.reading.name_item(item_id)
             for span in spans:
                 message.take(*span)
+
+    def _titles_in(self, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
+        """Items that a question of service calls by their title: "can I return Casablanca?"."""
+        for one in mentions(self.message, self.lexicon, self.message.free):
+            inside = any(start <= one.start and one.end <= end for start, end in spans)
+            if inside and one.entry.kind == "title" and one.certainty == "sure":
+                yield str(one.entry.values[0])

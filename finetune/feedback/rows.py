@@ -52,7 +52,7 @@ class Draft:
         words: the customer's message, for finding those that say the same.
         at: of its newest event.
         owner: the person's or conversation's own id; never stored.
-        session_id: of the conversation; never stored.
+        session_id: of the conversation, "" for none; never stored.
         doubt: why a human should look first.
         verdict: a human's word on it; None where nobody looked.
     """

@@ -19,9 +19,11 @@ from retrieval.errors import BadRequest
 
 RowKind: TypeAlias = Literal["sft", "kto", "dpo", "rank"]
 ROW_KINDS: tuple[RowKind, ...] = get_args(RowKind)
-RowSkill: TypeAlias = Literal["understand", "rank", "reply"]
-Signal: TypeAlias = Literal["accept", "buy", "thumb_up", "thumb_down", "reject", "edit", "regenerate", "label", "list"]
-"""What happened; "list" is a slate with everything that happened to it."""
+RowSkill: TypeAlias = Literal["understand", "rank", "reply", "support"]
+Signal: TypeAlias = Literal[
+    "accept", "buy", "thumb_up", "thumb_down", "reject", "edit", "regenerate", "label", "list", "ticket"
+]  # fmt: skip
+"""What happened; "list" is a slate with everything that happened to it, "ticket" an answer of the team before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from agent.preferences import Dropped
 from agent.questions import choose
 from agent.settings import Settings
 from agent.shop import Shop
-from agent.support import articles
-from agent.support.articles import HelpArticles, index_articles
+from agent.support.knowledge import search
+from agent.support.knowledge.search import HelpArticles
+from agent.support.knowledge.store import import_articles
 from agent.thresholds import Asking
 from retrieval.items import Item
 
@@ -41,9 +42,11 @@ def helpful_shop(film_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> I
     (folder / "returns.md").write_text(f"---\nurl: https://shop.example/returns\n---\n{RETURNS}", encoding="utf-8")
     (folder / "delivery.md").write_text(DELIVERY, encoding="utf-8")
     encoder = HashingEncoder()
-    desk = HelpArticles.open(index_articles(folder, folder / "index", encoder), encoder)
+    made = import_articles(folder, tmp_path_factory.mktemp("knowledge"), encoder).folder
+    assert made is not None
+    desk = HelpArticles.open(made, encoder)
     yield replace(film_shop, articles=desk)
-    desk._retriever.close()
+    desk.close()
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def items_of(shop: Shop, turn: Turn) -> list[Item]:
 async def test_ten_turns(
     helpful_shop: Shop, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_title: dict[str, Item]
 ) -> None:
-    monkeypatch.setattr(articles, "MIN_SCORE", 0.35)  # picked for MiniLM's cosines, not for a bag of words
+    monkeypatch.setattr(search, "MIN_SCORE", 0.35)  # picked for MiniLM's cosines, not for a bag of words
     talk = talk_over(helpful_shop, log, tmp_path)
     everything = helpful_shop.table.items
 
@@ -372,10 +375,10 @@ async def test_a_set_language_wins(film_shop: Shop, log: EventLog, tmp_path: Pat
 async def test_a_chinese_question_is_told_that_the_article_is_english(
     helpful_shop: Shop, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(articles, "MIN_SCORE", 0.2)
+    monkeypatch.setattr(search, "MIN_SCORE", 0.2)
     turn = await talk_over(helpful_shop, log, tmp_path).say("怎么退货?")
     assert turn.answer.citations[0].quote in RETURNS
-    assert "帮助页面只有英文版" in turn.reply
+    assert "帮助页面是英语的" in turn.reply
     turn = await talk_over(helpful_shop, log, tmp_path).say("how do I return a film?")
     assert "in English" not in turn.reply
 

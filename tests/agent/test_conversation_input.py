@@ -13,6 +13,7 @@ from talking import Talk, talk_over
 
 from agent.log.store import EventLog
 from agent.shop import Shop, open_shop
+from agent.taming import tamed
 from retrieval.index import build_index
 from retrieval.items import Item
 
@@ -215,7 +216,7 @@ async def test_a_hostile_item_has_no_say(shop_of: MakeShop, log: EventLog, tmp_p
     turn = await talk.say("a lamp over 50 euros")
     assert turn.ids == ["evil"]
     assert "99.00 EUR" in turn.reply
-    assert "free" not in re.sub(r"for free|" + re.escape(HOSTILE.text), "", turn.reply)
+    assert "free" not in re.sub(r"for free|" + re.escape(tamed(HOSTILE.text, ())), "", turn.reply)
     after = await talk.say("a red lamp under 20 euros")
     assert "evil" not in after.ids  # what it says of itself ("forget the price") changes no wish
     assert ("price", "lt", 20.0, "positive") in after.wishes

@@ -5,16 +5,20 @@ import string
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from agent.answer import HandoffReason
 from agent.messages import messages
 from agent.ranking import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
-LITERAL = re.compile(r'"((?:reply|question|fact|wish|unit|why|trade_off|label|superlative|feature|pitch)\.[a-z_]+)"')
-COMPUTED = {"label", "superlative", "feature", "also", "apart"}
-"""Sections whose keys are made from attribute and feature names at run time."""
+LITERAL = re.compile(
+    r'"((?:reply|question|fact|wish|unit|why|trade_off|label|superlative|feature|pitch|desk|packet)\.[a-z_]+)"'
+)
+COMPUTED = {"orders", "label", "superlative", "feature", "also", "apart", "language"}
+"""Sections whose keys are made from names of attributes, features and languages at run time."""
 
 
 def table(language: str) -> dict[str, str]:
@@ -31,7 +35,9 @@ def used_keys() -> set[str]:
     bounds = {f"wish.{family}{op}" for family in ("", "price_", "year_", "minutes_") for op in ("le", "lt", "ge", "gt")}
     ranges = {f"wish.{family}_range" for family in ("year", "price", "number")}
     near = {"reply.not_carried_near", "reply.unknown_item_near"}
-    return set(LITERAL.findall(code)) | bounds | ranges | {"wish.year_eq"} | near
+    reasons = {f"packet.{reason}" for reason in get_args(HandoffReason)}
+    reasons |= {"desk.sorry_doubt", "desk.sorry_anger"}
+    return set(LITERAL.findall(code)) | bounds | ranges | {"wish.year_eq"} | near | reasons
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -62,7 +68,7 @@ def test_chinese_is_chinese() -> None:
     bare = {key for key, text in plain.items() if not re.search("[\u4e00-\u9fff]", text)}
     assert bare == {"reply.article", "reply.article_source", "reply.compare_row", "fact.about", "wish.about",
                     "wish.join", "wish.last", "why.two", "pitch.value", "pitch.value_number",
-                    "pitch.bound"}  # fmt: skip
+                    "pitch.bound", "orders.between"}  # fmt: skip
     assert not [key for key, text in plain.items() if re.search("[\u4e00-\u9fff] ?[,;!?]", text)]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from agent.datadir import DataDirectory
-from agent.runs import JOB, LINEAGE, ROWS, ForgottenRuns, clear_away, forget_runs, run_state
+from agent.runs import JOB, LINEAGE, MEMORY, ROWS, ForgottenRuns, clear_away, forget_runs, run_state
 from retrieval.errors import DataDirectoryError
 
 
@@ -66,3 +67,62 @@ def test_whoever_was_only_rehearsed_is_forgotten_in_trainings_too(tmp_path: Path
     again = training(data, "ada-000003", "training", "u1")
     assert forget_runs(data, "default", ["u9"]) == ForgottenRuns()
     assert run_state(again) == "training"
+
+
+def remembering(data: DataDirectory, *users: str) -> Path:
+    """The folder of a memory with a row of each."""
+    folder = data.memory("default")
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [json.dumps({"user": user, "period": "2026-10", "kind": "sft"}) for user in users]
+    (folder / "rows-1.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    (folder / MEMORY).write_text(json.dumps({"file": "rows-1.jsonl", "strata": [], "rows": len(users), "sha256": ""}))
+    return folder
+
+
+def remembered(folder: Path) -> set[str]:
+    rows = (folder / json.loads((folder / MEMORY).read_text())["file"]).read_text().splitlines()
+    return {json.loads(row)["user"] for row in rows}
+
+
+def test_people_who_are_forgotten_at_once_do_not_bring_each_other_back(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    users = [f"u{n}" for n in range(24)]
+    folder = remembering(data, *users, "kept")
+    done = training(data, "ada-000001", "waiting", *users, "kept")
+    start = threading.Barrier(len(users))
+
+    def forget(user: str) -> None:
+        start.wait()
+        forget_runs(data, "default", [user])
+
+    threads = [threading.Thread(target=forget, args=(user,)) for user in users]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert remembered(folder) == {"kept"}
+    assert (done / ROWS).read_text() == '{"user": "kept", "text": "of kept"}\n'
+    assert len(list(folder.glob("rows-*.jsonl"))) == 1
+
+
+def test_a_crash_after_the_memory_forgot_leaves_no_training_that_rehearsed_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = DataDirectory(tmp_path)
+    folder = remembering(data, "u1", "u2")
+    begun = training(data, "ada-000001", "training", "u2")  # rehearses u1, which stands in none of its files
+
+    def crash(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("agent.runs.throw_away", crash)
+        with pytest.raises(KeyboardInterrupt):
+            forget_runs(data, "default", ["u1"])
+    assert remembered(folder) == {"u2"}
+    assert run_state(begun) == "training"
+    clear_away(data.runs("default"))  # what the next job begins with
+    assert run_state(begun) is None
+    later = training(data, "ada-000002", "training", "u2")
+    clear_away(data.runs("default"))
+    assert run_state(later) == "training"

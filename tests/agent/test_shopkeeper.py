@@ -24,9 +24,9 @@ from agent.messages import messages
 from agent.services import PartHealth
 from agent.settings import Settings
 from agent.shopkeeper import DEMO_SOURCE, ShopKeeper
-from agent.support.articles import index_articles
+from agent.support.knowledge.store import DEMO, import_articles
 from retrieval.errors import DataDirectoryError, IndexUnavailable
-from retrieval.index import build_index, prune, prune_others
+from retrieval.index import build_index, prune
 from retrieval.items import Item
 from retrieval.query import Query, WeightedText
 from retrieval.vectors import EMBEDDED, VectorStores
@@ -124,26 +124,69 @@ def test_only_the_demo_has_the_demos_name(shop: Fixture) -> None:
     assert shop.keeper.current("default").name == ""
 
 
-def test_articles_go_with_their_index(shop: Fixture, tmp_path: Path) -> None:
-    (tmp_path / "help").mkdir()
-    (tmp_path / "help" / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
-    folder = shop.index("Film")
-    index_articles(tmp_path / "help", shop.data.articles("default"), ENCODER, belongs_to=folder.name)
+def help_folder(path: Path, text: str = "Thirty days.") -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "a.md").write_text(f"# Returns\n\n{text}\n", encoding="utf-8")
+    return path
+
+
+def test_the_demos_articles_go_with_the_demos_catalogue(shop: Fixture, tmp_path: Path) -> None:
+    shop.index("Film", source=DEMO_SOURCE)
+    import_articles(help_folder(tmp_path / "help"), shop.data.articles("default"), ENCODER, source=DEMO)
     shop.keeper.refresh("default")
     first = shop.keeper.current("default")
     assert first.articles is not None
-    first.articles._retriever.close()
-    first.retriever.close()
-    shop.index("Film 2")
+    shop.index("Lamp")
     shop.keeper.refresh("default")
     assert shop.keeper.current("default").articles is None
+    first.close()
+
+
+def test_new_articles_are_taken_over_beside_the_same_catalogue(
+    shop: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, folder = shop.data.articles("default"), tmp_path / "help"
+    shop.index("Lamp")
+    shop.keeper.refresh("default")
+    before = shop.keeper.current("default")
+    assert before.articles is None
+    import_articles(help_folder(folder), root, ENCODER)
+    shop.keeper.refresh("default")
+    first = shop.keeper.current("default")
+    assert first.retriever is before.retriever
+    assert first.articles is not None
+    assert [passage.quote for passage in first.articles.answer("Returns: thirty days?")] == ["Thirty days."]
+    import_articles(help_folder(folder, "Sixty days."), root, ENCODER)
+    shop.keeper.refresh("default")
+    second = shop.keeper.current("default").articles
+    assert second is not None
+    assert [passage.quote for passage in second.answer("Returns: sixty days?")] == ["Sixty days."]
+    assert first.articles.answer("Returns: thirty days?")  # a turn that is still under way
+    shop.index("Lamp 2")
+    shop.keeper.refresh("default")
+    assert shop.keeper.current("default").articles is second  # another catalogue, the same articles
+    first.close()
+    second.close()
+
+
+def test_articles_that_cannot_be_opened_leave_those_before(shop: Fixture, tmp_path: Path) -> None:
+    root = shop.data.articles("default")
+    shop.index("Lamp")
+    import_articles(help_folder(tmp_path / "help"), root, ENCODER)
+    shop.keeper.refresh("default")
+    before = shop.keeper.current("default").articles
+    made = import_articles(help_folder(tmp_path / "help", "Sixty days."), root, ENCODER).folder
+    assert made is not None
+    (made / "items.jsonl.gz").write_bytes(b"")
+    shop.keeper.refresh("default")
+    assert shop.keeper.current("default").articles is before is not None
+    before.close()
 
 
 def test_beside_the_server_no_chroma_store_is_opened(shop: Fixture, tmp_path: Path) -> None:
-    (tmp_path / "help").mkdir()
-    (tmp_path / "help" / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
     folder = shop.index("Film")
-    articles = index_articles(tmp_path / "help", shop.data.articles("default"), ENCODER, belongs_to=folder.name)
+    articles = import_articles(help_folder(tmp_path / "help"), shop.data.articles("default"), ENCODER).folder
+    assert articles is not None
     for store in (folder, articles):
         shutil.rmtree(store / "chroma")
     keeper = ShopKeeper(shop.data, shop.log, ENCODER, stores=None)
@@ -207,12 +250,16 @@ def stores(request: pytest.FixtureRequest) -> VectorStores:
 def index_films(shop: Fixture, articles: Path, mark: str) -> str:
     """The films with `mark` in their ids, and articles, live; older ones are pruned as `chatalogue index` does it."""
     films = [Item(f"{mark}:{film.id}", film.title, film.text, film.attributes) for film in read_films()]
-    root, help_root = shop.data.index("default"), shop.data.articles("default")
+    root = shop.data.index("default")
     folder = build_index(films, root, ENCODER, stores=shop.stores)
-    index_articles(articles, help_root, ENCODER, belongs_to=folder.name, stores=shop.stores)
+    import_articles(
+        help_folder(articles, f"Thirty days, says rule {mark}."),
+        shop.data.articles("default"),
+        ENCODER,
+        stores=shop.stores,
+    )
     shop.log.activate_index("default", folder.name)
     prune(root, 2, shop.stores)
-    prune_others(help_root, sorted(one.name for one in root.iterdir() if one.is_dir()), shop.stores)
     return folder.name
 
 
@@ -223,8 +270,6 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
     monkeypatch.setattr("retrieval.chroma_server.OPEN_SECONDS", 60.0)
     shop = Fixture(tmp_path / "var", stores)
     articles = tmp_path / "help"
-    articles.mkdir()
-    (articles / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
     index_films(shop, articles, "0")
     shop.keeper.refresh("default")
     opened = [shop.keeper.current("default")]
@@ -272,8 +317,6 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
 async def test_with_chroma_gone_the_chat_goes_on_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.chroma_server.RETRY_SECONDS", 0.1)
     articles = tmp_path / "help"
-    articles.mkdir()
-    (articles / "a.md").write_text("# Returns\n\nThirty days.\n", encoding="utf-8")
     with ChromaProcess(tmp_path / "chroma") as chroma:
         shop = Fixture(tmp_path / "var", chroma.stores)
         index_films(shop, articles, "0")

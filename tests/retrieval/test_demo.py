@@ -15,10 +15,11 @@ import pytest
 
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path, demo_orders_path
 from retrieval.demo.covers import PALETTES, TITLE_WIDTH, cover_svg
+from retrieval.demo.delivery import ZONES
 from retrieval.demo.lettering import fit_title, text_width
 from retrieval.demo.motifs import Palette
 from retrieval.demo.tools import build, check_facts
-from retrieval.demo.tools.orders import PRICE_RANGE_EUR, ZONES, add_working_days, make_orders
+from retrieval.demo.tools.orders import PRICE_RANGE_EUR, add_working_days, make_orders
 from retrieval.items import Item
 from retrieval.shape import CatalogueShape
 

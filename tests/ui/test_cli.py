@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -17,11 +18,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import structlog
+from mcp import Client, StdioServerParameters
 
 from agent.datadir import DataDirectory
 from agent.learning.ranker_live import LiveRankers
 from agent.llm.protocol import Message, Prompt
 from agent.log.store import EventLog
+from agent.secrecy import KEY_FILE
 from finetune.memory import ReplayMemory
 from finetune.training.lessons import Lesson
 from ui.cli import main
@@ -323,6 +326,8 @@ def test_a_backup_can_be_lived_in_and_replayed(
     assert result.code == 0
     assert "1 folder of indexes" in result.out
     assert "is not empty" in sentence(run("backup", copy))
+    assert "keep the copy as safe as the original" in result.out
+    assert stat.S_IMODE((copy / KEY_FILE).stat().st_mode) == 0o600
     monkeypatch.setenv("CHATALOGUE_DATA_DIR", str(copy))
     replayed = run("replay", turn_id, "--json")
     assert replayed.code == 0, replayed.err
@@ -361,6 +366,7 @@ def test_doctor_finds_each_part_in_order(run: Run, shop: Path, monkeypatch: pyte
     findings = {finding["check"]: finding for finding in json.loads(result.out)}
     assert {"python", "packages", "settings", "data directory", "address", "database", "encoder"} <= set(findings)
     assert findings["database"]["detail"].endswith("is live.")
+    assert "sealing.key" in findings["sealing"]["detail"]
     assert findings["language model"]["level"] == "warning"
     assert result.code == int(any(finding["level"] == "problem" for finding in findings.values()))
 
@@ -468,3 +474,14 @@ def test_a_rollback_to_what_is_not_there_says_so(run: Run, shop: Path) -> None:
 
 def test_learn_without_a_catalogue(run: Run) -> None:
     assert "chatalogue index FILE" in sentence(run("learn"))
+
+
+async def test_mcp_talks_over_standard_input_and_output(shop: Path) -> None:
+    """The real command, as another assistant starts it, and the protocol's official client."""
+    command = [sys.executable, "-c", "from ui.cli import main; main()", "mcp"]
+    server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
+    async with Client(server, read_timeout_seconds=120) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "recommend", "answer"}
+        found = await client.call_tool("recommend", {"message": "a comedy under 15 euros"})
+        assert found.structured_content["answer"]["items"]
+        assert (await client.call_tool("item", {"id": "no-such-film"})).is_error

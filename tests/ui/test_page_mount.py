@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from page_doubles import ScriptedChat, running
 
 from agent.services import Services
+from agent.support.handoff.keeping import Words, handoffs_of
+from agent.support.handoff.machine import Happening
 from retrieval.errors import NotFound
 from ui.page import mount_page
 from ui.page.visitor import COOKIE
@@ -34,6 +36,8 @@ class Browser:
         self.ids = {c["props"].get("elem_id"): c["id"] for c in self.config["components"]}
         self.shown: dict[int, Any] = {c["id"]: c["props"].get("value") for c in self.config["components"]}
         self.drawn: list[dict[int, Any]] = []
+        self.looks: bool | None = None
+        """Whether its timer runs."""
 
     def event(self, target: str | None, name: str, data: object = None) -> None:
         """Fire the event and take in everything that it draws."""
@@ -63,6 +67,8 @@ class Browser:
             for i, value in enumerate(message["output"].get("data", [])):
                 outputs[i] = _patched(outputs[i], value) if message["msg"] == "process_generating" else value
                 new = outputs[i]
+                if isinstance(new, dict) and "active" in new:
+                    self.looks = new["active"]
                 if not (isinstance(new, dict) and new.get("__type__") == "update" and "value" not in new):
                     self.shown[dependency["outputs"][i]] = new
             self.drawn.append(dict(self.shown))
@@ -95,8 +101,11 @@ def _patched(old: Any, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     if not (isinstance(value, list) and all(isinstance(edit, list) and len(edit) == 3 for edit in value)):
         return value
     for action, path, new in value:
-        assert not path, "our values are strings and updates of strings"
-        old = new if action == "replace" else (old or "") + new
+        if path:  # of an update
+            (name,) = path
+            old = {**old, name: new}
+        else:
+            old = new if action == "replace" else (old or "") + new
     return old
 
 
@@ -311,3 +320,44 @@ def test_chinese_interface(open_browser: Opener, address: str) -> None:
     browser.load()
     assert "您在找什么" in browser.html("cg-log")
     assert browser.shown[browser.ids["cg-send"]]["value"] == "发送"
+
+
+class TestPeople:
+    def test_a_person_answers_and_the_visitor_goes_on_with_the_assistant(
+        self, open_browser: Opener, address: str, services: Services
+    ) -> None:
+        """The button works before anything was said; what the team says comes by itself and is there after a reload."""
+        handoffs, browser = handoffs_of(services), open_browser(address)
+        browser.load()
+        assert 'data-action="person"' in browser.html("cg-top")
+        browser.press("cg-top", "click", action="person")
+        session_id = browser.html("cg-session")
+        assert "handing this conversation over" in browser.html("cg-log")
+        assert 'data-action="go_on"' in browser.html("cg-log")
+        assert 'data-action="person"' not in browser.html("cg-top")
+        assert browser.looks is True
+        said = Happening("replied", "1", by="key:a")
+        handoffs.apply("default", session_id, said, Words("Hello, <b>Maria</b> here.", {"agent": "Maria"}))
+        browser.event(None, "tick")
+        assert "Hello, &lt;b&gt;Maria&lt;/b&gt; here." in browser.html("cg-log")
+        assert browser.html("cg-log").count("cg-handoff") == 1
+        again = open_browser(address)
+        again.http.cookies.update(browser.http.cookies)
+        again.shown[again.ids["cg-session"]] = session_id  # what the browser's tab remembers
+        again.load()
+        for text in ("handing this conversation over", "Hello, &lt;b&gt;Maria"):
+            assert again.html("cg-log").count(text) == 1
+        handoffs.apply("default", session_id, Happening("returned", "2", by="key:a"))
+        browser.event(None, "tick")
+        assert "cg-handoff" not in browser.html("cg-log")
+        assert browser.looks is False
+        assert 'data-action="person"' in browser.html("cg-top")
+
+    def test_the_visitor_does_not_wait_any_more(self, open_browser: Opener, address: str, services: Services) -> None:
+        browser = open_browser(address)
+        browser.load()
+        browser.say("funny")
+        browser.press("cg-top", "click", action="person")
+        browser.press("cg-log", "click", action="go_on")
+        assert handoffs_of(services).trail("default", browser.html("cg-session")).state.ended == "withdrawn"
+        assert "cg-handoff" not in browser.html("cg-log")

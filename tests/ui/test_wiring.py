@@ -14,11 +14,12 @@ from agent.llm.off import NoEngine
 from agent.log.store import EventLog
 from agent.settings import Settings
 from agent.shopkeeper import ShopKeeper
-from agent.support.articles import articles_of
+from agent.support.knowledge.store import articles_for
+from retrieval.demo import demo_articles_dir
 from retrieval.encoder import FloatArray
 from retrieval.errors import CatalogueError, DataDirectoryError
 from retrieval.items import Item
-from ui.wiring import KEPT_INDEXES, Parts, index_items
+from ui.wiring import Parts, bring_articles, index_items
 
 FILMS = [Item("i", "Film", "A text.")]
 
@@ -72,7 +73,7 @@ def live_articles(parts: Parts) -> int:
     """How many sections of help the live shop has."""
     parts.shops.refresh("default")
     shop = parts.shops.current("default")
-    return 0 if shop.articles is None else len(shop.articles._retriever.table)
+    return 0 if shop.articles is None else len(shop.articles.chunks)
 
 
 def test_only_articles_that_changed_are_embedded_again(parts: Parts, encoder: LengthEncoder, help_folder: Path) -> None:
@@ -85,58 +86,72 @@ def test_only_articles_that_changed_are_embedded_again(parts: Parts, encoder: Le
     assert "By card." in encoder.embedded[0]
 
 
-def test_without_articles_a_catalogue_has_none(parts: Parts, help_folder: Path) -> None:
+def test_the_demos_articles_go_when_another_catalogue_comes(parts: Parts, help_folder: Path) -> None:
     index_items(parts, FILMS, "demo", help_folder)
     assert live_articles(parts) == 2
     index_items(parts, FILMS, "films", None)
     assert live_articles(parts) == 0
-
-
-def test_articles_are_deleted_with_their_index(parts: Parts, help_folder: Path) -> None:
     root = parts.data.articles("default")
-    first = index_items(parts, FILMS, "films", help_folder)
-    (help_folder / "paying.md").unlink()
-    second = index_items(parts, FILMS, "films", help_folder)
-    assert (articles_of(first, root), articles_of(second, root)) == (root / "000001", root / "000002")
-    third = index_items(parts, FILMS, "films", help_folder)
-    assert folders(root) == ["000002", "000003"]
-    assert folders(parts.data.index("default")) == [second, third]
-    for _ in range(KEPT_INDEXES):
-        index_items(parts, FILMS, "films", None)
     assert folders(root) == []
     assert not (root / "embeddings.sqlite").exists()  # nor anything that was made of their words
 
 
-def test_an_article_that_is_wrong_is_said_before_anything_is_embedded(
-    parts: Parts, encoder: LengthEncoder, help_folder: Path
+def test_a_teams_own_articles_outlive_its_catalogue(parts: Parts, help_folder: Path) -> None:
+    index_items(parts, FILMS, "films", help_folder)
+    index_items(parts, FILMS, "films", None)
+    assert live_articles(parts) == 2
+    (help_folder / "paying.md").unlink()
+    index_items(parts, FILMS, "films", help_folder)
+    assert live_articles(parts) == 1
+    root = parts.data.articles("default")
+    assert [root / name for name in folders(root)] == [articles_for(root, demo=False)]
+
+
+def test_the_demos_articles_do_not_take_the_place_of_a_teams_own(parts: Parts, help_folder: Path) -> None:
+    bring_articles(parts, help_folder)
+    index_items(parts, FILMS, "demo", demo_articles_dir())
+    assert live_articles(parts) == 2
+
+
+def test_an_article_that_cannot_be_read_is_said_and_the_others_go_live(
+    parts: Parts, help_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (help_folder / "odd.md").write_text("No title.", encoding="utf-8")
-    with pytest.raises(CatalogueError, match=r"odd\.md"):
-        index_items(parts, FILMS, "films", help_folder)
+    index_items(parts, FILMS, "films", help_folder)
+    assert live_articles(parts) == 2
+    assert "'odd.md' was left out: it has no title" in capsys.readouterr().err
+
+
+def test_a_folder_without_articles_is_said_before_anything_is_embedded(
+    parts: Parts, encoder: LengthEncoder, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CatalogueError, match="no articles in"):
+        index_items(parts, FILMS, "films", tmp_path / "empty")
     assert encoder.embedded == []
     assert folders(parts.data.index("default")) == []
 
 
 @pytest.mark.parametrize("step", ["articles", "activation"])
-def test_half_a_pair_is_removed_and_a_whole_one_stays(
-    parts: Parts, encoder: LengthEncoder, help_folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+def test_what_fails_leaves_the_catalogue_that_was_live(
+    parts: Parts, help_folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """An activation that fails may have been stored all the same: what it names must not be deleted."""
     before = index_items(parts, FILMS, "films", help_folder)
 
-    def fail(*texts: object) -> FloatArray:
+    def fail(*texts: object, **named: object) -> None:
         raise DataDirectoryError("The disk is full.")
 
     new = [Item("j", "Other", "Another text.")]
     if step == "articles":
-        monkeypatch.setattr("ui.wiring.index_articles", lambda *args, **named: fail())
+        monkeypatch.setattr("ui.wiring.import_articles", fail)
     else:
         monkeypatch.setattr(parts.log, "activate_index", fail)
     with pytest.raises(DataDirectoryError, match="is full"):
         index_items(parts, new, "films", help_folder)
     left = [before] if step == "articles" else [before, "000002"]
     assert folders(parts.data.index("default")) == left
-    assert folders(parts.data.articles("default")) == left
+    assert folders(parts.data.articles("default")) == ["000001"]
     assert parts.log.live_index("default") == before
 
 

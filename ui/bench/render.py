@@ -17,11 +17,13 @@ from agent.bench.transcripts import Transcript
 from agent.bench.turn_times import SideTimes, TurnTimes
 from ui.bench import (
     render_describe,
+    render_injection,
     render_intents,
     render_learning,
     render_loop,
     render_offpolicy,
     render_privacy,
+    render_shift,
     render_speed,
 )
 from ui.bench.ci import CITimes
@@ -125,24 +127,25 @@ def _section(title: str, section: Section[T] | None, lines: Callable[[T], list[s
     return "\n".join([f"## {title}", "", *lines(section.result), "", how, ""])
 
 
+_KINDS: dict[str, tuple[Callable[[str], str], Callable[[JsonValue], list[str]]]] = {
+    SECTION: (dialogue_title, dialogue_lines),
+    render_describe.SECTION: (render_describe.describe_title, render_describe.describe_lines),
+    render_injection.SECTION: (render_injection.injection_title, render_injection.injection_lines),
+    render_intents.SECTION: (render_intents.intents_title, render_intents.intents_lines),
+    render_learning.SECTION: (lambda _: render_learning.TITLE, render_learning.learning_lines),
+    render_loop.SECTION: (lambda _: render_loop.TITLE, render_loop.loop_lines),
+    render_offpolicy.SECTION: (lambda _: render_offpolicy.TITLE, render_offpolicy.offpolicy_lines),
+    render_privacy.SECTION: (lambda _: render_privacy.TITLE, render_privacy.privacy_lines),
+    render_shift.SECTION: (lambda _: render_shift.TITLE, render_shift.shift_lines),
+    render_speed.SECTION: (lambda _: render_speed.TITLE, render_speed.speed_lines),
+}
+"""For the first part of a section's name: what its heading is, by the whole name, and how its result is written."""
+
+
 def _other(name: str, section: Section[JsonValue]) -> str:
-    kind = name.partition(",")[0]
-    if kind == SECTION:
-        return _section(dialogue_title(name), section, dialogue_lines)
-    if kind == render_describe.SECTION:
-        return _section(render_describe.describe_title(name), section, render_describe.describe_lines)
-    if kind == render_intents.SECTION:
-        return _section(render_intents.intents_title(name), section, render_intents.intents_lines)
-    if kind == render_learning.SECTION:
-        return _section(render_learning.TITLE, section, render_learning.learning_lines)
-    if kind == render_loop.SECTION:
-        return _section(render_loop.TITLE, section, render_loop.loop_lines)
-    if kind == render_offpolicy.SECTION:
-        return _section(render_offpolicy.TITLE, section, render_offpolicy.offpolicy_lines)
-    if kind == render_privacy.SECTION:
-        return _section(render_privacy.TITLE, section, render_privacy.privacy_lines)
-    if kind == render_speed.SECTION:
-        return _section(render_speed.TITLE, section, render_speed.speed_lines)
+    if kind := _KINDS.get(name.partition(",")[0]):
+        title, lines = kind
+        return _section(title(name), section, lines)
     return _section(OTHERS.get(name, name), section, plain_lines)
 
 

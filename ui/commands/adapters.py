@@ -20,6 +20,7 @@ from agent.adapters.trial import LIMIT, TrialReport, trial_report
 from agent.datadir import DataDirectory
 from agent.llm.adapter_check import CONFIG_FILE
 from agent.log.adapters import Move, SourceCounts
+from agent.log.opening import open_log
 from agent.log.store import EventLog
 from agent.settings import Settings, load_settings
 from ui.commands.output import print_result
@@ -51,7 +52,7 @@ class _Open:
 @contextmanager
 def _opened(config: Path | None) -> Iterator[_Open]:
     settings = load_settings(config).settings
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         yield _Open(settings, log, AdapterRegistry(DataDirectory(settings.data_dir), log, settings.tenant))
     finally:

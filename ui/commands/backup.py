@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from agent.datadir import DataDirectory
 from agent.log.database import SQLITE_FILE
-from agent.log.store import EventLog
+from agent.log.opening import open_log
+from agent.secrecy import KEY_FILE
 from agent.settings import load_settings
 from finetune.memory import MANIFEST as MEMORY
 from finetune.memory import ReplayMemory
@@ -31,15 +33,29 @@ def run(folder: Path, config: Path | None) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadRequest(f"The folder {str(folder)!r} is not empty; name a new one, a backup never overwrites.")
     DataDirectory(folder).create()
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         log.backup(folder / SQLITE_FILE)
     finally:
         log.close()
+    key = _copy_key(data.root, folder)
     n_folders = sum(_copy_complete(data.root, folder, kind) for kind in KINDS)
     n_folders += _copy_memories(data.root, folder)
     folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models, rankers, intents, adapters"
-    print_result(f"The event log and {folders} and rehearsed rows are in {folder}.")
+    print_result(f"The event log and {folders} and rehearsed rows are in {folder}. {key}")
+
+
+def _copy_key(source: Path, target: Path) -> str:
+    """Without it nothing of the copy could be used: turn ids and customers' names hang on keys that it seals."""
+    try:
+        secret = (source / KEY_FILE).read_bytes()
+        with os.fdopen(os.open(target / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)
+    except FileNotFoundError:
+        return "The keys of the setting server.sealing_keys are not: keep them elsewhere, the copy needs them."
+    except OSError as error:
+        raise _not_copied(source / KEY_FILE, target, error) from None
+    return f"With it goes {KEY_FILE}, which opens what is sealed in it: keep the copy as safe as the original."
 
 
 def _copy_complete(source: Path, target: Path, kind: str) -> int:
@@ -53,9 +69,9 @@ def _copy_complete(source: Path, target: Path, kind: str) -> int:
     return len(complete)
 
 
-def _not_copied(folder: Path, target: Path, error: Exception) -> DataDirectoryError:
+def _not_copied(what: Path, target: Path, error: Exception) -> DataDirectoryError:
     return DataDirectoryError(
-        f"The folder {str(folder)!r} could not be copied ({error}); empty {str(target)!r} and try again."
+        f"What lies at {str(what)!r} could not be copied ({error}); empty {str(target)!r} and try again."
     )
 
 

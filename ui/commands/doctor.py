@@ -158,20 +158,21 @@ def _disk(settings: Settings) -> tuple[Level, str]:
 
 def _address(settings: Settings) -> tuple[Level, str]:
     from agent.datadir import DataDirectory
-    from ui.serve import check_address
+    from ui.serve import check_address, has_stored_keys
 
     process = DataDirectory(settings.data_dir).server_process()
     if process is not None:
-        check_address(settings.server.model_copy(update={"port": 0}))  # its own port is in use, by right
+        own = settings.server.model_copy(update={"port": 0})  # its own port is in use, by right
+        check_address(own, lambda: has_stored_keys(settings))
         return "ok", f"a server is running on this data directory (process {process})."
-    check_address(settings.server)
+    check_address(settings.server, lambda: has_stored_keys(settings))
     return "ok", f"{settings.server.host}:{settings.server.port} is free."
 
 
 def _database(settings: Settings) -> tuple[Level, str]:
-    from agent.log.store import EventLog
+    from agent.log.opening import open_log
 
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         log.ping()
         live = log.live_index(settings.tenant)
@@ -180,6 +181,21 @@ def _database(settings: Settings) -> tuple[Level, str]:
     if live is None:
         return "ok", "can be written; no catalogue yet, `serve` will build the demo shop."
     return "ok", f"can be written; index {live} is live."
+
+
+def _sealing(settings: Settings) -> tuple[Level, str]:
+    """Where the keys are that seal secrets and contact data; `database` has opened what they sealed."""
+    from agent.secrecy import make_sealer
+
+    state = make_sealer(settings).state()
+    kept = repr(str(state.file))
+    if state.readable_by_others:
+        return "warning", f"other users of this machine can read {kept}; chmod 600 it."
+    if state.source == "settings":
+        return "ok", f"{state.n_keys} key{'' if state.n_keys == 1 else 's'}, the first one from the settings seals."
+    if state.source == "file":
+        return "ok", f"by the key in {kept}: it protects copies of the database, not of the whole data directory."
+    return "ok", f"a key will be made in {kept} at first use."
 
 
 def _catalogue(settings: Settings) -> tuple[Level, str]:
@@ -209,9 +225,9 @@ def _catalogue(settings: Settings) -> tuple[Level, str]:
 def _ranker(settings: Settings) -> tuple[Level, str]:
     from agent.datadir import DataDirectory
     from agent.learning.ranking_store import read_ranker
-    from agent.log.store import EventLog
+    from agent.log.opening import open_log
 
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         live = log.live_ranker(settings.tenant)
     finally:
@@ -295,6 +311,7 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], tuple[Level, str]]], ...] = (
     ("data directory", _disk),
     ("address", _address),
     ("database", _database),
+    ("sealing", _sealing),
     ("encoder", _encoder),
     ("Chroma", _chroma),
     ("catalogue", _catalogue),

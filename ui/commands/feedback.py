@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.datadir import DataDirectory
+from agent.log.opening import open_log
 from agent.log.store import EventLog
 from agent.settings import Settings, load_settings
 from finetune.dataset import FeedbackData, FeedbackRequest, feedback_data, labelling_queue, write_rows
@@ -72,7 +73,7 @@ def run_label(target: str, good: bool, config: Path | None) -> None:
 @contextmanager
 def _log_of(settings: Settings) -> Iterator[EventLog]:
     configure_logs(logging.WARNING)
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         yield log
     finally:

@@ -17,6 +17,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from agent.api.auth import key_id_of
 from agent.datadir import DataDirectory
 from agent.learning.history_file import HistoryFile, HistoryMapping, open_history, read_history_mapping
+from agent.log.keys import KeyStore
+from agent.log.opening import open_log
 from agent.log.records import PastDeed
 from agent.log.store import EventLog
 from agent.settings import Settings, load_settings
@@ -43,6 +45,7 @@ class ImportCall:
     mapping: Path | None
     as_json: bool
     config: Path | None
+    team: str = ""
 
 
 @dataclass(slots=True)
@@ -66,8 +69,8 @@ def run(call: ImportCall) -> None:
     configure_logs(logging.WARNING)
     history = open_history(call.file, read_history_mapping(call.mapping) if call.mapping else None)
     _say_mapping(history.mapping)
-    key_id = only_key_id(settings)
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    key_id = only_key_id(settings, call.team)
+    log = open_log(settings)
     try:
         known = _catalogue(settings, log)
         with _progress(call.file.name) as report:
@@ -77,19 +80,28 @@ def run(call: ImportCall) -> None:
     _print(found, as_json=call.as_json)
 
 
-def only_key_id(settings: Settings) -> str:
-    """The API key whose requests name the same users as the file.
+def only_key_id(settings: Settings, team: str = "") -> str:
+    """Whose customers the file's users are, as the log has it: those of `team`, else of the one who has keys.
 
     Raises:
-        SettingsError: there are several, and the same name under two keys is two people.
+        SettingsError: there are several, and the same name under two of them is two people; or no such team.
     """
-    keys = settings.server.api_keys
-    if len(keys) > 1:
+    log = open_log(settings)
+    try:
+        teams = {key.team: key.owner for key in KeyStore(log.database).all(settings.tenant)}
+    finally:
+        log.close()
+    if team:
+        if team not in teams:
+            raise SettingsError(f"There is no team {team!r}; `chatalogue keys list` shows those that have keys.")
+        return teams[team]
+    owners = {key_id_of(key.get_secret_value()) for key in settings.server.api_keys} | set(teams.values())
+    if len(owners) > 1:
         raise SettingsError(
-            "There are several API keys, and the users of each are apart; import with 'server.api_keys' set to the "
-            "one key whose requests name these users."
+            "There are several API keys, and the users of each are apart; name the team whose requests name these "
+            "users with --team, or import with 'server.api_keys' set to their one key."
         )
-    return key_id_of(keys[0].get_secret_value()) if keys else ""
+    return owners.pop() if owners else ""
 
 
 def store(

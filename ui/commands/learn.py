@@ -25,7 +25,7 @@ from rich.console import Console
 
 from agent.datadir import DataDirectory
 from agent.learning.ranking_store import RankerManifest, rankers, roll_back
-from agent.log.store import EventLog
+from agent.log.opening import open_log
 from agent.settings import Settings, load_settings
 from finetune.stopping import asked_to_stop
 from retrieval.errors import ChatalogueError, IndexUnavailable
@@ -83,7 +83,7 @@ def run(call: LearnCall) -> None:
 def run_list(as_json: bool, config: Path | None) -> None:
     """Print the rankers on disk, the oldest first, and which one is live."""
     settings = load_settings(config).settings
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         live = log.live_ranker(settings.tenant)
     finally:
@@ -104,7 +104,7 @@ def run_rollback(config: Path | None) -> None:
     """Go back to the ranker before the live one."""
     settings = load_settings(config).settings
     data = DataDirectory(settings.data_dir)
-    log = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    log = open_log(settings)
     try:
         with data.learn_lock(settings.tenant):
             now = roll_back(data.rankers(settings.tenant), log, settings.tenant)
@@ -259,7 +259,7 @@ def _keep_time(settings: Settings, call: LearnCall) -> None:
 
     data = DataDirectory(settings.data_dir)
     data.create()
-    events = EventLog.open(settings.database.url.get_secret_value(), settings.data_dir)
+    events = open_log(settings)
     try:
         schedule = Schedule(settings, events, call.every or "", call.min_feedback, call.config)
         asyncio.run(keep())

@@ -53,8 +53,11 @@ class WishView:
     evidence: str
 
 
-def draw_top(tab: Tab, shop_name: str) -> str:
-    """The bar with the shop's name, the new-chat button, earlier chats, and whether the shop learns from them."""
+def draw_top(tab: Tab, shop_name: str, *, person: bool = False) -> str:
+    """The bar with the shop's name, the new-chat button, earlier chats, and whether the shop learns from them.
+
+    `person`: with the button for one, unless people have the chat already.
+    """
     words = words_in(tab.language)
     return render(
         "top",
@@ -62,6 +65,7 @@ def draw_top(tab: Tab, shop_name: str) -> str:
         earlier=tab.earlier,
         current=tab.session_id,
         learned_from=tab.learned_from,
+        person=person and tab.handoff is None,
         w=words,
     )
 
@@ -77,6 +81,7 @@ def draw_log(tab: Tab, *, demo: bool) -> str:
         running=tab.live is not None,
         starters=words.section("demo_starters" if demo else "starters"),
         thumb_reasons=THUMB_REASONS,
+        handoff=tab.handoff.state if tab.handoff else "",
         w=words,
     )
 
@@ -150,7 +155,7 @@ def _entry(tab: Tab, entry: Entry, words: Words, *, last: bool) -> EntryView:
         relaxed=_relaxed(tab, entry, words) if last else (),
         links=tuple(safe_link(citation.url) for citation in answer.citations) if answer else (),
         # A model that was switched off on purpose is missed by nobody: every answer is without it.
-        degraded=answer is not None and answer.degraded and answer.model != NO_MODEL,
+        degraded=answer is not None and answer.degraded and answer.model != NO_MODEL and not entry.is_silence,
     )
 
 

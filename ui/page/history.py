@@ -17,8 +17,10 @@ from agent.log.people import PAGE_KEY
 from agent.log.records import ConversationState, Feedback, SessionView, TurnView
 from agent.preferences import fold
 from agent.services import Services
+from agent.support.handoff.keeping import Trail, handoffs_of
 from retrieval.errors import NotFound
 from ui.cards import Mark
+from ui.page.handoff import woven
 from ui.page.tab import EarlierChat, Entry, Tab
 
 EARLIER_CHATS = 30
@@ -62,21 +64,24 @@ async def erase_visitor(services: Services, tab: Tab) -> None:
 async def open_chat(services: Services, tab: Tab, session_id: str) -> bool:
     """Fill the tab with a stored conversation; False where this visitor has none of that id."""
 
-    def read() -> tuple[SessionView, ConversationState]:
+    def read() -> tuple[SessionView, ConversationState, Trail]:
         tenant = services.settings.tenant
         view = services.log.session_view(tenant, session_id, key_id=PAGE_KEY, user=tab.user)
-        return view, services.log.state(tenant, session_id)
+        return view, services.log.state(tenant, session_id), handoffs_of(services).trail(tenant, session_id)
 
     try:
-        view, state = await asyncio.to_thread(read)
+        view, state, trail = await asyncio.to_thread(read)
     except NotFound:
         return False
     tab.clear()
     tab.session_id = session_id
-    for turn in view.turns:
-        if not turn.undone:
-            tab.entries.append(_entry(turn))
-            _restore_marks(tab, turn)
+    standing = [turn for turn in view.turns if not turn.undone]
+    for turn in standing:
+        _restore_marks(tab, turn)
+    handoffs = handoffs_of(services)
+    thread = handoffs.thread(trail, view.turns)
+    tab.entries = woven([(turn, _entry(turn)) for turn in standing], thread)
+    tab.handoff, tab.heard = handoffs.view(trail), {one.id for one in thread}
     tab.wishes = tuple(PreferenceView.of(wish) for wish in fold(facts_in_force(state)))
     return True
 

@@ -23,6 +23,7 @@ from agent.services import Services
 from retrieval.demo import SHOP_NAME
 from retrieval.errors import ChatalogueError
 from ui.cards import CARD_REASONS, Mark, MarkKind
+from ui.page import handoff
 from ui.page.doors import PageDoors
 from ui.page.draw import THUMB_REASONS, draw_items, draw_live, draw_log, draw_top, draw_wishes
 from ui.page.history import erase_visitor, list_earlier, open_chat, react, read_consent, set_consent, set_mark
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 CHATS_AT_ONCE = 8
 """Turns that run beside each other; Gradio's own default of 1 would let one visitor stop all others.
 The engine queues what it cannot batch and tells how many are ahead."""
+
+HANDOFF_LOOK_SECONDS = 4.0
+"""How often a page looks for what people said, while they have its chat and only then."""
 
 NEW_CHAT = "new"
 """What the browser tab remembers instead of a conversation's id when the visitor asked for an empty one."""
@@ -133,6 +137,7 @@ class Page:
             self.tab = gr.State(Tab())
             # The browser carries the conversation's id, so that a restarted server can find it again.
             self.session = gr.Textbox(visible="hidden", elem_id="cg-session", label="session")
+            self.timer = gr.Timer(HANDOFF_LOOK_SECONDS, active=False)
             self.top = gr.HTML(elem_id="cg-top", js_on_load=events_js, apply_default_css=False)
             with gr.Row(elem_id="cg-main", equal_height=False):
                 with gr.Column(scale=6, min_width=300, elem_id="cg-chat"):
@@ -169,7 +174,7 @@ class Page:
             self.stop = gr.Button(words("input.stop"), elem_id="cg-stop", scale=0, min_width=88)
 
     def _wire(self, blocks: gr.Blocks) -> None:
-        drawn = [self.top, self.log, self.live, self.wishes, self.items, self.session]
+        drawn = [self.top, self.log, self.live, self.wishes, self.items, self.session, self.timer]
         common: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         panels = (self.top, self.log, self.live, self.wishes, self.items)
         # `gr.on` takes only events that Gradio knows: our panels send "submit" for words to post, "click" for
@@ -192,6 +197,7 @@ class Page:
             trigger_mode="multiple",
             **common,
         )
+        self.timer.tick(self.on_tick, [self.session, self.tab], drawn, **common)
         remember = "(id) => { if (id) sessionStorage.setItem('chatalogue.chat', id); }"
         self.session.change(None, [self.session], js=remember, **common)
         blocks.load(
@@ -272,6 +278,16 @@ class Page:
             gr.Warning(words_in(tab.language)("log.not_noted"))
         return self._everything(tab)
 
+    async def on_tick(self, session_id: str, tab: Tab, request: gr.Request) -> Drawing:
+        """Draw what people said meanwhile; asked only while they have the chat."""
+        await self._resume(tab, session_id, request)
+        try:
+            changed = tab.live is None and await handoff.look(self._services, tab)
+        except ChatalogueError:
+            log.exception("The page could not read what people said")
+            changed = False
+        return self._everything(tab) if changed else {self.timer: gr.update()}
+
     async def _act(self, tab: Tab, action: str, data: Mapping[str, Any]) -> None:
         if action in ("mark", "unmark"):
             await self._mark(tab, action, data)
@@ -280,6 +296,10 @@ class Page:
         elif action == "new":
             tab.clear()
             await list_earlier(self._services, tab)
+        elif action == "person":
+            await handoff.call_person(self._services, tab)
+        elif action == "go_on":
+            await handoff.go_on(self._services, tab)
         elif action == "consent":
             await set_consent(self._services, tab, consent=data.get("value") == "yes")
         elif action == "erase":
@@ -343,12 +363,13 @@ class Page:
 
     def _everything(self, tab: Tab) -> Drawing:
         return {
-            self.top: draw_top(tab, self._shop_name),
+            self.top: draw_top(tab, self._shop_name, person=handoff.is_offered(self._services)),
             self.log: draw_log(tab, demo=self._demo),
             self.live: draw_live(tab),
             self.wishes: draw_wishes(tab),
             self.items: draw_items(tab),
             self.session: tab.session_id or NEW_CHAT,
+            self.timer: gr.update(active=tab.handoff is not None),
         }
 
 

@@ -10,16 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from agent.answer import Answer, PreferenceView
+from agent.answer import Answer, HandoffView, PreferenceView
 from agent.understand.types import Language
 from ui.cards import Mark
 
-EntryState: TypeAlias = Literal["running", "done", "stopped", "failed", "note"]
+EntryState: TypeAlias = Literal["running", "done", "stopped", "failed", "note", "person", "system"]
 
 
 @dataclass(slots=True)
 class Entry:
-    """One message and its reply, or a note of the page's own (`note`: only `reply` is set).
+    """One message and its reply, or a reply to none.
+
+    The latter is a note of the page's own (`note`), words of somebody of the team (`person`, called `name`), or a line
+    of the bot's (`system`).
 
     `answer` is None until the cards are known, and for good where a turn failed before. `ahead` is the
     engine's queue, None where nobody waits. `problem` is the sentence that a failed turn shows. `stop` ends a
@@ -32,12 +35,18 @@ class Entry:
     state: EntryState = "running"
     ahead: int | None = None
     problem: str = ""
+    name: str = ""
     stop: Callable[[], object] | None = None
 
     @property
     def turn_id(self) -> str | None:
         """Our id of the turn; the only key of a reaction."""
         return self.answer.turn_id if self.answer else None
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether it was said to people, so that the bot did not answer."""
+        return bool(self.answer and self.answer.handoff and not self.reply)
 
     @property
     def has_items(self) -> bool:
@@ -59,7 +68,8 @@ class Tab:
     """One tab. `visitor` is a stand-in id for browsers that keep no cookies: their history ends with the tab.
 
     `marks` are keyed by (turn id, item id); item id None is the whole reply. `live` is the turn now running.
-    `learned_from`: whether the shop may learn from the visitor; None: not read yet.
+    `learned_from`: whether the shop may learn from the visitor; None: not read yet. `handoff` is set while people have
+    the chat; `heard` are the ids of what people said in it that is drawn already.
     """
 
     user: str = ""
@@ -72,11 +82,14 @@ class Tab:
     marks: dict[tuple[str, str | None], Mark] = field(default_factory=dict)
     earlier: tuple[EarlierChat, ...] = ()
     learned_from: bool | None = None
+    handoff: HandoffView | None = None
+    heard: set[str] = field(default_factory=set)
 
     def clear(self) -> None:
         """An empty chat of the same visitor."""
         self.session_id, self.entries, self.live = "", [], None
         self.wishes, self.marks = (), {}
+        self.handoff, self.heard = None, set()
 
     def answers(self) -> list[Answer]:
         """Every answer of this chat, oldest first, the running one included."""

@@ -100,6 +100,7 @@ def _take(tab: Tab, entry: Entry, update: Update) -> Changed | None:
         return "cards"
     assert isinstance(update, Finished)  # noqa: S101 - narrows for mypy: the union has no other member
     entry.reply = update.reply
+    tab.handoff = update.answer.handoff
     tab.wishes = tuple(update.answer.preferences)
     return None
 

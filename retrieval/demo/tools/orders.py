@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
+from retrieval.demo.delivery import ZONES, shipping_cost, zone_of
 from retrieval.demo.seeded import between, pick, share_of
 
 OrderStatus: TypeAlias = Literal["placed", "packed", "shipped", "delivered", "cancelled", "returned"]
@@ -20,9 +21,6 @@ FIRST_NUMBER = 10_001
 LAST_DAY = date(2026, 11, 13)
 """The newest orders were placed on this Friday; nothing in the file happens after it."""
 
-FREE_DELIVERY_FROM = Decimal("40.00")
-EXPRESS_COST = Decimal("9.90")
-
 PRICE_RANGE_EUR = {
     "DVD": (Decimal("4.90"), Decimal("12.90")),
     "Blu-ray": (Decimal("8.90"), Decimal("19.90")),
@@ -30,23 +28,6 @@ PRICE_RANGE_EUR = {
 }
 """What a disc costs, lowest and highest; the help article on formats quotes these numbers."""
 
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """Where a parcel goes: standard cost in EUR and working days from dispatch, lowest and highest."""
-
-    countries: tuple[str, ...]
-    cost: Decimal
-    days: tuple[int, int]
-    free_from: Decimal | None
-
-
-ZONES = (
-    Zone(("DE",), Decimal("3.90"), (2, 3), FREE_DELIVERY_FROM),
-    Zone(("AT", "BE", "DK", "FR", "LU", "NL"), Decimal("5.90"), (3, 5), FREE_DELIVERY_FROM),
-    Zone(("ES", "FI", "IE", "IT", "PL", "SE"), Decimal("7.90"), (4, 7), FREE_DELIVERY_FROM),
-    Zone(("CH", "GB", "NO"), Decimal("11.90"), (5, 9), None),
-)
 
 STATUS_PLAN: tuple[tuple[OrderStatus, int], ...] = (
     ("delivered", 30),
@@ -80,21 +61,6 @@ def make_orders(offers: Sequence[FilmOffer]) -> list[dict[str, Any]]:
         _order(f"RS-{FIRST_NUMBER + number}", f"order {index}", status, ordered, offers)
         for number, (ordered, index, status) in enumerate(drafts)
     ]
-
-
-def shipping_cost(country: str, delivery: str, subtotal: Decimal) -> Decimal:
-    """EUR; express goes to Germany only and is never free."""
-    if delivery == "express":
-        return EXPRESS_COST
-    zone = zone_of(country)
-    if zone.free_from is not None and subtotal >= zone.free_from:
-        return Decimal("0.00")
-    return zone.cost
-
-
-def zone_of(country: str) -> Zone:
-    """The delivery zone of an ISO 3166 country code that the shop delivers to."""
-    return next(zone for zone in ZONES if country in zone.countries)
 
 
 def add_working_days(day: date, count: int) -> date:

@@ -15,6 +15,7 @@ from agent.adapters.live import LiveAdapters
 from agent.adapters.registry import AdapterRegistry
 from agent.adapters.standing import is_canarys
 from agent.adapters.sufficing import DEFAULT_RULES, PromotionRules
+from agent.llm.off import NoEngine
 from agent.llm.protocol import Limits, Message, Prompt
 from agent.log.records import Feedback, TurnRecord
 from agent.log.store import EventLog
@@ -69,6 +70,21 @@ async def said(live: LiveAdapters, session_id: str) -> str:
     """What the engine answers with."""
     engine = live.voice(live.engine, session_id).engine
     return "".join([chunk.text async for chunk in engine.stream(PROMPT, Limits())])
+
+
+async def test_other_tenants_never_hear_what_was_learned_here(
+    make_live: Callable[..., LiveAdapters], registry: AdapterRegistry, base: Path
+) -> None:
+    """They share the adapter of the settings; where a learned one answers, rules do for them."""
+    live = make_live(KeepingEngine())
+    assert live.strangers(live.engine).engine.status().adapter is None
+    await followed(live)
+    assert live.strangers(live.engine).engine.status().adapter == answers(live)
+    learned = published(registry, base)
+    registry.promote(learned)
+    await followed(live)
+    assert answers(live) == learned
+    assert isinstance(live.strangers(live.engine).engine, NoEngine)
 
 
 async def test_the_adapter_of_the_settings_answers_first(make_live: Callable[..., LiveAdapters]) -> None:

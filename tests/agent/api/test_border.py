@@ -44,6 +44,8 @@ def test_unknown_paths(http: httpx.Client, method: str, path: str) -> None:
         ("POST", "/v1/models", "GET"),
         ("PUT", "/v1/users/ann/preferences", "DELETE, GET, PATCH"),
         ("POST", "/v1/sessions/s_1", "DELETE, GET"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("DELETE", "/metrics", "GET"),
     ],
 )
 def test_wrong_methods(http: httpx.Client, method: str, path: str, allow: str) -> None:
@@ -51,12 +53,6 @@ def test_wrong_methods(http: httpx.Client, method: str, path: str, allow: str) -
     assert response.status_code == 405
     assert envelope(response)["code"] == "method_not_allowed"
     assert response.headers["allow"] == allow
-
-
-def test_what_is_not_there_yet(http: httpx.Client) -> None:
-    response = http.post("/v1/sessions/s_1/handoff")
-    assert response.status_code == 501
-    assert envelope(response)["code"] == "not_implemented"
 
 
 def test_request_id_is_echoed_when_sane(http: httpx.Client) -> None:
@@ -112,24 +108,35 @@ async def test_ids_of_another_key_are_not_found(fresh: Fresh) -> None:
         assert (await http.get("/v1/users/kim/preferences", headers=second)).json()["preferences"] == []
 
 
-def test_key_ids_do_not_give_the_key_away() -> None:
+async def owner_of(ring: KeyRing, authorization: str | None) -> str | None:
+    caller = await ring.caller(authorization)
+    return None if caller is None else caller.owner
+
+
+async def is_agent(ring: KeyRing, key: str) -> bool:
+    caller = await ring.caller(f"Bearer {key}")
+    return caller is not None and caller.by_agent
+
+
+async def test_key_ids_do_not_give_the_key_away() -> None:
     ring = KeyRing(ServerSettings(api_keys=(SecretStr("sésame"),)))
-    assert ring.caller("Bearer sésame") == key_id_of("sésame")
+    assert await owner_of(ring, "Bearer sésame") == key_id_of("sésame")
     assert len(key_id_of("sésame")) == 12
-    assert KeyRing(ServerSettings()).caller(None) == ""
+    assert await owner_of(KeyRing(ServerSettings()), None) == ""
     with pytest.raises(SettingsError):
         KeyRing(ServerSettings(api_keys=(SecretStr(" "),)))
 
 
-def test_support_agents_have_keys_of_their_own() -> None:
+async def test_support_agents_have_keys_of_their_own() -> None:
     server = ServerSettings(api_keys=(SecretStr("shop"),), agent_keys=(SecretStr("agent"),))
     ring = KeyRing(server)
-    assert ring.caller("Bearer agent") == key_id_of("agent")
-    told = {key: ring.is_agent(f"Bearer {key}") for key in ("agent", "shop", "wrong", "")}
+    assert await owner_of(ring, "Bearer agent") == key_id_of("agent")
+    told = {key: await is_agent(ring, key) for key in ("agent", "shop", "wrong", "")}
     assert told == {"agent": True, "shop": False, "wrong": False, "": False}
-    assert not ring.is_agent(None)
+    assert await ring.caller(None) is None
     alone = KeyRing(ServerSettings(agent_keys=(SecretStr("agent"),)))  # on loopback, where nobody needs a key
-    assert (alone.caller("Bearer agent"), alone.caller(None), alone.is_agent("Bearer agent")) == ("", "", True)
+    assert (await owner_of(alone, "Bearer agent"), await owner_of(alone, None)) == ("", "")
+    assert await is_agent(alone, "agent")
     assert "'agent'" not in repr(server)
     for wrong in ({"agent_keys": (SecretStr(""),)}, {"api_keys": (SecretStr("x"),), "agent_keys": (SecretStr("x"),)}):
         with pytest.raises(SettingsError, match="agent_keys"):

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from agent.api.auth import KeyRing
 from agent.api.origins import OriginCheck
 from agent.settings import ServerSettings
 
@@ -30,7 +31,7 @@ async def answer(request: Request) -> PlainTextResponse:
 async def asking(*keys: str, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     server = ServerSettings(host=host, api_keys=tuple(SecretStr(key) for key in keys))
     route = Route("/{path:path}", answer, methods=["GET", "POST", "PATCH", "OPTIONS"])
-    app = Starlette(routes=[route], middleware=[Middleware(OriginCheck, server=server)])
+    app = Starlette(routes=[route], middleware=[Middleware(OriginCheck, server=server, keys=KeyRing(server))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=OWN) as made:
         yield made
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from agent.log import sqlite
 from agent.log.database import SQLITE_FILE, Database
 from agent.log.models import Base, Secret
 from agent.log.store import EventLog
+from agent.secrecy import KEY_FILE
 from retrieval.errors import DataDirectoryError, SettingsError
 
 START = "import sys; from pathlib import Path; from agent.log.store import EventLog; from agent.log.records import *\n"
@@ -129,13 +131,16 @@ def test_live_index_ping_and_secret_survive_a_restart(log: EventLog, url: str | 
 def test_backup_is_complete_and_leaves_one_file(tmp_path: Path, data_dir: Path) -> None:
     """SQLite only: a server has a tool of its own for that."""
     log = EventLog.open(None, data_dir)
-    conversation = log.start_conversation("default", "key", None)
+    conversation = log.start_conversation("default", "key", "somebody")  # whose name is sealed
     target = tmp_path / "copy" / SQLITE_FILE
     log.backup(target)
     log.activate_index("default", "later")
     log.backup(target)
     log.close()
     assert [path.name for path in target.parent.iterdir()] == [SQLITE_FILE]
+    with pytest.raises(DataDirectoryError, match="not among yours"):
+        EventLog.open(None, target.parent)  # the database alone
+    shutil.copyfile(data_dir / KEY_FILE, target.parent / KEY_FILE)
     restored = EventLog.open(None, target.parent)
     assert restored.conversation("default", conversation.id) == conversation
     assert restored.live_index("default") == "later"

@@ -14,11 +14,18 @@ from alembic.script import ScriptDirectory
 from log_samples import MakeTurn, wish
 from sqlalchemy import MetaData, inspect, select
 
+from agent.log import handoffs
+from agent.log.actions import ActionLog, Deed, Place
 from agent.log.adapters import Move, Source
 from agent.log.database import Database, migration_config
+from agent.log.handoffs import NewEntry
+from agent.log.keys import KeyStore
 from agent.log.models import Base
+from agent.log.outbox import Outbox
 from agent.log.records import Feedback, OutsideEvent, PastDeed, TurnRecord
+from agent.log.repeats import KeptAnswer, KeptAnswers, Named
 from agent.log.store import EventLog
+from agent.log.usage import Ask, UsageCounter
 from agent.understand.types import AskedQuestion
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
@@ -28,8 +35,23 @@ DROPPED: dict[str, set[str]] = {
     "0003": {"turn_lease"},  # who answers at this moment
     "0004": {"live_ranker"},  # the linear ranker takes over
     "0005": {"adapter_move", "adapter_source"},  # the starter takes over
+    "0006": {"person_payload.sealed_name"},  # opened again as `name`
+    "0007": {  # the keys of the settings are left
+        "api_key",
+        "api_usage",
+        "idempotent_answer",
+        "webhook_endpoint",
+        "webhook_delivery",
+        "webhook_payload",
+    },
+    "0008": {"handoff_event", "handoff_payload"},  # the bot has every conversation
+    "0009": {"action_state", "wrong_proof"},  # nothing waits to be confirmed
 }
 """What the way down from a revision takes away, and nothing else: a table, or a column of one."""
+
+SEALED_BY = "0006"
+SEALED = {"secret.value", "person_payload.name", "person_payload.sealed_name"}
+"""What is another value after each sealing."""
 
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
 
@@ -89,7 +111,24 @@ def full(log: EventLog, make_turn: MakeTurn) -> EventLog:
     log.move_adapter("default", 0, Move("canary", "ada-000001", "looks good", 0.2))
     log.add_adapter_sources("default", "ada-000001", [Source("p_x", conversation.id)])
     assert log.take_lease("default", conversation.id, "me")
+    asked = NewEntry(1, "asked", "bot", "n", "bot", "asked", text="😀", data={"packet": ["电影"]}, contact="a@b.c")
+    log.database.write(lambda session: handoffs.add(session, "default", conversation.id, 1, asked))
+    actions = ActionLog(log)
+    actions.save(Place("default", conversation.id, "t_1"), 0, b"{}", [Deed("cancel", "asked", "RS-1", "key")])
+    actions.note_wrong("default", {"order": "RS-1"}, datetime.now(UTC))
+    fill_border(log, conversation.id)
     return log
+
+
+def fill_border(log: EventLog, session_id: str) -> None:
+    key = KeyStore(log.database).create("default", "shop", ["chat"], days=1).key
+    UsageCounter(log.database).spend(Ask("default", key.id, True, 10, 10))
+    asked, answers = Named("default", key.owner, "name", "body"), KeptAnswers(log.database)
+    answers.begin(asked)
+    answers.finish(asked, KeptAnswer(200, "application/json", b"{}"), session_id)
+    outbox = Outbox(log.database)
+    outbox.add_endpoint("default", "https://x.example/", "x.example", "secret", ["handoff.requested"])
+    outbox.enqueue("default", "handoff.requested", {"summary": "电影"}, conversation_id=session_id)
 
 
 def test_the_samples_fill_every_table(full: EventLog) -> None:
@@ -102,15 +141,16 @@ def test_the_samples_fill_every_table(full: EventLog) -> None:
 def test_one_step_down_and_up_keeps_what_it_can(full: EventLog, revision: str) -> None:
     """At each revision: one back takes away what is stated, and going on again gives the rest back as it was."""
     database, below = full._database, REVISIONS[REVISIONS.index(revision) - 1]
+    other = SEALED if revision == SEALED_BY else set()
     database.downgrade(revision)
     before = rows_of(database)
     database.downgrade(below)
-    kept = without(before, DROPPED[revision])
-    assert rows_of(database) == kept
+    kept = without(before, DROPPED[revision] | other)
+    assert without(rows_of(database), other) == kept
     assert without(before, DROPPED[revision]) != before  # the list of what goes is not longer than the truth
     database.upgrade(revision)
     after = rows_of(database)
-    assert without(after, DROPPED[revision]) == kept
+    assert without(after, DROPPED[revision] | other) == kept
     assert {table: set(rows[0]) for table, rows in after.items() if rows and table in kept} == {
         table: set(rows[0]) for table, rows in before.items() if rows and table in kept
     }
@@ -122,12 +162,32 @@ def test_all_the_way_down_and_up_with_data(full: EventLog) -> None:
     whole = rows_of(database)
     database.downgrade("0001")
     database.upgrade()
-    dropped = set.union(*(DROPPED[revision] for revision in REVISIONS[1:]))
+    dropped = set.union(SEALED, *(DROPPED[revision] for revision in REVISIONS[1:]))
     assert without(rows_of(database), dropped) == without(whole, dropped)
     (kept,) = full.list_conversations("default", "key", "Änne 电影")
     turns = full.session_view("default", kept.session_id).turns
     assert [(turn.message, turn.undone) for turn in turns] == [("😀\n电影 \u202e", False), ("message 2", True)]
     assert full.take_lease("default", kept.session_id, "another")
+
+
+def test_what_older_versions_kept_plain_is_sealed_and_leaves_the_disk(full: EventLog, data_dir: Path) -> None:
+    """Keys and names, and back again: a turn's id is still ours, and the name can be read."""
+    database, secret = full._database, full.secret("default")
+    database.downgrade("0005")
+    plain = rows_of(database)
+    assert secret in [row["value"] for row in plain["secret"]]
+    assert {row["name"] for row in plain["person_payload"]} == {"Änne 电影", "电影"}
+    database.upgrade()
+    for row in rows_of(database)["secret"]:
+        assert row["value"].startswith(b"chs1")
+    for file in data_dir.iterdir():
+        assert secret not in file.read_bytes(), file.name
+        assert "Änne 电影".encode() not in file.read_bytes(), file.name
+    again = EventLog(database)
+    assert again.secret("default") == secret
+    record = again.person("default", "key", "Änne 电影")
+    assert record is not None
+    assert record.name == "Änne 电影"
 
 
 def test_every_revision_says_what_its_way_down_takes() -> None:

@@ -1,26 +1,31 @@
-"""Help articles: cut at headings, quoted letter by letter, silent where they do not answer."""
+"""Which passage answers: quoted letter by letter, in the customer's language where there is one, silent otherwise."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from small_shop import HashingEncoder
 
-from agent.support import articles
-from agent.support.articles import HelpArticles, Passage, index_articles, read_articles
 from agent.support.chinese import english_question, is_chinese
+from agent.support.knowledge import search
+from agent.support.knowledge.article import chunks_of
+from agent.support.knowledge.reading import read_folder
+from agent.support.knowledge.search import HelpArticles, Passage
+from agent.support.knowledge.store import import_articles
 from agent.support.overlap import WordWeights, stem, subject_words
 from retrieval.demo import demo_articles_dir
-from retrieval.encoder import SentenceEncoder
-from retrieval.errors import CatalogueError
+from retrieval.encoder import Encoder, SentenceEncoder
 
-QUESTIONS = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "data" / "support_questions.jsonl").read_text(encoding="utf-8").splitlines()
-    if '"part": "test"' in line
-]
-"""The half of the questions on which no number was tuned; 35 of them had been read when the articles were rewritten."""
+DATA = Path(__file__).parents[1] / "data"
+
+
+def questions(name: str) -> list[dict[str, object]]:
+    """The half on which no number was tuned; 35 of the first file's had been read when the articles were rewritten."""
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if '"part": "test"' in line]
+
 
 BREAD = """---
 id: bread
@@ -41,12 +46,16 @@ The bakery opens at 6:30. It closes at noon. On Sundays it stays closed! Is it o
 1. Choose a **loaf** on [our page](https://bakery.example).
 2. Pay with `cash`.
 
-### Empty section
-
 ## Allergies
 
 Every loaf contains wheat.
 """
+
+
+def opened(folder: Path, index: Path, encoder: Encoder) -> HelpArticles:
+    made = import_articles(folder, index, encoder).folder
+    assert made is not None
+    return HelpArticles.open(made, encoder)
 
 
 @pytest.fixture
@@ -56,63 +65,16 @@ def folder(tmp_path: Path) -> Path:
     (folder / "bread.md").write_text(BREAD, encoding="utf-8")
     (folder / "cake.md").write_text("# Cake\n\nWe bake a cake on Fridays. It has cherries.\n", encoding="utf-8")
     (folder / "tarts.md").write_text("# Tarts\n\nTarts hold plums. Order tarts early.\n", encoding="utf-8")
-    (folder / "notes.txt").write_text("no article", encoding="utf-8")
     return folder
 
 
 @pytest.fixture
 def help_desk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HelpArticles]:
     """The bakery's articles with a bag-of-words encoder; its cosines are not MiniLM's, so the limit is low."""
-    monkeypatch.setattr(articles, "MIN_SCORE", 0.35)
-    encoder = HashingEncoder()
-    desk = HelpArticles.open(index_articles(folder, tmp_path / "index", encoder), encoder)
+    monkeypatch.setattr(search, "MIN_SCORE", 0.35)
+    desk = opened(folder, tmp_path / "index", HashingEncoder())
     yield desk
-    desk._retriever.close()
-
-
-def test_an_article_is_cut_at_its_headings(folder: Path) -> None:
-    sections = read_articles(folder)
-    assert [section.title for section in sections] == [
-        "Bread",
-        "Bread: Opening hours",
-        "Bread: How to order",
-        "Bread: Allergies",
-        "Cake",
-        "Tarts",
-    ]
-    assert len({section.id for section in sections}) == len(sections)
-    assert {section.id.partition("#")[0] for section in sections} == {"bread", "cake", "tarts"}
-
-
-def test_front_matter_is_read_and_not_quoted(folder: Path) -> None:
-    first, *_, cake, _ = read_articles(folder)
-    assert first.url == "https://bakery.example/bread"
-    assert first.attributes == {"article": "Bread", "updated": "2026-01-02"}
-    assert first.text == "We bake bread every morning."
-    assert cake.url is None
-    assert all("---" not in section.text and "updated" not in section.text for section in read_articles(folder))
-
-
-def test_markdown_signs_are_gone(folder: Path) -> None:
-    ordering = next(section for section in read_articles(folder) if section.title == "Bread: How to order")
-    assert ordering.text == "Choose a loaf on our page. Pay with cash."
-
-
-def test_windows_line_ends_and_byte_order_marks_are_read_alike(folder: Path) -> None:
-    before = read_articles(folder)
-    (folder / "bread.md").write_bytes(b"\xef\xbb\xbf" + BREAD.replace("\n", "\r\n").encode())
-    assert read_articles(folder) == before
-
-
-def test_what_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="no Markdown files"):
-        read_articles(tmp_path)
-    (folder / "bad.md").write_text("No title here.", encoding="utf-8")
-    with pytest.raises(CatalogueError, match="'bad.md' has no title"):
-        read_articles(folder)
-    (folder / "bad.md").write_bytes(b"# T\xfctel\n\ntext")
-    with pytest.raises(CatalogueError, match="'bad.md' cannot be read .* save it as UTF-8"):
-        read_articles(folder)
+    desk.close()
 
 
 def test_the_best_article_comes_first(help_desk: HelpArticles) -> None:
@@ -130,7 +92,7 @@ def test_a_quote_is_a_run_of_the_articles_own_sentences(help_desk: HelpArticles,
 
 
 def test_a_quote_stays_short(help_desk: HelpArticles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(articles, "MAX_QUOTE_CHARS", 30)
+    monkeypatch.setattr(search, "MAX_QUOTE_CHARS", 30)
     assert help_desk.answer("When does the bakery open?")[0].quote == "The bakery opens at 6:30."
 
 
@@ -146,14 +108,14 @@ def test_an_order_number_is_not_looked_for(help_desk: HelpArticles) -> None:
 
 
 def test_one_article_is_cited_once_and_two_at_most(help_desk: HelpArticles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(articles, "NEAR_BEST", 2.0)
-    monkeypatch.setattr(articles, "MIN_SCORE", -1.0)
+    monkeypatch.setattr(search, "NEAR_BEST", 2.0)
+    monkeypatch.setattr(search, "MIN_SCORE", -1.0)
     titles = [passage.title for passage in help_desk.answer("bake bread cake tarts loaf wheat")]
     assert len(titles) == len(set(titles)) == 2
 
 
 def test_articles_without_an_address_are_two_articles(help_desk: HelpArticles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(articles, "NEAR_BEST", 2.0)
+    monkeypatch.setattr(search, "NEAR_BEST", 2.0)
     passages = help_desk.answer("bake a cake, it has cherries; order tarts, tarts hold plums")
     assert {passage.title for passage in passages} == {"Cake", "Tarts"}
 
@@ -162,14 +124,81 @@ def test_what_no_article_says_is_not_answered(help_desk: HelpArticles) -> None:
     assert help_desk.answer("zebra quantum telescope") == ()
 
 
+def test_words_that_must_stay_are_given_whole_and_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MIN_SCORE", 0.35)
+    monkeypatch.setattr(search, "NEAR_BEST", 2.0)
+    said = (
+        "Refunds of bread take 14 days.\nNo refund of half a loaf, whatever the reason may be.\n\nAsk at the till [1]."
+    )
+    cells = said.replace('"', '""')
+    (folder / "faq.csv").write_text(f'question,answer,exact\nIs there a refund of bread?,"{cells}",yes\n', "utf-8")
+    desk = opened(folder, tmp_path / "index", HashingEncoder())
+    (passage,) = desk.answer("Is there a refund of bread?")
+    assert (passage.quote, passage.exact) == (said, True)
+    cited = desk.answer("Do you bake bread every morning?")
+    assert cited
+    assert not any(one.exact for one in cited)  # such words are not the second of two
+    desk.close()
+
+
+def test_the_language_of_the_question_is_preferred(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MIN_SCORE", 0.2)
+    (folder / "kuchen.md").write_text(
+        "---\nlanguage: de\n---\n# Kuchen\n\nEs gibt Kirschkuchen am Freitag.\n", encoding="utf-8"
+    )
+    (folder / "dan.md").write_text("# 蛋糕\n\n星期五有樱桃蛋糕。\n", encoding="utf-8")
+    desk = opened(folder, tmp_path / "index", HashingEncoder())
+    german = desk.answer("Wann gibt es bei euch Kuchen und ist der am Freitag da?")
+    assert [(one.title, one.language) for one in german] == [("Kuchen", "de")]
+    (chinese,) = desk.answer("星期五有蛋糕吗？", "zh", "is there cake on Fridays")
+    assert (chinese.title, chinese.language) == ("蛋糕", "zh")
+    (translated,) = desk.answer("樱桃馅饼有李子吗？", "zh", "do tarts hold plums")
+    assert translated.title == "Tarts"
+    assert desk.answer("Is there cake on Fridays?")[0].title == "Cake"
+    desk.close()
+
+
+Answered = Sequence[tuple[Mapping[str, object], tuple[Passage, ...]]]
+
+
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, object], tuple[Passage, ...]]]:
-    """The questions, put to the demo's articles with the default encoder."""
-    encoder = SentenceEncoder()
-    desk = HelpArticles.open(index_articles(demo_articles_dir(), tmp_path_factory.mktemp("help"), encoder), encoder)
-    results = [(row, desk.answer(english_question(row["question"]) or row["question"])) for row in QUESTIONS]
-    desk._retriever.close()
-    return results
+def demo_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HelpArticles]:
+    """The demo's articles with the default encoder."""
+    desk = opened(demo_articles_dir(), tmp_path_factory.mktemp("help"), SentenceEncoder())
+    yield desk
+    desk.close()
+
+
+@pytest.fixture(scope="module")
+def answered(demo_desk: HelpArticles) -> Answered:
+    rows = questions("support_questions.jsonl")
+    return [(row, demo_desk.answer(str(row["question"]), "", english_question(str(row["question"])))) for row in rows]
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, "Probable inference", JASA 1927)."""
+    z = 1.96
+    middle, half = (k + z * z / 2) / (n + z * z), z * math.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
+    return middle - half, middle + half
+
+
+def test_hard_questions_in_and_beside_the_articles(demo_desk: HelpArticles) -> None:
+    """Questions in customers' own words, and such that a shop is asked and the articles do not answer.
+
+    Measured: 2 of 41 that the articles answer are refused (0.05, 95 % .01 to .16), 12 of 41 others are answered (.29,
+    .18 to .44): with what the encoder sees, "do you sell DVD players?" is about the article on players.
+    """
+    rows = [(row, demo_desk.answer(str(row["question"]))) for row in questions("article_questions.jsonl")]
+    refused = [row["question"] for row, found in rows if row["articles"] and not found]
+    wrongly = [row["question"] for row, found in rows if not row["articles"] and found]
+    inside = sum(bool(row["articles"]) for row, _ in rows)
+    assert (inside, len(rows) - inside) == (41, 41)
+    assert wilson(len(refused), inside)[0] < 0.10, refused
+    assert wilson(len(wrongly), len(rows) - inside)[0] < 0.25, wrongly
 
 
 def slug(passage: Passage) -> str:
@@ -177,7 +206,7 @@ def slug(passage: Passage) -> str:
 
 
 def test_the_demos_articles_answer_what_customers_ask(
-    answered: list[tuple[dict[str, object], tuple[Passage, ...]]],
+    answered: Answered,
 ) -> None:
     """Measured: 63 of 65 questions get a right article first, all 65 among the two cited."""
     asked = [(row["articles"], [slug(p) for p in passages]) for row, passages in answered if row["articles"]]
@@ -188,7 +217,7 @@ def test_the_demos_articles_answer_what_customers_ask(
     assert either >= 0.95 * len(asked)
 
 
-def test_the_first_quote_says_what_was_asked(answered: list[tuple[dict[str, object], tuple[Passage, ...]]]) -> None:
+def test_the_first_quote_says_what_was_asked(answered: Answered) -> None:
     """Measured: the expected words are in 59 of 65 first quotes."""
     asked = [(row, passages[0].quote.lower() if passages else "") for row, passages in answered if row["articles"]]
     missed = [
@@ -200,29 +229,22 @@ def test_the_first_quote_says_what_was_asked(answered: list[tuple[dict[str, obje
 
 
 def test_the_demos_articles_do_not_answer_other_things(
-    answered: list[tuple[dict[str, object], tuple[Passage, ...]]],
+    answered: Answered,
 ) -> None:
     wrongly = [row["question"] for row, passages in answered if not row["articles"] and passages]
     assert sum(not row["articles"] for row, _ in answered) >= 14
     assert len(wrongly) <= 2, wrongly
 
 
-def test_quotes_of_the_demo_are_verbatim(answered: list[tuple[dict[str, object], tuple[Passage, ...]]]) -> None:
+def test_quotes_of_the_demo_are_verbatim(answered: Answered) -> None:
     texts: dict[str, str] = {}
-    for section in read_articles(demo_articles_dir()):
-        texts[str(section.url)] = texts.get(str(section.url), "") + "\n" + section.text
+    for article in read_folder(demo_articles_dir()).articles:
+        for chunk in chunks_of(article):
+            texts[str(chunk.url)] = texts.get(str(chunk.url), "") + "\n" + chunk.text
     quotes = [passage for _, passages in answered for passage in passages]
     assert quotes
     assert all(passage.quote in texts[str(passage.url)] for passage in quotes)
     assert all(len(passage.quote) >= 20 for passage in quotes)
-
-
-def test_every_demo_article_has_sections_and_an_address() -> None:
-    sections = read_articles(demo_articles_dir())
-    assert len({section.url for section in sections}) >= 30
-    assert all(section.url and section.attributes["updated"] for section in sections)
-    # What the encoder reads of a text (256 word pieces, some 1,000 letters) is the whole of it.
-    assert max(len(section.document()) for section in sections) < 1_000
 
 
 def test_chinese_questions_become_english_words() -> None:

@@ -1,0 +1,147 @@
+"""What a key may use: requests in a minute, turns in a day, answers at the same time; 429 with `Retry-After` beyond.
+
+Requests and turns are counted in SQL, over all servers (agent/log/usage.py); answers under way by each server for
+itself, because what they use up is that server's. Callers without limits (keys of the settings, no key) cost nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent.api.auth import Caller
+from agent.api.border import is_guarded, path_inside
+from agent.api.errors import ApiError, Failure
+from agent.log.keys import KeyLimits
+from agent.log.usage import Ask, Spent, UsageCounter
+from agent.settings import LimitSettings
+
+CHAT_PATH: Final = "/v1/chat/completions"
+MCP_PATHS: Final = ("/mcp", "/mcp/")
+STREAM_RETRY_SECONDS: Final = 1
+
+
+class Limits:
+    """Counts the requests of keys with limits, and refuses those that are too many."""
+
+    def __init__(self, app: ASGIApp, counter: UsageCounter, defaults: LimitSettings) -> None:
+        self._app, self._counter, self._defaults = app, counter, defaults
+        self._under_way: Counter[str] = Counter()
+        self._refused: dict[str, tuple[float, Spent]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller: Caller | None = scope.get("state", {}).get("caller") if scope["type"] == "http" else None
+        path = path_inside(scope) if caller is not None else ""
+        if caller is None or caller.limits is None or not is_guarded(path):
+            await self._app(scope, receive, send)
+            return
+        limits = _filled(caller.limits, self._defaults)
+        is_turn = scope["method"] == "POST" and path == CHAT_PATH
+        spent = await self._spend(caller, limits, is_turn=is_turn)
+        headers = _headers(spent, limits.requests_per_minute)
+        if spent.refused is not None:
+            await _refusal(spent, limits, headers).response()(scope, receive, send)
+            return
+        is_answer = is_turn or (scope["method"] == "POST" and path in MCP_PATHS)
+        if is_answer and 0 < limits.streams <= self._under_way[caller.key_id]:
+            await _too_many(limits.streams, headers).response()(scope, receive, send)
+            return
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        self._under_way[caller.key_id] += is_answer
+        try:
+            await self._app(scope, receive, send_on)
+        finally:
+            self._under_way[caller.key_id] -= is_answer
+
+    async def _spend(self, caller: Caller, limits: LimitSettings, *, is_turn: bool) -> Spent:
+        if not limits.requests_per_minute and not (is_turn and limits.turns_per_day):
+            return Spent(None, 0.0, 0, 0.0)
+        until, refused = self._refused.get(caller.key_id, (0.0, None))
+        left = until - time.monotonic()
+        if refused is not None and left > 0:  # a client that goes on at once costs no SQL
+            return Spent("rate", left, 0, max(left, refused.full_in_s - refused.retry_in_s + left))
+        ask = Ask(caller.tenant, caller.key_id, is_turn, limits.requests_per_minute, limits.turns_per_day)
+        spent = await run_in_threadpool(self._counter.spend, ask)
+        if spent.refused == "rate":
+            self._refused[caller.key_id] = time.monotonic() + spent.retry_in_s, spent
+        return spent
+
+
+async def charge_turn(counter: UsageCounter, caller: Caller, defaults: LimitSettings) -> None:
+    """Take one of the caller's messages of the day, for a turn that does not come by the chat's own address.
+
+    Raises:
+        ApiError: 429, there is none left.
+    """
+    limits = None if caller.limits is None else _filled(caller.limits, defaults)
+    if limits is None or not limits.turns_per_day:
+        return
+    ask = Ask(caller.tenant, caller.key_id, True, 0, limits.turns_per_day)
+    spent = await run_in_threadpool(counter.spend, ask)
+    if spent.refused is not None:
+        refused = _refusal(spent, limits, {})
+        raise ApiError(refused.status, refused.code, refused.message, headers=refused.headers)
+
+
+def _filled(own: KeyLimits, defaults: LimitSettings) -> LimitSettings:
+    """The key's own where it has one."""
+    return LimitSettings(
+        requests_per_minute=_first(own.requests_per_minute, defaults.requests_per_minute),
+        turns_per_day=_first(own.turns_per_day, defaults.turns_per_day),
+        streams=_first(own.streams, defaults.streams),
+    )
+
+
+def _first(own: int | None, default: int) -> int:
+    return default if own is None else own
+
+
+def _headers(spent: Spent, limit: int) -> Mapping[str, str]:
+    """As OpenAI names them; none where requests are not limited."""
+    if not limit:
+        return {}
+    return {
+        "x-ratelimit-limit-requests": str(limit),
+        "x-ratelimit-remaining-requests": str(spent.left),
+        "x-ratelimit-reset-requests": f"{spent.full_in_s:.3f}s",
+    }
+
+
+def _refusal(spent: Spent, limits: LimitSettings, headers: Mapping[str, str]) -> Failure:
+    wait = max(1, math.ceil(spent.retry_in_s))
+    told = {**headers, "Retry-After": str(wait)}
+    if spent.refused == "quota":
+        return Failure(
+            429,
+            "insufficient_quota",
+            f"This API key has had its {limits.turns_per_day} messages of today (UTC); go on tomorrow, or ask the "
+            "server's operator for more.",
+            headers=told,
+        )
+    return Failure(
+        429,
+        "rate_limit_exceeded",
+        f"This API key may send {limits.requests_per_minute} requests a minute; try again in {wait} s.",
+        headers=told,
+    )
+
+
+def _too_many(streams: int, headers: Mapping[str, str]) -> Failure:
+    return Failure(
+        429,
+        "rate_limit_exceeded",
+        f"This API key may have {streams} answers under way at the same time; wait for one of them to end.",
+        headers={**headers, "Retry-After": str(STREAM_RETRY_SECONDS)},
+    )

@@ -1,0 +1,1 @@
+"""The team's articles: read from files, cut at headings, searched, quoted."""
