@@ -105,6 +105,7 @@ def lock_schema(connection: Connection) -> None:
             "ENCODING 'UTF8' TEMPLATE template0."
         )
     connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
 
 
