@@ -129,7 +129,7 @@ class Conversations:
         """See `agent.services.Chat.turn`."""
         arrived = time.perf_counter()
         shop = self._shops.current(request.tenant)
-        place = await find_place(request, self._log, self._shops)
+        place = await find_place(request, self._log, self._shops, self._settings)
         claim = self._locks.claim(request.tenant, place.session_id)
         try:
             async with aclosing(claim.wait()) as waits:

@@ -113,11 +113,11 @@ class Replier:
             yield state.say(f"\n\n{closing}")
 
     def _hosts(self, outcome: Outcome) -> frozenset[str]:
-        """Of the items and articles that the reply is about."""
+        """Of the items and articles that the reply is about, and those that the operator's own words lead to."""
         entries = (*outcome.slate.entries, *(miss.entry for miss in outcome.near))
         items = [entry.item for entry in entries] + [self.table.get(i) for i in outcome.focus if i in self.table]
         addresses = [address for item in items for address in (item.url, item.image_url)]
-        return hosts_of([*addresses, *(citation.url for citation in outcome.citations)])
+        return outcome.hosts | hosts_of([*addresses, *(citation.url for citation in outcome.citations)])
 
     def _opening(self, outcome: Outcome) -> str:
         """The finished words; "here are some others" is said once in a conversation."""

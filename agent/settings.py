@@ -69,7 +69,10 @@ class ServerSettings(_Section):
     root_path: str = Field("", description="path prefix behind a reverse proxy")
     mcp: bool = Field(True, description="tools for other assistants (MCP) at /mcp, with the API's keys and limits")
     request_seconds: float = Field(
-        300.0, gt=0, description="longest wait for an answer, and for something new in a stream; then it is ended"
+        300.0,
+        gt=0,
+        lt=600,
+        description="longest wait for an answer, and for something new in a stream; then it is ended",
     )
     cors_origins: tuple[Origin, ...] = Field(
         (), description="web sites whose pages may call the API: ['https://shop.example']; empty: none"

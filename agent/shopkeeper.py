@@ -117,7 +117,8 @@ class ShopKeeper:
     def _refresh_articles(self, tenant: str) -> None:
         """The newest articles are in use; those that cannot be opened are told of once and leave the older ones."""
         shop = self._shops[tenant]
-        folder = articles_for(self._data.articles(tenant), demo=self._is_demo(tenant, shop.index_name))
+        demo = self._is_demo(tenant, shop.index_name)
+        folder = articles_for(self._data.articles(tenant), demo=demo, live=shop.index_name)
         name = folder.name if folder is not None else None
         old = shop.articles
         if name == (old.name if old is not None else None) or (tenant, name) in self._bad_articles:

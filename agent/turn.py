@@ -126,6 +126,7 @@ class Outcome:
     `opening` and `closing` are finished text; between them stands the numbered list of the slate
     (or of the near misses), and after it, where `pitch` is set, what the model says of that item.
     `n_matching` items meet every hard wish, where a list was made for wishes; `article_score` is the best passage's;
+    `hosts` are those that the operator's own words lead to, which are said word for word;
     `confidence` is None for what is not judged; `handoff` is set while people have the conversation. `retrieve_ms` and
     `rank_ms` are None where the step did not run. `is_wish` is False where the message told of no wish, whatever was
     read in it: a postal address has a country, too.
@@ -143,6 +144,7 @@ class Outcome:
     focus: tuple[str, ...] = ()
     n_matching: int = 0
     article_score: float | None = None
+    hosts: frozenset[str] = frozenset()
     confidence: Confidence | None = None
     degraded: bool = False
     handoff: HandoffView | None = None

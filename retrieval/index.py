@@ -27,7 +27,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -224,6 +224,17 @@ def remove(folder: Path, stores: VectorStores = EMBEDDED) -> None:
 def with_source(root: Path, source: str) -> Path | None:
     """The newest complete folder whose manifest names `source`, None where there is none."""
     return next((folder for folder in reversed(_complete(root)) if _source(folder) == source), None)
+
+
+def name_source(folder: Path, source: str) -> None:
+    """Let the manifest of a complete folder name another `source`.
+
+    Raises:
+        DataDirectoryError: it cannot be written.
+        IndexUnavailable: as `read_manifest`.
+    """
+    with _sentences(folder.parent):
+        _write_manifest(folder, replace(read_manifest(folder), source=source))
 
 
 def read_manifest(folder: Path) -> IndexManifest:

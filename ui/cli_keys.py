@@ -24,7 +24,11 @@ def keys_create(
     turns: Annotated[int | None, typer.Option(min=0, help="Messages a day; 0: no limit.")] = None,
     streams: Annotated[int | None, typer.Option(min=0, help="Answers at the same time; 0: no limit.")] = None,
     takes_over: Annotated[
-        str, typer.Option(metavar="KEY_ID", help="Key of the settings whose customers the new team has from now on.")
+        str,
+        typer.Option(
+            metavar="KEY_ID",
+            help="Key of the settings whose customers the new team has from now on; 'local': of those without a key.",
+        ),
     ] = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,

@@ -23,6 +23,7 @@ class BoundedHeads(HttpToolsProtocol):
     seconds = HEAD_SECONDS
     _head_due: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _head_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """See `asyncio.Protocol`."""
@@ -42,12 +43,15 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See `httptools.HttpRequestParser`."""
         self._head_is_there()
+        self._head_ended = True
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        was_in_head, self._head_ended = self._head_due is not None, False
         super().data_received(data)
-        if self._head_due is None:
+        # A head that begins behind a body shares its bytes with it: nobody knows how many are its own.
+        if self._head_due is None or not was_in_head or self._head_ended:
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():

@@ -27,6 +27,7 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from agent.llm.protocol import Engine
+from agent.log.database import SQLITE_FILE
 from agent.log.keys import KeyStore
 from agent.log.opening import open_log
 from agent.log.outbox import Outbox
@@ -79,7 +80,9 @@ def check_address(server: ServerSettings, has_stored_keys: Callable[[], bool] = 
 
 
 def has_stored_keys(settings: Settings) -> bool:
-    """Whether the database has a key that may be used now."""
+    """Whether the database has a key that may be used now; one that is not there yet is not made for that."""
+    if not settings.database.url.get_secret_value() and not (settings.data_dir / SQLITE_FILE).exists():
+        return False
     log = open_log(settings)
     try:
         return bool(KeyStore(log.database).table().keys)

@@ -48,7 +48,7 @@ from agent.support.handoff.part import HandoffPart
 from agent.support.helpdesk import HelpDesk
 from agent.support.hours import OfficeHours
 from agent.support.knowledge.reading import read_folder
-from agent.support.knowledge.store import DEMO, OWN, ArticleChanges, articles_for, forget_demo, import_articles
+from agent.support.knowledge.store import DEMO, OWN, ArticleChanges, adopt, articles_for, forget_demo, import_articles
 from retrieval.chroma_server import ServerStores
 from retrieval.demo import SHOP_NAME, demo_articles_dir, demo_films_path
 from retrieval.encoder import Encoder, SentenceEncoder
@@ -241,6 +241,8 @@ def index_items(parts: Parts, items: Iterable[Item], source: str, articles: Path
         with index_progress("Catalogue") as progress:
             folder = build_index(items, root, parts.encoder, progress=progress, source=source, stores=stores)
         try:
+            if live := _live_of_own(parts):
+                adopt(parts.data.articles(tenant), live)
             if articles is not None and not (demo and articles_for(parts.data.articles(tenant), demo=False)):
                 _say(bring_articles(parts, articles, DEMO if demo else OWN))
         except BaseException:
@@ -263,8 +265,9 @@ def bring_articles(parts: Parts, folder: Path, source: str = OWN, *, dry_run: bo
     root = parts.data.articles(parts.settings.tenant)
     with index_progress("Help articles") as progress:
         return import_articles(
-            folder, root, parts.encoder, progress, source=source, stores=parts.stores, dry_run=dry_run
-        )
+            folder, root, parts.encoder, progress,
+            source=source, live=_live_of_own(parts), stores=parts.stores, dry_run=dry_run,
+        )  # fmt: skip
 
 
 def ensure_catalogue(parts: Parts) -> None:
@@ -278,6 +281,13 @@ def ensure_catalogue(parts: Parts) -> None:
     if articles_for(parts.data.articles(tenant), demo=True) is None and _source_of(folder) == DEMO_SOURCE:
         with parts.data.publish_lock(tenant):  # of an earlier version, which kept articles with their catalogue
             bring_articles(parts, demo_articles_dir(), DEMO)
+
+
+def _live_of_own(parts: Parts) -> str:
+    """The name of the live index; "" where there is none, or the demo's."""
+    tenant = parts.settings.tenant
+    live = parts.log.live_index(tenant) or ""
+    return live if live and _source_of(parts.data.index(tenant) / live) != DEMO_SOURCE else ""
 
 
 def _source_of(folder: Path) -> str:

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from agent.api import chat, feedback, handoffs, health, people, sessions, users
 from agent.api.auth import KeyRing
 from agent.api.bodies import Bodies
-from agent.api.border import PROBES, KeyCheck, RequestId, path_inside
+from agent.api.border import PROBES, Crashes, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
 from agent.api.limits import MCP_PATHS, Limits
 from agent.api.mcp import McpDoor
@@ -63,8 +63,10 @@ def create_api(services: Services) -> FastAPI:
         generate_unique_id_function=operation_id,
         middleware=[
             Middleware(RequestId, observer=services.observer),
+            Middleware(Crashes),
             Middleware(SecurityHeaders, frame_ancestors=server.frame_ancestors),
             Middleware(OriginCheck, server=server, keys=keys),
+            Middleware(Crashes),  # again: what crashes inside has the headers of those above
             Middleware(KeyCheck, keys=keys),
             Middleware(Patience, seconds=server.request_seconds),
             Middleware(Limits, counter=UsageCounter(database), defaults=server.limits),

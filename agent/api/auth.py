@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ KEY_ID_CHARS: Final = 12
 """Hex digits of the SHA-256 of a settings' key that name it in the log; they do not give the key away."""
 
 LOOK_SECONDS: Final = 2.0
-"""How long keys read from the database are believed: a revoked one is refused after that at the latest."""
+"""How long keys read from the database are believed: a revoked one is refused after that; after twice as long at the
+latest, where reading them again takes its time."""
 
 USE_NOTED_SECONDS: Final = 3600.0
 """How often the use of a key is written down."""
@@ -82,7 +84,8 @@ class KeyRing:
                 "would be a support agent; give the agents a key of their own."
             )
         self._tenant, self._stored = tenant, stored
-        self._table, self._read_at = KeyTable({}, ever=False), -LOOK_SECONDS
+        self._table, self._problem = KeyTable({}, ever=False), ""
+        self._read_at = self._looked_at = -math.inf  # as of when it is known, and when the last look ended
         self._reading = asyncio.Lock()
         self._used: dict[str, float] = {}
         self._noted: set[str] = set()
@@ -91,9 +94,16 @@ class KeyRing:
         """Whether requests need a key. Once there was one in the database they do, also after the last has ended.
 
         Raises:
-            DataDirectoryError: the database cannot be asked.
+            DataDirectoryError: the database cannot be asked, and had no key when it last could.
         """
-        return bool(self._digests) or (await self._current()).ever
+        if self._digests:
+            return True
+        try:
+            return (await self._current()).ever
+        except DataDirectoryError:
+            if self._table.ever:
+                return True
+            raise
 
     async def caller(self, authorization: str | None) -> Caller | None:
         """Who sent this Authorization header; None: refused.
@@ -117,7 +127,11 @@ class KeyRing:
         if not ours and not agents:
             return None
         # Where agents alone have keys, nobody needs one, and their requests are the local caller's.
-        owner = key_id_of(key) if await self.is_needed() else ""
+        try:
+            is_needed = await self.is_needed()
+        except DataDirectoryError:  # there were none when it was last known
+            is_needed = False
+        owner = key_id_of(key) if is_needed else ""
         return Caller(self._tenant, owner, owner, "", frozenset(SCOPES) if agents else _CUSTOMER_SCOPES)
 
     async def _of_database(self, key: str) -> Caller | None:
@@ -140,15 +154,30 @@ class KeyRing:
             self._noted.add(key.id)
 
     async def _current(self) -> KeyTable:
-        if self._stored is None or time.monotonic() - self._read_at < LOOK_SECONDS:
+        if self._stored is None:
             return self._table
-        async with self._reading:  # one look for all who wait
-            if time.monotonic() - self._read_at >= LOOK_SECONDS:
-                began, noted = time.monotonic(), tuple(self._noted)
-                self._table = await asyncio.to_thread(_read, self._stored, noted)
-                self._read_at = began
-                self._noted.difference_update(noted)
+        asked = time.monotonic()
+        # While somebody looks, the others go on with what was known, though not for long.
+        goes_on = self._reading.locked() and asked - self._read_at < 2 * LOOK_SECONDS
+        if asked - self._read_at >= LOOK_SECONDS and not goes_on:
+            async with self._reading:
+                if self._looked_at < asked:  # else: one look for all who wait
+                    await self._look(self._stored)
+        if self._problem:
+            raise DataDirectoryError(self._problem)
         return self._table
+
+    async def _look(self, stored: KeyStore) -> None:
+        """Read the keys, or remember for as long that they cannot be read: each try may take its time."""
+        began, noted = time.monotonic(), tuple(self._noted)
+        try:
+            self._table = await asyncio.to_thread(_read, stored, noted)
+        except DataDirectoryError as error:
+            self._problem = str(error)
+            self._read_at = self._looked_at = time.monotonic()
+            return
+        self._problem, self._read_at, self._looked_at = "", began, time.monotonic()
+        self._noted.difference_update(noted)
 
 
 def _read(stored: KeyStore, noted: Sequence[str]) -> KeyTable:

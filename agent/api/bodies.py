@@ -1,7 +1,7 @@
 """Bodies of requests: how large, how deep, and how long they may take to come.
 
-Under /v1 a body is read whole before any route sees it, so a client that sends a byte a minute holds no route, no
-thread and no transaction; the page's own uploads pass through, counted. Knows nothing of what is in them.
+Under /v1 and at /mcp a body is read whole before any route sees it, so a client that sends a byte a minute holds no
+route, no thread and no transaction; the page's own uploads pass through, counted. Knows nothing of what is in them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.border import is_api, path_inside
 from agent.api.errors import MAX_BODY_BYTES, Failure, failure_of
+from agent.api.limits import MCP_PATHS
 
 BODY_SECONDS: Final = 20.0
 """For a whole body to arrive; a megabyte at 50 KB/s. uvicorn has no such limit."""
@@ -23,7 +24,8 @@ BODY_SECONDS: Final = 20.0
 MAX_DEPTH: Final = 32
 """Objects and lists inside of one another; a conversation has five. What reads JSON calls itself for each level."""
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and an end that is always there: what has no closing quote is read once, not once for each quote in it.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 
 _TOO_SLOW: Final = Failure(
@@ -50,7 +52,7 @@ class Bodies:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             await failure_of(HTTPException(413)).response()(scope, receive, send)
-        elif is_api(path_inside(scope)):
+        elif is_api(path := path_inside(scope)) or path in MCP_PATHS:
             await self._whole(scope, receive, send)
         else:
             await self._app(scope, self._limited(receive), send)

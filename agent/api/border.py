@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.auth import Caller, KeyRing
@@ -37,6 +38,7 @@ _log = structlog.get_logger(__name__)
 
 # What may be written into logs and headers as it came.
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def path_inside(scope: Scope) -> str:
@@ -67,11 +69,9 @@ def place_of(scope: Scope, status: int = 200) -> str:
 
 
 class RequestId:
-    """Gives each response its `x-request-id`, its log line and its span, and turns a crash into the envelope.
+    """Gives each response its `x-request-id`, its log line and its span.
 
-    It catches what no handler knows because Starlette's own catch-all stands outside of every
-    middleware: its 500 would have no id. Only requests of the API are traced: the page's are many, and its
-    turns begin traces of their own.
+    Only requests of the API are traced: the page's are many, and its turns begin traces of their own.
     """
 
     def __init__(self, app: ASGIApp, observer: Observer) -> None:
@@ -99,10 +99,6 @@ class RequestId:
         with structlog.contextvars.bound_contextvars(request_id=request_id), self._span(scope) as span:
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception as error:
-                if status:  # nothing can be said any more; the server logs it and cuts the connection
-                    raise
-                await failure_of(error).response()(scope, receive, send_with_id)
             finally:
                 span.set(names.REQUEST_ID, request_id)
                 _tell(scope, span, status or NO_ANSWER, time.perf_counter() - began)
@@ -129,16 +125,48 @@ def _tell(scope: Scope, span: Span, status: int, seconds: float) -> None:
         span.fail(str(status))
 
 
+class Crashes:
+    """Turns what no handler knows into the envelope.
+
+    Starlette's own catch-all stands outside of every middleware: its 500 would have no id and no header of ours.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if has_begun:  # nothing can be said any more; the server logs it and cuts the connection
+                raise
+            await failure_of(error).response()(scope, receive, send)
+
+
 class KeyCheck:
     """Refuses requests for /v1, /mcp and /metrics without a right key that has the scope; puts the caller in the scope.
 
-    For /readyz, which needs a key for one of its questions only, the caller may be None.
+    For /readyz, which needs a key for one of its questions only, the caller may be None. Paths with control characters
+    end here: with a line break at its end a path still fits its route, but neither its scope nor its limits.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _CONTROL.search(str(scope["path"])):
+            await failure_of(HTTPException(404)).response()(scope, receive, send)
+            return
         if scope["type"] == "http" and is_guarded(path := path_inside(scope)):
             failure = await self._admit(scope, path)
             if failure is not None and path != "/readyz":

@@ -7,11 +7,10 @@ from typing import Any, Final, get_args
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StrictFloat
 
-from agent.api.context import Api, CallerApi
+from agent.api.context import CallerApi
 from agent.api.errors import ERROR_RESPONSES
 from agent.api.schemas import MAX_ID_CHARS, Words
-from agent.log.outbox import Outbox
-from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind, Stored
+from agent.log.records import Feedback, FeedbackKind, OutsideEvent, OutsideKind
 
 MAX_COMMENT_CHARS = 8_000
 
@@ -85,22 +84,8 @@ async def record_feedback(body: FeedbackRequest, api: CallerApi) -> StoredRespon
     conversation of the shop. It is kept as theirs, and learned from without a second look.
     """
     feedback = Feedback(body.turn_id, body.kind, body.item_id, body.of, body.reason, body.text, api.by_agent)
-    stored = await api.in_thread(_store, api, feedback)
+    stored = await api.in_thread(api.services.log.record_feedback, api.tenant, api.key_id, feedback)
     return StoredResponse(stored=stored.stored, event_id=stored.event_id)
-
-
-def _store(api: Api, feedback: Feedback) -> Stored:
-    stored = api.services.log.record_feedback(api.tenant, api.key_id, feedback)
-    if stored.stored:
-        told = {  # without what they wrote: whoever is told may read it here
-            "event_id": stored.event_id,
-            "turn_id": feedback.turn_id,
-            "item_id": feedback.item_id,
-            "kind": feedback.kind,
-            "by_agent": feedback.by_agent,
-        }
-        Outbox(api.services.log.database).enqueue(api.tenant, "feedback.stored", told)
-    return stored
 
 
 @router.post("/v1/events")

@@ -37,6 +37,9 @@ MAX_REPLY_CHARS: Final = 8_000
 MAX_CONTACT_CHARS: Final = 320
 """An e-mail address has 254 at most."""
 
+_BETWEEN_TURNS: Final[frozenset[Kind]] = frozenset({"taken_over", "returned", "closed"})
+"""Of the team's: they change who answers, so no answer of the bot's may be under way."""
+
 _RESPONSES: Final = ERROR_RESPONSES | {
     409: {"model": ErrorEnvelope, "description": "Not as things stand: `code` says why, `message` what to do"}
 }
@@ -167,13 +170,18 @@ async def hand_off(
 
     Asked again it is done once. `contact` and `message` may be added while they wait.
     """
-    return await api.in_thread(_hand_off, api, session_id, body or HandoffRequest(), once)
+    asked = body or HandoffRequest()
+    session_id, language = await api.in_thread(_asked_for, api, session_id, asked)
+    async with handoffs_of(api.services).between_turns(api.tenant, session_id):
+        return await api.in_thread(_hand_off, api, session_id, asked, language, once)
 
 
 @router.delete("/v1/sessions/{session_id}/handoff", tags=["conversations"])
 async def withdraw(session_id: str, api: CallerApi, once: _Name = None) -> HandoffAnswer:
     """The customer does not wait any more: the bot answers again. Not when somebody of the team has taken it."""
-    return await api.in_thread(_withdraw, api, session_id, once)
+    await api.in_thread(api.services.log.conversation, api.tenant, session_id, key_id=api.key_id)
+    async with handoffs_of(api.services).between_turns(api.tenant, session_id):
+        return await api.in_thread(_withdraw, api, session_id, once)
 
 
 @router.get("/v1/handoffs", tags=["handoffs"])
@@ -184,8 +192,8 @@ async def list_handoffs(
 ) -> HandoffList:
     """Conversations that wait for a person or are with one."""
     _check_team(api)
-    found = await api.in_thread(handoffs_of(api.services).waiting, api.tenant)
-    return HandoffList(data=[_line(one) for one in found if state in (None, one.status)][:limit])
+    found = await api.in_thread(handoffs_of(api.services).waiting, api.tenant, limit, state)
+    return HandoffList(data=[_line(one) for one in found])
 
 
 @router.get("/v1/handoffs/{session_id}", tags=["handoffs"])
@@ -246,19 +254,29 @@ async def close(session_id: str, api: CallerApi, body: TeamRequest | None = None
     return await _act(api, session_id, "closed", body, once)
 
 
-def _hand_off(api: Api, session_id: str, body: HandoffRequest, once: str | None) -> HandoffAnswer:
-    handoffs, log = handoffs_of(api.services), api.services.log
+def _asked_for(api: Api, session_id: str, body: HandoffRequest) -> tuple[str, Language]:
+    """The conversation that is to be handed over, begun where there is none yet, and its language.
+
+    Raises:
+        ApiError: 409, nobody is handed over just now.
+        NotFound: it is unknown, erased, or of another customer.
+    """
+    handoffs, log, running = handoffs_of(api.services), api.services.log, False
     language: Language = "zh" if api.services.settings.language == "zh" else "en"
     if session_id != NEW:
         language = log.conversation(api.tenant, session_id, key_id=api.key_id, user=body.user).language
         running = handoffs.trail(api.tenant, session_id).state.phase != "bot"
-    if (session_id == NEW or not running) and not handoffs.possible:
+    if not running and not handoffs.possible:
         raise ApiError(409, "handoff_unavailable", handoffs.impossible_line(messages(language)))
     if session_id == NEW:
         session_id = log.start_conversation(api.tenant, api.key_id, body.user or None, language).id
+    return session_id, language
+
+
+def _hand_off(api: Api, session_id: str, body: HandoffRequest, language: Language, once: str | None) -> HandoffAnswer:
+    handoffs = handoffs_of(api.services)
     event = Happening("asked", _named("asked", api, once), reason="button")
-    with handoffs.between_turns(api.tenant, session_id):
-        applied = handoffs.hand_over(api.tenant, session_id, event, language, body.message or "")
+    applied = handoffs.hand_over(api.tenant, session_id, event, language, body.message or "")
     if body.contact or body.message:
         contact = Happening("contact", _named("contact", api, once))
         words = keeping.Words(text=body.message, contact=body.contact)
@@ -271,10 +289,8 @@ def _hand_off(api: Api, session_id: str, body: HandoffRequest, once: str | None)
 
 def _withdraw(api: Api, session_id: str, once: str | None) -> HandoffAnswer:
     handoffs = handoffs_of(api.services)
-    api.services.log.conversation(api.tenant, session_id, key_id=api.key_id)
     event = Happening("withdrawn", _named("withdrawn", api, once), by=CUSTOMER)
-    with handoffs.between_turns(api.tenant, session_id):
-        applied = handoffs.apply(api.tenant, session_id, event)
+    applied = handoffs.apply(api.tenant, session_id, event)
     _check_refused(applied)
     view = handoffs.view(handoffs.trail(api.tenant, session_id))
     return HandoffAnswer(session_id=session_id, handoff=view, message="", stored=applied.entry is not None)
@@ -284,7 +300,11 @@ async def _act(
     api: Api, session_id: str, kind: Kind, body: TeamRequest | None, once: str | None, text: str | None = None
 ) -> TeamAnswer:
     _check_team(api)
-    return await api.in_thread(_act_now, api, session_id, kind, body or TeamRequest(), once, text)
+    asked = (api, session_id, kind, body or TeamRequest(), once, text)
+    if kind not in _BETWEEN_TURNS:
+        return await api.in_thread(_act_now, *asked)
+    async with handoffs_of(api.services).between_turns(api.tenant, session_id):
+        return await api.in_thread(_act_now, *asked)
 
 
 def _act_now(
@@ -296,11 +316,7 @@ def _act_now(
     words = keeping.Words(text=text, data={"agent": body.agent} if body.agent else None)
     if kind == "taken_over":
         language = api.services.log.conversation(tenant, session_id).language
-        with handoffs.between_turns(tenant, session_id):
-            applied = handoffs.hand_over(tenant, session_id, event, language)
-    elif kind in ("returned", "closed"):
-        with handoffs.between_turns(tenant, session_id):
-            applied = handoffs.apply(tenant, session_id, event, words)
+        applied = handoffs.hand_over(tenant, session_id, event, language)
     else:
         applied = handoffs.apply(tenant, session_id, event, words)
     _check_refused(applied)

@@ -1,30 +1,36 @@
 """What a key may use: requests in a minute, turns in a day, answers at the same time; 429 with `Retry-After` beyond.
 
 Requests and turns are counted in SQL, over all servers (agent/log/usage.py); answers under way by each server for
-itself, because what they use up is that server's. Callers without limits (keys of the settings, no key) cost nothing.
+itself, because what they use up is that server's. A turn that came to nothing, or was told before, is given back.
+Callers without limits (keys of the settings, no key) cost nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.auth import Caller
-from agent.api.border import is_guarded, path_inside
+from agent.api.border import NO_ANSWER, is_guarded, path_inside
 from agent.api.errors import ApiError, Failure
 from agent.log.keys import KeyLimits
 from agent.log.usage import Ask, Spent, UsageCounter
 from agent.settings import LimitSettings
+from retrieval.errors import DataDirectoryError
 
 CHAT_PATH: Final = "/v1/chat/completions"
 MCP_PATHS: Final = ("/mcp", "/mcp/")
+REPLAYED: Final = "idempotent-replayed"
+"""The header of answers that were given before."""
 STREAM_RETRY_SECONDS: Final = 1
 
 
@@ -51,11 +57,17 @@ class Limits:
             return
         is_answer = is_turn or (scope["method"] == "POST" and path in MCP_PATHS)
         if is_answer and 0 < limits.streams <= self._under_way[caller.key_id]:
+            if is_turn and limits.turns_per_day:
+                await self._give_back(caller, limits)
             await _too_many(limits.streams, headers).response()(scope, receive, send)
             return
 
+        was_answered = False
+
         async def send_on(message: Message) -> None:
+            nonlocal was_answered
             if message["type"] == "http.response.start":
+                was_answered = _is_turn(message)
                 MutableHeaders(scope=message).update(headers)
             await send(message)
 
@@ -64,6 +76,13 @@ class Limits:
             await self._app(scope, receive, send_on)
         finally:
             self._under_way[caller.key_id] -= is_answer
+            if is_turn and limits.turns_per_day and not was_answered:
+                await asyncio.shield(self._give_back(caller, limits))
+
+    async def _give_back(self, caller: Caller, limits: LimitSettings) -> None:
+        ask = Ask(caller.tenant, caller.key_id, True, 0, limits.turns_per_day)
+        with suppress(DataDirectoryError):  # the answer is told already
+            await run_in_threadpool(self._counter.give_back, ask)
 
     async def _spend(self, caller: Caller, limits: LimitSettings, *, is_turn: bool) -> Spent:
         if not limits.requests_per_minute and not (is_turn and limits.turns_per_day):
@@ -77,6 +96,15 @@ class Limits:
         if spent.refused == "rate":
             self._refused[caller.key_id] = time.monotonic() + spent.retry_in_s, spent
         return spent
+
+
+def _is_turn(start: Message) -> bool:
+    """Whether what begins with `start` is worth one of the day's turns: no error, and not told before.
+
+    Whoever goes before the answer is there has had the work of it.
+    """
+    status = int(start["status"])
+    return status == NO_ANSWER or (status < 400 and REPLAYED not in Headers(raw=list(start["headers"])))
 
 
 async def charge_turn(counter: UsageCounter, caller: Caller, defaults: LimitSettings) -> None:

@@ -34,7 +34,6 @@ TAGS: Final = (
     ("users", "A named customer's wishes, consent, stored data and erasure."),
     ("conversations", "Conversations read again, explained, handed over and erased."),
     ("handoffs", "For the team that takes conversations over: what waits, replies, notes, giving back."),
-    ("handoffs", "For the team: conversations that wait for a person, taken, answered and given back."),
     ("operations", "For probes and Prometheus."),
 )
 
@@ -81,7 +80,8 @@ _EXAMPLES: Final[Sequence[Failure]] = (
 _KNOWS_EVERYBODY: Final = frozenset(
     {"listModels", "showPreferences", "forgetPreferences", "editConsent", "exportUser", "eraseUser"}
 )
-"""Operations that never answer 404: a user whom we do not know is one of whom nothing is stored."""
+"""Operations that find everybody: a user whom we do not know is one of whom nothing is stored."""
+_NO_NAME: Final = "A name with control characters, which no path may have"
 
 _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "createCompletion": {
@@ -174,7 +174,10 @@ def _complete(operation: dict[str, Any]) -> None:
     """Headers that every response has, and an example of each error."""
     examples = {str(failure.status): failure.envelope() for failure in _EXAMPLES}
     if operation["operationId"] in _KNOWS_EVERYBODY:
-        operation["responses"].pop("404", None)
+        if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+            operation["responses"]["404"]["description"] = _NO_NAME
+        else:
+            operation["responses"].pop("404", None)
     for status, response in operation["responses"].items():
         response["headers"] = {
             **_REQUEST_ID,

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.auth import KeyRing
 from agent.api.border import is_api, path_inside
-from agent.api.errors import Failure
+from agent.api.errors import Failure, failure_of
 from agent.settings import ServerSettings
 from retrieval.errors import DataDirectoryError
 
@@ -78,7 +78,9 @@ class OriginCheck:
                 _write_cors(MutableHeaders(scope=message), friend, has_friends=bool(self._friends) and is_api(path))
             await send(message)
 
-        failure = self._failure(scope, path, await self._has_keys(), is_friend=bool(friend))
+        # Whether the process lives has no secrets in it, and must be told while the database hangs.
+        known = True if path == "/healthz" else await self._has_keys()
+        failure = self._failure(scope, path, known, is_friend=bool(friend))
         answer: ASGIApp = self._app
         if failure is not None:
             answer = _refusal(failure, path)
@@ -88,16 +90,19 @@ class OriginCheck:
             return
         await answer(scope, receive, send_with_our_cors)
 
-    async def _has_keys(self) -> bool:
+    async def _has_keys(self) -> bool | DataDirectoryError:
         try:
             return await self._keys.is_needed()
-        except DataDirectoryError:  # nobody knows: as strict as without
-            return False
+        except DataDirectoryError as error:
+            return error
 
-    def _failure(self, scope: Scope, path: str, has_keys: bool, *, is_friend: bool) -> Failure | None:
+    def _failure(self, scope: Scope, path: str, known: bool | DataDirectoryError, *, is_friend: bool) -> Failure | None:
         headers = Headers(scope=scope)
-        if not has_keys and not self._is_ours(headers.get("host", "")):
-            return _FOREIGN_HOST
+        has_keys = known is True  # where nobody knows: as strict as without
+        # /readyz is answered then, for it is now that it is asked; without a caller it tells no details.
+        is_probe = path == "/readyz" and isinstance(known, DataDirectoryError)
+        if not has_keys and not is_probe and not self._is_ours(headers.get("host", "")):
+            return failure_of(known) if isinstance(known, DataDirectoryError) else _FOREIGN_HOST
         if scope["method"] in _READING or (has_keys and is_api(path)) or is_friend:
             return None
         return None if _is_same_origin(headers, str(scope["scheme"])) else _FOREIGN_ORIGIN

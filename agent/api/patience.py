@@ -1,4 +1,4 @@
-"""How long a request under /v1 may take: until its answer begins, and until a stream that has begun says more.
+"""How long a request under /v1 or at /mcp may take: until its answer begins, and until a stream goes on.
 
 Streams that make progress may take as long as they like. SQL that a thread waits for cannot be cut off; it has limits
 of its own (agent/log/postgres.py). Knows nothing of what is answered.
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.border import is_api, path_inside
 from agent.api.errors import Failure
+from agent.api.limits import MCP_PATHS
 
 KEEP_ALIVE: Final = b": keep-alive"
 """How the comments begin that a stream sends to be kept open (agent/api/sse.py): they are no progress."""
@@ -31,7 +32,7 @@ class Patience:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = path_inside(scope) if scope["type"] == "http" else ""
-        if not is_api(path) or path.startswith("/v1/mcp"):  # whose clients keep a stream open that says little
+        if not is_api(path) and path not in MCP_PATHS:
             await self._app(scope, receive, send)
             return
         loop, headers, is_stream = asyncio.get_running_loop(), False, False

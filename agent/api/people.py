@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -21,7 +21,10 @@ from agent.learning.forgetting import erase_customer, learned_from, note_consent
 from agent.log.people import PAGE_KEY, VISITOR
 from agent.log.records import Consent, PersonRecord
 from agent.preferences import fold
-from agent.support.handoff.keeping import handoffs_of
+from agent.support.handoff.keeping import Handoffs, handoffs_of
+from agent.support.handoff.machine import Kind
+
+_OF_CUSTOMERS: Final[frozenset[Kind]] = frozenset({"asked", "contact", "said", "withdrawn"})
 
 router = APIRouter(tags=["users"], responses=ERROR_RESPONSES)
 
@@ -77,6 +80,17 @@ class EventBody(BaseModel):
     data: dict[str, Any] | None
 
 
+class HandoffDeed(BaseModel):
+    """What a customer did about being handed over; `message` is theirs for the team, `contact` how to reach them."""
+
+    session_id: str
+    number: int
+    kind: Kind
+    at: datetime
+    message: str | None
+    contact: str | None
+
+
 class UserExport(ConsentBody):
     """Everything that is stored of a customer; `since` null for one whom we do not know."""
 
@@ -85,6 +99,7 @@ class UserExport(ConsentBody):
     preferences: list[PreferenceView]
     sessions: list[SessionBody]
     events: list[EventBody]
+    handoffs: list[HandoffDeed]
     adapters: list[AdapterLeft]
 
 
@@ -137,8 +152,25 @@ def _export(api: Api, user_id: str) -> UserExport:
         preferences=[PreferenceView.of(wish) for wish in wishes],
         sessions=[session_body(log.session_view(tenant, one), handoffs_of(api.services)) for one in sessions],
         events=[EventBody.model_validate(one) for person in people for one in person.events],
+        handoffs=[deed for one in sessions for deed in _deeds(handoffs_of(api.services), tenant, one)],
         adapters=_left(api, [one for person in people for one in person.adapters]),
     )
+
+
+def _deeds(handoffs: Handoffs, tenant: str, session_id: str) -> list[HandoffDeed]:
+    """Without those of the team, whose replies stand in the session and whose notes are their own."""
+    return [
+        HandoffDeed(
+            session_id=session_id,
+            number=entry.number,
+            kind=entry.kind,
+            at=entry.at,
+            message=entry.text if entry.kind == "contact" else None,  # of the others it is a line of ours
+            contact=entry.contact,
+        )
+        for entry in handoffs.trail(tenant, session_id).entries
+        if entry.kind in _OF_CUSTOMERS
+    ]
 
 
 def _erase(api: Api, user_id: str) -> UserErased:

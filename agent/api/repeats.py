@@ -2,7 +2,8 @@
 
 The answer is kept for a day, for the team that asked, and goes with the conversation when that is erased
 (agent/log/repeats.py). Streams are kept as they were sent, and sent again at once. Kept is what went well: after an
-error, or where the client went before the end, the same key may be tried again.
+error the same key may be tried again. A client that goes before the end stops nothing: what it asked for is done, and
+kept for when it asks again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from agent.api.auth import Caller
 from agent.api.bodies import replayed
 from agent.api.border import is_api, path_inside
 from agent.api.errors import Failure
+from agent.api.limits import REPLAYED
 from agent.log.ids import keyed_hash
 from agent.log.repeats import AnotherBody, Begun, KeptAnswer, KeptAnswers, Named, UnderWay
 from agent.log.store import EventLog
@@ -71,9 +73,9 @@ class Repeats:
             return
         body = (await receive()).get("body", b"")
         asked = await run_in_threadpool(self._named, scope, name, body)
-        found = await run_in_threadpool(self._kept.begin, asked)
+        found = await self._begin(asked)
         if isinstance(found, Begun):
-            await self._answer(asked, scope, replayed(body, receive), send)
+            await self._answer(asked, scope, replayed(body, _staying), send)
         else:
             await _answer_of(found)(scope, receive, send)
 
@@ -88,6 +90,16 @@ class Repeats:
             keyed_hash(secret, "idempotent body", place, body.decode("latin-1")),
         )
 
+    async def _begin(self, asked: Named) -> KeptAnswer | Begun | UnderWay | AnotherBody:
+        beginning = asyncio.ensure_future(run_in_threadpool(self._kept.begin, asked))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:  # the thread goes on, and may reserve what nobody will answer
+            with suppress(DataDirectoryError):
+                if isinstance(await beginning, Begun):
+                    await run_in_threadpool(self._kept.drop, asked)
+            raise
+
     async def _answer(self, asked: Named, scope: Scope, receive: Receive, send: Send) -> None:
         heard = _Heard()
 
@@ -95,7 +107,8 @@ class Repeats:
             heard.note(message)
             if heard.is_whole:  # kept before the client has all of it: whoever asks again then finds it
                 await self._keep(asked, heard)
-            await send(message)
+            with suppress(OSError):  # the client has gone, and comes back for what is kept
+                await send(message)
 
         try:
             await self._app(scope, receive, send_on)
@@ -115,6 +128,12 @@ class Repeats:
             heard.is_settled = True
         except DataDirectoryError as error:  # the answer is worth more than its copy
             _log.error("answer_not_kept", reason=str(error))
+
+
+async def _staying() -> Message:
+    """A `receive` after the body: a client that goes before the end means to ask again, so nothing is stopped."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 class _Heard:
@@ -147,17 +166,20 @@ class _Heard:
 
 def _answer_of(found: KeptAnswer | UnderWay | AnotherBody) -> Response:
     if isinstance(found, KeptAnswer):
-        headers = {"Idempotent-Replayed": "true", "Cache-Control": "no-cache"}
+        headers = {REPLAYED: "true", "Cache-Control": "no-cache"}
         return Response(found.body, found.status, headers, media_type=found.content_type)
     return (_UNDER_WAY if isinstance(found, UnderWay) else _ANOTHER).response()
 
 
 def _conversation_of(answer: KeptAnswer) -> str | None:
-    """The session id of a completion, plain or streamed; None for other answers."""
+    """The session id of a completion, plain or streamed, or of a handoff; None for other answers."""
     body = answer.body
     if answer.content_type.startswith("text/event-stream"):
         lines = [line for line in body.split(b"\n\n") if line.startswith(b"data: {") and b'"chatalogue"' in line]
-        body = lines[-1][len(b"data: ") :] if lines else b"{}"
-    found: Any = json.loads(body)
-    ours = found.get("chatalogue") if isinstance(found, dict) else None
-    return ours.get("session_id") if isinstance(ours, dict) else None
+        body = lines[-1][len(b"data: ") :] if lines else b""
+    found: Any = json.loads(body) if body else None
+    if not isinstance(found, dict):
+        return None
+    ours = found.get("chatalogue", found)
+    session_id = ours.get("session_id") if isinstance(ours, dict) else None
+    return session_id if isinstance(session_id, str) else None

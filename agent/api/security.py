@@ -17,8 +17,7 @@ from agent.api.border import is_guarded, path_inside
 
 _EVERYWHERE: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
-    # A link in a reply leads to the shop, which may know from where; the path and its ids stay here.
-    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Referrer-Policy": "no-referrer",  # who follows a link or sees a picture of the shop's tells nobody from where
 }
 _API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_POLICY: Final[Sequence[str]] = (

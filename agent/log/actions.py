@@ -2,7 +2,7 @@
 
 A conversation has one sealed state, which goes with its words. What was done is an event: the skeleton says what, when,
 in which conversation and how it ended, the payload which order. Wrong proofs are keyed hashes without a conversation,
-deleted after `WINDOW`. Knows nothing of what a state says.
+deleted after `LONGEST_WINDOW`. Knows nothing of what a state says.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from agent.log import events
 from agent.log.events import NewEvent
+from agent.log.handoff_models import HandoffEventRow
 from agent.log.ids import keyed_hash
 from agent.log.models import ActionState, ConversationRow, WrongProof
 from agent.log.sealing import ACTION_STATE
@@ -25,7 +26,9 @@ from agent.log.store import EventLog
 from retrieval.errors import NotFound
 
 WINDOW = timedelta(hours=1)
-"""So long a wrong proof counts."""
+"""So long a wrong proof counts, where nothing else is said."""
+LONGEST_WINDOW = timedelta(days=1)
+"""No wrong proof is kept for longer."""
 
 ActionResult: TypeAlias = Literal["asked", "started", "done", "refused", "failed", "unknown", "not_done", "declined"]
 """Asked for confirmation; started; how it ended, where "not_done" is what a look-up said of an unknown one; declined:
@@ -79,6 +82,19 @@ class ActionLog:
 
         return self._database.read(look)
 
+    def handed_over(self, place: Place) -> int:
+        """The version of what happened last between bot and people; 0 where the conversation always was the bot's.
+
+        Messages of the customer do not count: one is noted in the bot's first turn after people gave it back, too.
+        """
+        here = (
+            HandoffEventRow.conversation_id == place.session_id,
+            HandoffEventRow.tenant == place.tenant,
+            HandoffEventRow.kind != "said",
+        )
+        newest = select(func.max(HandoffEventRow.version)).where(*here)
+        return self._database.read(lambda session: session.scalar(newest) or 0)
+
     def save(self, place: Place, seen: int, plain: bytes, deeds: Sequence[Deed] = ()) -> bool:
         """Store the state that follows version `seen`, and what was done, together.
 
@@ -100,7 +116,7 @@ class ActionLog:
         hashes = self._hashes(tenant, subjects)
 
         def note(session: Session) -> tuple[int, ...]:
-            session.execute(delete(WrongProof).where(WrongProof.tenant == tenant, WrongProof.at < now - WINDOW))
+            session.execute(delete(WrongProof).where(WrongProof.tenant == tenant, WrongProof.at < now - LONGEST_WINDOW))
             rows = [WrongProof(tenant=tenant, subject=one, at=now) for one in hashes]
             session.add_all(rows)
             session.flush()
@@ -113,18 +129,19 @@ class ActionLog:
         statement = delete(WrongProof).where(WrongProof.tenant == tenant, WrongProof.seq.in_(noted))
         self._database.write(lambda session: session.execute(statement))
 
-    def wrong_proofs(self, tenant: str, subjects: Mapping[str, str], now: datetime) -> dict[str, int]:
-        """How many count now, by kind of subject."""
+    def wrong_proofs(
+        self, tenant: str, subjects: Mapping[str, str], now: datetime, windows: Mapping[str, timedelta]
+    ) -> dict[str, int]:
+        """How many count now, by kind of subject; `windows` for the kinds of which they count longer than `WINDOW`."""
         hashes = self._hashes(tenant, subjects)
-        since = now - WINDOW
 
         def count(session: Session) -> dict[str, int]:
-            here = WrongProof.tenant == tenant, WrongProof.subject.in_(hashes), WrongProof.at >= since
-            rows = session.execute(
-                select(WrongProof.subject, func.count()).where(*here).group_by(WrongProof.subject)
-            ).all()
-            found = {subject: int(n) for subject, n in rows}
-            return {kind: found.get(one, 0) for kind, one in zip(subjects, hashes, strict=True)}
+            found = {}
+            for kind, one in zip(subjects, hashes, strict=True):
+                since = now - windows.get(kind, WINDOW)
+                here = WrongProof.tenant == tenant, WrongProof.subject == one, WrongProof.at >= since
+                found[kind] = session.scalar(select(func.count()).select_from(WrongProof).where(*here)) or 0
+            return found
 
         return self._database.read(count)
 

@@ -36,6 +36,8 @@ from retrieval.errors import NotFound
 
 EARLIER = 0
 """The turn that wishes from earlier conversations carry."""
+SAME_WORDS = 20
+"""So many of the latest turns that ended with the same messages are looked at."""
 
 _FOR_STATE = (TurnPayload.message, TurnPayload.reply, TurnPayload.facts, TurnPayload.question, TurnPayload.focus)
 _FOR_VIEW = (TurnPayload.message, TurnPayload.reply, TurnPayload.answer)
@@ -98,7 +100,7 @@ def find_by_prefix(
     if who is not None and person_id is None:
         return None
     found = session.execute(
-        select(Turn.conversation_id, Turn.number)
+        select(Turn.conversation_id, Turn.number, ConversationRow.status)
         .join(ConversationRow, ConversationRow.id == Turn.conversation_id)
         .where(
             Turn.tenant == tenant,
@@ -109,11 +111,12 @@ def find_by_prefix(
             ConversationRow.erased_at.is_(None),
         )
         .order_by(Turn.seq.desc())
-        .limit(2)
+        .limit(SAME_WORDS)
     ).all()
     if not found:
         return None
-    return PrefixMatch(found[0][0], found[0][1], shared=len({row[0] for row in found}) > 1)
+    held = next(((talk, number) for talk, number, status in found if status != "bot"), None)
+    return PrefixMatch(found[0][0], found[0][1], len({row[0] for row in found}) > 1, held)
 
 
 def history(

@@ -157,15 +157,23 @@ def name_hash(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def handed_over(session: Session, tenant: str, limit: int) -> tuple[Waiting, ...]:
-    """Conversations that wait for people or are with them, those that wait first, then the oldest."""
+def handed_over(
+    session: Session, tenant: str, limit: int, status: ConversationStatus | None = None
+) -> tuple[Waiting, ...]:
+    """Conversations that wait for people or are with them, or those of one `status`; who waits first, then by age."""
     # These first: grouping the tenant's turns to pick a few conversations afterwards reads all of them.
     open_ = select(ConversationRow.id).where(
-        ConversationRow.tenant == tenant, ConversationRow.status != "bot", ConversationRow.erased_at.is_(None)
+        ConversationRow.tenant == tenant,
+        ConversationRow.status != "bot" if status is None else ConversationRow.status == status,
+        ConversationRow.erased_at.is_(None),
     )
     begun = (
         select(HandoffEventRow.conversation_id, func.max(HandoffEventRow.version).label("version"))
-        .where(HandoffEventRow.conversation_id.in_(open_), HandoffEventRow.kind.in_(BEGINS))
+        .where(
+            HandoffEventRow.conversation_id.in_(open_),
+            HandoffEventRow.kind.in_(BEGINS),
+            HandoffEventRow.reason.is_not(None),  # taken over while it waited: it began before
+        )
         .group_by(HandoffEventRow.conversation_id)
         .subquery()
     )

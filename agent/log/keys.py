@@ -109,7 +109,8 @@ class KeyStore:
             scopes: what it may do; in any order.
             days: until it ends; None: never.
             limits: where they differ from the settings.
-            takes_over: the id of a key of the settings whose customers this team has from now on.
+            takes_over: whose customers this team has from now on: the id of a key of the settings; "" for those who
+                came while nobody needed a key.
 
         Raises:
             BadRequest: the name, the days or the scopes do not fit, or the team has customers of its own already.
@@ -213,7 +214,7 @@ def _owner(session: Session, tenant: str, team: str, takes_over: str | None) -> 
     theirs = select(ApiKeyRow.owner).where(ApiKeyRow.tenant == tenant, ApiKeyRow.team == team).limit(1)
     has = session.scalar(theirs)
     if has is None:
-        return takes_over or f"team:{team}"
+        return f"team:{team}" if takes_over is None else takes_over
     if takes_over not in (None, has):
         raise BadRequest(
             f"The team {team!r} has customers of its own, which those of another key would not find; give the new team "
@@ -251,7 +252,7 @@ def _add(
 
 
 def _find(session: Session, tenant: str, key_id: str) -> ApiKeyRow:
-    row = session.get(ApiKeyRow, key_id)
+    row = session.get(ApiKeyRow, key_id, with_for_update=True)  # two at once would give it two successors
     if row is None or row.tenant != tenant:
         raise NotFound(f"The tenant {tenant!r} has no key {key_id!r}; `chatalogue keys list` shows them.")
     return row

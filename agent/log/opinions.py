@@ -19,6 +19,7 @@ from agent.log import events, learning, reactions, tickets, turns
 from agent.log.adapters import Source
 from agent.log.events import NewEvent
 from agent.log.models import ConversationRow, Event, EventPayload, Person, Shown, Turn, TurnPayload
+from agent.log.outbox import Outbox
 from agent.log.records import Consent, ConversationState, Feedback, FeedbackKind, Stored
 from retrieval.errors import NotFound
 
@@ -164,11 +165,22 @@ def ticket_source(event_id: str, person_id: str | None) -> Source:
     return Source(event_id, event_id) if person_id is None else Source(person_id)
 
 
-def record_feedback(session: Session, tenant: str, key_id: str, feedback: Feedback) -> Stored:
-    """Store a reaction; a support agent's thumb on a whole reply is a label."""
+def record_feedback(session: Session, outbox: Outbox, tenant: str, key_id: str, feedback: Feedback) -> Stored:
+    """Store a reaction and tell whoever wants to know; a support agent's thumb on a whole reply is a label."""
     if feedback.by_agent and feedback.item_id is None and (feedback.of or feedback.kind) in THUMBS:
-        return _record_thumb(session, tenant, feedback)
-    return reactions.record_feedback(session, tenant, key_id, feedback)
+        stored = _record_thumb(session, tenant, feedback)
+    else:
+        stored = reactions.record_feedback(session, tenant, key_id, feedback)
+    if stored.stored:
+        told = {  # without what they wrote: whoever is told may read it here
+            "event_id": stored.event_id,
+            "turn_id": feedback.turn_id,
+            "item_id": feedback.item_id,
+            "kind": feedback.kind,
+            "by_agent": feedback.by_agent,
+        }
+        outbox.add(session, tenant, "feedback.stored", told)
+    return stored
 
 
 def record_label(session: Session, tenant: str, target: str, *, good: bool) -> str:

@@ -25,7 +25,7 @@ from agent.log.api_models import WebhookDeliveryRow, WebhookEndpointRow, Webhook
 from agent.log.codec import clean_json
 from agent.log.database import Database
 from agent.log.sealing import WEBHOOK_BODY, WEBHOOK_SECRET, WEBHOOK_URL
-from retrieval.errors import NotFound
+from retrieval.errors import ChatalogueError, NotFound
 
 WebhookKind: TypeAlias = Literal[
     "handoff.requested", "handoff.message", "handoff.note", "handoff.returned", "feedback.stored"
@@ -38,8 +38,11 @@ PAUSES_SECONDS: Final = (10, 60, 300, 1_800, 7_200, 21_600, 43_200)
 """After each attempt that failed; after the last of them a delivery is dead: the first day of an outage is survived."""
 CLAIM_SECONDS: Final = 60
 """How long a delivery belongs to the process that sends it; one that dies meanwhile leaves it to the others."""
-DEAD_DAYS: Final = 30
-"""How long the words of a delivery that was given up are kept for a second try."""
+ENDED_DAYS: Final = 30
+"""How long it is known how a delivery ended; of one that was given up the words are kept as long, for a second try."""
+
+
+_NOT_OPENED: Final = "it cannot be opened with this server's keys"
 
 
 class Enqueue(Protocol):
@@ -220,16 +223,7 @@ class Outbox:
 
     def failed(self, delivery: DueDelivery, problem: str) -> DeliveryState:
         """It did not arrive (`problem`: one short sentence without words of its own): later again, or dead now."""
-
-        def work(session: Session) -> DeliveryState:
-            if delivery.attempts > len(PAUSES_SECONDS):
-                _set(session, delivery.id, state="dead", last_problem=problem)
-                return "dead"
-            next_at = events.now() + timedelta(seconds=PAUSES_SECONDS[delivery.attempts - 1])
-            _set(session, delivery.id, next_at=next_at, last_problem=problem)
-            return "pending"
-
-        return self._database.write(work)
+        return self._database.write(lambda session: _failed(session, delivery.id, delivery.attempts, problem))
 
     # --- for operators ---
 
@@ -265,12 +259,10 @@ class Outbox:
         self._database.write(work)
 
     def prune(self) -> int:
-        """Delete the words of deliveries that died more than `DEAD_DAYS` days ago; how many there were."""
-        before = events.now() - timedelta(days=DEAD_DAYS)
-        old = select(WebhookDeliveryRow.id).where(
-            WebhookDeliveryRow.state == "dead", WebhookDeliveryRow.next_at < before
-        )
-        return self._database.write(lambda session: _delete_words(session, old))
+        """Delete deliveries that ended more than `ENDED_DAYS` days ago, with their words; how many there were."""
+        before = events.now() - timedelta(days=ENDED_DAYS)
+        ended = (WebhookDeliveryRow.state != "pending") & (WebhookDeliveryRow.next_at < before)
+        return self._database.write(lambda session: _delete(session, ended))
 
 
 def forget_conversation(session: Session, session_id: str) -> None:
@@ -318,8 +310,26 @@ def _claim(session: Session, limit: int) -> list[DueDelivery]:
             .execution_options(synchronize_session=False)
         )
         if cast("CursorResult[Any]", changed).rowcount == 1:
-            found += _opened(session, row)
+            found += _opened_or_failed(session, row)
     return found
+
+
+def _opened_or_failed(session: Session, row: _Due) -> list[DueDelivery]:
+    """One that cannot be opened is a failure of its own: the others, of other tenants too, are sent."""
+    try:
+        return _opened(session, row)
+    except (ChatalogueError, ValueError):  # another key, or what was sealed is damaged
+        _failed(session, row.id, row.attempts + 1, _NOT_OPENED)
+        return []
+
+
+def _failed(session: Session, delivery_id: str, attempts: int, problem: str) -> DeliveryState:
+    if attempts > len(PAUSES_SECONDS):
+        _set(session, delivery_id, state="dead", last_problem=problem)
+        return "dead"
+    next_at = events.now() + timedelta(seconds=PAUSES_SECONDS[attempts - 1])
+    _set(session, delivery_id, next_at=next_at, last_problem=problem)
+    return "pending"
 
 
 def _opened(session: Session, row: _Due) -> list[DueDelivery]:
@@ -403,10 +413,15 @@ def _forget(session: Session, which: ColumnElement[bool]) -> None:
     )
 
 
-def _delete_words(session: Session, deliveries: Select[str]) -> int:
-    done = session.execute(
+def _delete(session: Session, which: ColumnElement[bool]) -> int:
+    _delete_words(session, select(WebhookDeliveryRow.id).where(which))
+    done = session.execute(delete(WebhookDeliveryRow).where(which).execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", done).rowcount
+
+
+def _delete_words(session: Session, deliveries: Select[str]) -> None:
+    session.execute(
         delete(WebhookPayloadRow)
         .where(WebhookPayloadRow.delivery_id.in_(deliveries))
         .execution_options(synchronize_session=False)
     )
-    return cast("CursorResult[Any]", done).rowcount

@@ -44,11 +44,13 @@ class PrefixMatch:
     """The turn after which a stateless call goes on; turns with a higher number are not part of it.
 
     `shared`: more than one conversation ended with these messages ("hello"), so they do not say whose it is.
+    `held` is the latest of them that people have or should take, with its turn; None where the bot has them all.
     """
 
     session_id: str
     turn_number: int
     shared: bool = False
+    held: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from agent.log.database import Database
 from agent.log.erasing import erase_person, person_record
 from agent.log.ids import is_ours, keyed_hash, new_turn_id
 from agent.log.opinions import FeedbackTalk
+from agent.log.outbox import Outbox
 from agent.log.people import PersonKey
 from agent.log.records import (
     Changes,
@@ -285,8 +286,9 @@ class EventLog:
         """
         for feedback in given:
             self._check_ours(tenant, feedback.turn_id)
+        outbox = Outbox(self._database)
         stored = self._database.write(
-            lambda session: [opinions.record_feedback(session, tenant, key_id, feedback) for feedback in given]
+            lambda session: [opinions.record_feedback(session, outbox, tenant, key_id, one) for one in given]
         )
         for feedback, one in zip(given, stored, strict=True):
             if one.stored and self._watcher is not None:

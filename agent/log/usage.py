@@ -57,6 +57,10 @@ class UsageCounter:
         """Take one request, and one turn where it is one; a refused one takes nothing."""
         return self._database.write(lambda session: _spend(session, ask, events.now()))
 
+    def give_back(self, ask: Ask) -> None:
+        """Take one turn of today less, for one that came to nothing."""
+        self._database.write(lambda session: _give_back(session, ask, events.now()))
+
 
 def _spend(session: Session, ask: Ask, now: datetime) -> Spent:
     row = _row(session, ask)
@@ -68,6 +72,12 @@ def _spend(session: Session, ask: Ask, now: datetime) -> Spent:
     if spent.refused is None:
         row.arrival, row.day, row.turns = arrival, today, turns + ask.is_turn
     return spent
+
+
+def _give_back(session: Session, ask: Ask, now: datetime) -> None:
+    row = _row(session, ask)
+    if row.day == now.astimezone(UTC).date().isoformat():
+        row.turns = max(0, row.turns - 1)
 
 
 def _row(session: Session, ask: Ask) -> ApiUsageRow:

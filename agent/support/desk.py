@@ -15,6 +15,7 @@ from agent.ranking import RankingOptions, rank
 from agent.support.chinese import english_question
 from agent.support.intent_store import Intents
 from agent.support.intents import IntentRule
+from agent.taming import hosts_in
 from agent.turn import Outcome, Situation
 from agent.understand.types import Intent, Understanding
 
@@ -40,7 +41,7 @@ def by_desk(view: Situation, intents: Intents | None, *, paused: bool = False) -
     if rule is not None and rule.refuse:
         return Outcome("decline", opening=view.wording.words.text("reply.refused"), focus=view.context.focus)
     if rule is not None and rule.answer:
-        return Outcome("answer", opening=rule.answer, focus=view.context.focus)
+        return Outcome("answer", opening=rule.answer, focus=view.context.focus, hosts=hosts_in(rule.answer))
     return plain_search(view) if paused and view.understanding.intent in _LISTS else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from agent.preferences import Dropped
 from agent.understand import intents, talk
+from agent.understand.entities import mentions
 from agent.understand.lexicon import Lexicon
 from agent.understand.message import Message, words_of
 from agent.understand.persons import declines_person, wants_person
@@ -23,14 +24,25 @@ def command(message: Message, context: DialogueContext, lexicon: Lexicon, readin
         return Understanding("undo", language)
     if reset := _reset(message, context, reading):
         return reset
-    if wants_person(message.low):
+    wanted = wants_person(low) is not None
+    named = (wanted or intents.HANDOFF.search(low) is not None) and _is_title(message, lexicon)
+    if wanted and not named:
         return Understanding("handoff", language)
     kinds = ("handoff", intents.HANDOFF), ("out_of_scope", intents.OUT_OF_SCOPE), ("out_of_scope", talk.INJECTED)
-    for intent, pattern in kinds[declines_person(message.low) :]:
+    for intent, pattern in kinds[named or declines_person(message.low) :]:
         for match in pattern.finditer(message.low):
             if not intents.about_a_film(message.low, match.start()):
                 return Understanding(intent, language, said=match.group().strip())  # type: ignore[arg-type]
     return _small_talk(message, context, lexicon)
+
+
+def _is_title(message: Message, lexicon: Lexicon) -> bool:
+    """Whether nobody is asked for once the titles that are named beyond doubt are left out: "The Operator"."""
+    rest = message.low
+    for one in mentions(message, lexicon, message.free):
+        if one.entry.kind == "title" and one.certainty == "sure":
+            rest = rest[: one.start] + " " * (one.end - one.start) + rest[one.end :]
+    return wants_person(rest) is None and intents.HANDOFF.search(rest) is None
 
 
 def _small_talk(message: Message, context: DialogueContext, lexicon: Lexicon) -> Understanding | None:

@@ -12,21 +12,11 @@ from agent.preferences import PreferenceOperator
 from agent.understand.roles import Role
 
 HANDOFF = re.compile(
-    r"\b(?:talk|speak|chat|connect|transfer|put|escalate|get|pass)\b[^.?!]{0,25}\b(?:humans?|(?:real "
-    r"|actual )?person|agent|someone (?:real|else|from|at|in)|representative"
-    r"|rep|operator|staff|manager|supervisor|advis[eo]r|colleague|somebody|support team"
-    r"|customer (?:service|support|care))\b"
-    r"|\b(?:real|live|actual) (?:person|human|agent)\b|\bhuman (?:being|agent|support|help|please"
-    r"|assistance|representative)\b|\bagent,? please\b"
-    r"|\b(?:talk|speak) to (?:someone|somebody|a man|a woman)\b|^\W*(?:a )?(?:human|agent|operator"
-    r"|representative|real person)\W*(?:please)?\W*$"
-    r"|\b(?:is there|can i (?:get|have)|i (?:want|need)|i'd like) (?:a |an |some )?(?:human|real person"
-    r"|agent|representative|operator)\b"
-    r"|\bhablar con (?:un[ao]?|alguien)\b|\bparler (?:à|a|avec) (?:un|une|quelqu)|\bmit (?:einem"
-    r"|einer) (?:menschen|mitarbeiter|person)|\bparlare con (?:un|una)\b"
-    r"|\bfalar com (?:um|uma|algu)|\bmenselijke? medewerker|\bprawdziw\w+ (?:osob|człowiek)"
-    r"|人工|真人|转接|找客服|客服人员"
+    r"\b(?:human (?:agent|support|assistance|representative)|(?:real|live|actual) (?:person|human|agent)"
+    r"|human,? please|agent,? please)\b(?=\s*(?:$|[^\w\s]|\b(?:please|pls|now|here|asap|instead)\b))"
+    r"|\bmenselijke? medewerker|\bprawdziw\w+ (?:osob|człowiek)|转接|找客服|客服人员"
 )
+"""A person is asked for; beside `persons.wants_person`, which knows more."""
 _ABOUT_FILM = re.compile(r"\b(?:about|film|films|movie|movies|story|based on|book)\s+(?:\w+\s+){0,3}$|关于")
 OUT_OF_SCOPE = re.compile(
     r"\b(?:what(?:'s| is| will)|how(?:'s| is)|tell me) (?:the )?weather\b|\bweather (?:today|tomorrow"
@@ -224,8 +214,13 @@ SUPPORT = re.compile(
     r"|\bregion(?:al)? (?:code|free|[abc]\b|\d\b)s?\b|\bregion[- ]?(?:code|free|lock)|\bpre-?orders?(?:ed"
     r"|ing)?\b|\bwarrant(?:y|ies)\b|\bguarantee\b|\b(?:damaged|defective|faulty|scratched|broken (?:disc"
     r"|item|product|case))\b|\b(?:arrived|came|is|was) (?:broken|damaged|scratched|late|wrong)\b"
-    r"|\b(?:wrong|missing) (?:item|disc|product|order|film)\b|\bcancel(?:led|lation|ling"
-    r"|ing)?\b(?! (?:that|the \w+ (?:filter|limit)))|\b(?:opening (?:hours|times?)|price[- ]?match\w*"
+    r"|\b(?:wrong|missing) (?:item|disc|product|order|film)\b|(?<!noise )\bcancell?ations?\b"
+    r"|\bcancel(?:l?ed|l?ing)? (?:(?!and\b|or\b|to\b)[\w'-]+ ){0,3}(?:orders?|returns?|refunds?|subscriptions?"
+    r"|memberships?|accounts?|parcels?|packages?|deliver(?:y|ies)|shipments?|purchases?|payments?|[a-z]{0,4}-?\d{3,})\b"
+    r"|\b(?:orders?|subscriptions?|memberships?|accounts?|parcels?|deliver(?:y|ies)|purchases?)\b[^.?!]{0,30}"
+    r"\bcancell?(?:ed|ing)\b"
+    r"|(?:^\W*(?:please )?|\b(?:i (?:want|need|would like|wish)|i'd like|how|late|possible|able|can i|could i|may i)\b"
+    r"[^.?!,]{0,20}\b)cancel(?:l?ing)?(?: please)?\W*$|\b(?:opening (?:hours|times?)|price[- ]?match\w*"
     r"|contact (?:you|us|details"
     r"|information|number)|phone number|email address|customer (?:service|support)|complain(?:t|ts)?"
     r"|terms and conditions)\b"

@@ -16,12 +16,27 @@ _NEAR: Final = r"[^.?!,;。？！，、؟।\n]{0,34}?"
 _CLOSE: Final = r"[^.?!,;。？！，、؟।\n]{0,9}?"
 _END: Final = r"[.?!,;。？！，、؟।\n]"
 
+_WHERE: Final = (
+    r"(?=\s*(?:$|[.?!,;\n])|\W+(?:please|pls|plz|now|here|there|in (?:here|there|charge|support|your|customer)"
+    r"|from (?:your|the|customer|support)|at (?:your|the shop)|of (?:your|yours)|on (?:the|your) (?:line|phone|team)"
+    r"|instead|rather|asap|immediately|directly|right now|today|available|around|for help|because|not|who (?:can|could)"
+    r"|that (?:can|could)|i (?:can|could)|thanks|thank you"
+)
+"""What follows a person of ours in English; a noun makes it a kind of film: "a human drama". Left open for more."""
+
+_FEW: Final = r"[^.?!,;。？！，、؟।\n]{0,6}?"
+_CHINESE: Final = "人工(?![智岛湖呼授降])|真人(?![版秀真改演电動动漫快c故])"
+"""Not "artificial intelligence", and no film of real people."""
+_JAPANESE: Final = r"(?=[をにとへ]|[はが]い|お願い|希望|ください|出して|接続|に?対応|チャット|\s|[、。！？]|$)"
+
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     """Alternatives of patterns: `talk` with any of `people`, either first; `want` with `surely`; `alone` as a message.
 
     `not_this` before or after it in the clause: that is what they do not want. `parted`: words have spaces between.
+    `near` and `close` may stand between the two; `after_people` and `after_surely` must follow them, so that "a human
+    drama" is none; `people_first` is how people come before the talk.
     """
 
     talk: str
@@ -31,22 +46,35 @@ class _Words:
     alone: str = ""
     not_this: str = ""
     parted: bool = True
+    near: str = _NEAR
+    close: str = _CLOSE
+    after_people: str = ""
+    after_surely: str = ""
+    people_first: str | None = None
 
 
 _LANGUAGES: Final[dict[str, _Words]] = {
     "en": _Words(
-        talk=r"(?:talk|speak|chat)(?:ing)? (?:to|with)|(?:transfer|connect|escalate|hand|forward|put|pass) (?:me|this"
-        r"|us|it)(?: (?:over|on|through))? (?:to|with|on)|put on",
-        people=r"(?:an?|the|your|some|any|one of your)? ?(?:actual |real |live |other )?(?:humans?|persons?|people"
-        r"|agents?|representatives?|reps?|operators?|staff|supervisors?|managers?|advisors?|advisers?|colleagues?"
-        r"|somebody|someone|customer (?:service|support|care)|support team|boss|member of (?:your )?staff)",
-        want=r"i (?:want|need)|i would like|i'd like|give me|get me|let me have|can i (?:get|have)|is there|are there",
-        surely=r"(?:an?|any)? ?(?:actual |real |live )?(?:humans?|real (?:person|people)|representative|live agent"
-        r"|customer service rep|human being)",
-        alone=r"(?:(?:an?|the) )?(?:real |live )?(?:human|agent|operator|representative|person|supervisor|manager"
+        talk=r"(?<!s to )(?:talk|speak|chat)(?:ing)? (?:to|with)|(?:transfer|connect|escalate|hand|forward|put|pass)"
+        r" (?:me|this|us|it)(?: (?:over|on|through))? (?:to|with|on)",
+        people=r"(?:an?|the|your|some|any|one of your)? ?(?:actual |real |live |other |human )?(?:humans?(?: beings?)?"
+        r"|persons?|people|agents?|representatives?|reps?|operators?|staff|supervisors?|managers?|advisors?|advisers?"
+        r"|colleagues?|somebody|someone|customer (?:service|support|care)|support (?:team|staff)|boss"
+        r"|member of (?:your )?staff)",
+        want=r"i (?:want|need)|i would like|i'd like|give me|get me|get|let me have|can i (?:get|have)|is there",
+        surely=r"(?:an?|any|the|your)? ?(?:actual |real |live |human )?(?:human(?: being)?|real person"
+        r"|representative|agent|operator|supervisor|manager|customer service rep)",
+        alone=r"(?:an? )?(?:real |live |human )?(?:human|agent|operator|representative|person|supervisor|manager"
         r"|customer (?:service|support))|no (?:more )?(?:ro)?bots?",
         not_this=r"don'?t (?:want|need|have) to|do not (?:want|need|have) to|no need to|don'?t (?:want|need)|do not "
         r"(?:want|need)|rather not|without (?:having to )?|never want to",
+        near=r" ?",
+        close=r" ",
+        after_people=_WHERE + r"|and|but|before|if|with|to|about|regarding)(?!\w))",
+        after_surely=_WHERE + r"|to (?:look|help|talk|speak|answer|check|handle|review|assist|call|contact))(?!\w))",
+        people_first=r"(?:an? )?(?:real |live )?(?:human|person|people|agent|somebody|someone|anybody|anyone)"
+        r"(?: (?:real|else|here|there|that|who|whom))* (?:(?:i|we) (?:can|could|may|might)|to) (?:please )?"
+        r"(?:talk|speak|chat)(?: (?:to|with))?\s*(?=$|[.?!,;])",
     ),
     "es": _Words(
         talk=r"hablar|hable|charlar|chatear|comunicar\w*|comun[ií]que\w*|contactar|contacto|p[aá]s[ae]\w*|pasar\w*"
@@ -157,13 +185,15 @@ _LANGUAGES: Final[dict[str, _Words]] = {
         not_this=r"नहीं (?:करनी|करना|चाहिए|चाहता|चाहती)|nahi",
     ),
     "zh": _Words(
-        talk=r"转|轉|接|找|联系|聯繫|聯絡|叫|跟|和|与|与?.{0,2}说话|说话|講話|谈|談|沟通|換|换",
-        people=r"人工|真人|客服(?:人员|人員|代表|小姐)?|活人|专员|專員|工作人员|工作人員|经理|經理|主管|负责人|店员",
-        want=r"要|我要|想要|需要|有没有|有沒有|给我|給我|请",
-        surely=r"人工|真人|活人|客服",
+        talk=r"转|轉|接|找|联系|聯繫|聯絡|叫|(?:跟|和|与)(?=.{1,8}(?:说|說|聊|谈(?!恋)|談|讲|講|沟通|对话|通话))|说话"
+        r"|講話|沟通|換|换",
+        people=rf"{_CHINESE}|客服(?:人员|人員|代表|小姐)?|活人|专员|專員|工作人员|工作人員|经理|經理|主管|负责人|店员",
+        want=r"要|我要|想要|需要|有没有|有沒有|有(?=.{2,4}吗)|给我|給我|请",
+        surely=rf"{_CHINESE}|活人|客服",
         alone=r"(?:人工|真人|转人工|轉人工|人工客服|人工服务|人工服務|客服)",
         not_this=r"不(?:想|要|用|需要|必)|别",
         parted=False,
+        near=_FEW,
     ),
     "ja": _Words(
         talk=r"話し?(?:たい|がしたい|させて|せ[るま])|話をしたい|つないで|繋いで|つなげて|代わって|替わって"
@@ -177,6 +207,8 @@ _LANGUAGES: Final[dict[str, _Words]] = {
         alone=r"(?:人間|オペレーター?|担当者|有人対応|有人チャット|スタッフ)",
         not_this=r"たくない|必要(?:は)?(?:ない|ありません)|なしで|不要|いらない",
         parted=False,
+        after_people=r"(?:人(?=[とにを]))?" + _JAPANESE,
+        after_surely=_JAPANESE,
     ),
     "ko": _Words(
         talk=r"연결|통화|상담(?:하고|받고|원하)|이야기|얘기|대화|말하고|말씀|바꿔|바꾸|문의하고|불러",
@@ -189,22 +221,32 @@ _LANGUAGES: Final[dict[str, _Words]] = {
     ),
 }
 _WORKS: Final = re.compile(
-    r"\b(?:films?|movies?|books?|novels?|stor(?:y|ies)|series|pel[ií]culas?|libros?|livres?|romans?|buch|filme?n?"
-    r"|bücher"
-    r"|livros?|libri|libro|boek(?:en)?|kitap|filmi?)\b|电影|電影|小说|小說|映画|小説|영화|소설|фильм|книг|فيلم|كتاب"
-    r"|फ़?िल्म|किताब"
+    r"\b(?:films?|movies?|books?|novels?|stor(?:y|ies)|series|shows?|anime|cartoons?|docu\w*|comed(?:y|ies)|dramas?"
+    r"|thrillers?|horror|westerns?|romances?|sci-?fi|scenes?|plots?|characters?|actors?|actress\w*|starring|watch(?:ing)?"
+    r"|pel[ií]culas?|libros?|livres?|romans?|buch|filme?n?|bücher|livros?|libri|libro|boek(?:en)?|kitap|filmi?"
+    r"|documental\w*|documentaires?)\b|关于|關於|电影|電影|片|剧|劇|小说|小說|动画|動畫|动漫|综艺|故事|映画|小説|アニメ"
+    r"|ドラマ|영화|소설|드라마|фильм|книг|сериал|فيلم|كتاب|फ़?िल्म|किताब|\b(?:see|seeing) (?:people|someone|somebody"
+    r"|an?|the)\b"
 )
-"""Before it in the message: it is told what a work is about, and nobody is asked for."""
+"""In the message before it or in the same clause: it is told what a work is about, and nobody is asked for."""
+_BOUGHT: Final = re.compile(r"\b(?:my|bought|ordered|orders?|refund|return|delivery|parcel|damaged|broken)\b|订单|退款")
+"""With these a work is a piece of goods: "a human, please, about the film that I ordered"."""
 
 
 def wants_person(low: str) -> str | None:
     """The language ("en", "tr") in which a lower-case message asks for a person; None where it does not."""
     for language, pattern in _patterns().items():
         for found in pattern.finditer(low):
-            before = low[: found.start()]
-            if _WORKS.search(before) is None and not _is_declined(language, low, found):
+            start, end = _clause(low, *found.span())
+            told = of_a_work(low[: found.start()]) or of_a_work(low[start:end])
+            if not told and not _is_declined(language, low, found):
                 return language
     return None
+
+
+def of_a_work(low: str) -> bool:
+    """Whether lower-case words tell of a film, a book or the like, and not of one that was bought."""
+    return _WORKS.search(low) is not None and _BOUGHT.search(low) is None
 
 
 def declines_person(low: str) -> bool:
@@ -217,10 +259,15 @@ def declines_person(low: str) -> bool:
 
 def _is_declined(language: str, low: str, found: re.Match[str]) -> bool:
     """Whether the clause around the match says no to it."""
-    starts = [end.end() for end in re.finditer(_END, low[: found.start()])]
-    after = re.search(_END, low[found.end() :])
-    clause = low[starts[-1] if starts else 0 : found.end() + (after.start() if after else len(low))]
-    return re.search(_bounded(_LANGUAGES[language], _LANGUAGES[language].not_this), clause) is not None
+    start, end = _clause(low, *found.span())
+    return re.search(_bounded(_LANGUAGES[language], _LANGUAGES[language].not_this), low[start:end]) is not None
+
+
+def _clause(low: str, start: int, end: int) -> tuple[int, int]:
+    """The clause around a span: where it starts and ends."""
+    starts = [mark.end() for mark in re.finditer(_END, low[:start])]
+    after = re.search(_END, low[end:])
+    return starts[-1] if starts else 0, end + after.start() if after else len(low)
 
 
 @cache
@@ -233,8 +280,12 @@ def _compiled(words: _Words) -> re.Pattern[str]:
     want, surely = _bounded(words, words.want), _bounded(words, words.surely)
     alone = rf"^\W*(?:{words.alone})\W*(?:please|pls|now|por favor|s'il (?:vous|te) pla[iî]t|svp|bitte|per favore"
     alone += r"|alstublieft|graag|пожалуйста|lütfen|من فضلك|कृपया|请|お願いします|부탁(?:해요|드립니다)?|주세요)?\W*$"
+    first = words.people_first and _bounded(words, words.people_first)
+    first = first or rf"{people}{words.after_people}{words.near}{talk}"
+    last = f"{surely}{words.after_surely}"
     return re.compile(
-        rf"{talk}{_NEAR}{people}|{people}{_NEAR}{talk}|{want}{_CLOSE}{surely}|{surely}{_CLOSE}{want}|{alone}"
+        rf"{talk}{words.near}{people}{words.after_people}|{first}|{want}{words.close}{last}|{last}{words.close}{want}"
+        rf"|{alone}"
     )
 
 

@@ -71,7 +71,7 @@ async def address_of(target: Target, resolve: Resolve | None = None) -> str:
     """
     try:
         found = await (resolve or _resolve)(target.host, target.port)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter: a label of more than 63 characters
         found = ()
     if not found:
         raise BadRequest("the host has no address")

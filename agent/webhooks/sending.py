@@ -79,7 +79,10 @@ class WebhookSender:
                 verify=ssl.create_default_context(),
             )
             async with client:
-                await asyncio.gather(*(self._send(client, delivery) for delivery in due))
+                sent = await asyncio.gather(*(self._send(client, delivery) for delivery in due), return_exceptions=True)
+            for failed in sent:
+                if failed is not None:  # each has had its turn
+                    raise failed
         return len(due)
 
     async def _send(self, client: httpx.AsyncClient, delivery: DueDelivery) -> None:
@@ -110,7 +113,7 @@ class WebhookSender:
             return str(error)
         except TimeoutError:
             return f"no answer in {SEND_SECONDS:.0f} s"
-        except (httpx.HTTPError, OSError) as error:
+        except Exception as error:  # whatever it was: one that raised would be sent for ever, and fail the others
             return type(error).__name__
         if 300 <= status < 400:
             return f"HTTP {status}; redirects are not followed"

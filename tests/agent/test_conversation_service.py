@@ -18,7 +18,10 @@ from agent.support.knowledge.search import HelpArticles
 from agent.support.knowledge.store import import_articles
 
 RETURNS = "You can return a film within 30 days. Send it back in its case."
-WARRANTY = "The guarantee covers faults [1] for 2 years.\n\nNothing here takes away your legal rights."
+WARRANTY = (
+    "The guarantee covers faults [1] for 2 years.\n\nNothing here takes away your legal rights, see "
+    "https://ec.europa.eu/odr or our [form](https://forms.example/x)."
+)
 
 
 @pytest.fixture(scope="module")

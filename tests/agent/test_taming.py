@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.taming import hosts_of, tamed
+from agent.taming import hosts_in, hosts_of, tamed
 
 OWN = frozenset({"shop.example"})
 
@@ -44,3 +44,9 @@ def test_hosts_of_addresses() -> None:
         ["https://shop.example/a", None, "", "/covers/a.svg", "https://[broken", "http://Other.example:80/"]
     )
     assert found == {"shop.example", "other.example"}
+
+
+def test_words_with_their_own_hosts_stay_as_they_are() -> None:
+    text = "See https://ec.europa.eu/odr, www.Shop.example or https://www.b.example/a, or the [form](https://forms.example/x)."
+    assert tamed(text, hosts_in(text)) == text
+    assert tamed("https://evil.example/c www.evil.example", hosts_in(text)) == "evil.example/c evil.example"

@@ -106,6 +106,11 @@ def test_a_team_takes_over_the_customers_of_a_key(run: Run, monkeypatch: pytest.
     assert only_key_id(settings) == only_key_id(settings, "shop") == key_id_of("old secret")
 
 
+def test_a_team_takes_over_those_who_came_without_a_key(run: Run, tmp_path: Path) -> None:
+    assert run("keys", "create", "shop", "--takes-over", "local")[0] == 0
+    assert only_key_id(Settings(data_dir=tmp_path / "var"), "shop") == ""
+
+
 def test_webhooks(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = "https://hooks.example.com/in?token=planted"
     code, out, err = run("webhooks", "add", url)

@@ -23,7 +23,7 @@ async def answer(request: Request) -> PlainTextResponse:
 @asynccontextmanager
 async def serving(protocol: type[BoundedHeads]) -> AsyncIterator[int]:
     app = Starlette(routes=[Route("/", answer, methods=["GET", "POST"])])
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", http=protocol, server_header=False)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, http=protocol, server_header=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -55,6 +55,22 @@ async def test_requests_one_after_another() -> None:
             assert head.startswith(b"HTTP/1.1 200")
             assert b"\nserver:" not in head.lower()
             assert await reader.readexactly(6) == str(len(body)).encode()
+        writer.close()
+
+
+async def test_a_head_that_comes_with_the_body_before_it() -> None:
+    async with serving(BoundedHeads) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = b"x" * (3 * MAX_HEAD_BYTES)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(body + b"GET / HTTP/1.1\r\nHost:")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.write(b" x\r\nConnection: close\r\n\r\n")
+        answers = await asyncio.wait_for(reader.read(), 10)
+        assert (answers.count(b"HTTP/1.1 200"), answers.count(b"HTTP/1.1 400")) == (2, 0)
         writer.close()
 
 

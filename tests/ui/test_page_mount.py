@@ -137,7 +137,6 @@ class TestServing:
         config = browser.config
         assert browser.page.status_code == 200
         assert COOKIE in browser.page.headers["set-cookie"]
-        assert "default-src 'self'" in browser.page.headers["content-security-policy"]
         assert {d["api_visibility"] for d in config["dependencies"]} == {"private"}
         assert config["footer_links"] == []
         assert not config["run_history"]

@@ -18,8 +18,9 @@ from agent.support.knowledge.store import articles_for
 from retrieval.demo import demo_articles_dir
 from retrieval.encoder import FloatArray
 from retrieval.errors import CatalogueError, DataDirectoryError
+from retrieval.index import build_index, remove
 from retrieval.items import Item
-from ui.wiring import Parts, bring_articles, index_items
+from ui.wiring import Parts, bring_articles, ensure_catalogue, index_items
 
 FILMS = [Item("i", "Film", "A text.")]
 
@@ -111,6 +112,53 @@ def test_the_demos_articles_do_not_take_the_place_of_a_teams_own(parts: Parts, h
     bring_articles(parts, help_folder)
     index_items(parts, FILMS, "demo", demo_articles_dir())
     assert live_articles(parts) == 2
+
+
+def earlier_version(parts: Parts, help_folder: Path, source: str) -> Path:
+    """A catalogue and articles as an earlier version stored them; the articles' folder."""
+    live = index_items(parts, FILMS, source, help_folder)
+    root = parts.data.articles("default")
+    (made,) = (root / name for name in folders(root))
+    sections = [
+        Item("paying#1", "Paying", "By invoice alone.", {"article": "Paying", "updated": ""}),
+        Item("returns#1", "Returns", "Thirty days.", {"article": "Returns", "updated": ""}),
+    ]
+    remove(made)
+    return build_index(sections, root, parts.encoder, source=live)
+
+
+def test_own_articles_of_an_earlier_version_stay(parts: Parts, help_folder: Path) -> None:
+    made = earlier_version(parts, help_folder, "films")
+    ensure_catalogue(parts)
+    assert live_articles(parts) == 2
+    index_items(parts, FILMS, "films", None)
+    assert live_articles(parts) == 2
+    assert folders(made.parent) == [made.name]
+
+
+def test_an_import_replaces_the_articles_of_an_earlier_version(parts: Parts, help_folder: Path) -> None:
+    made = earlier_version(parts, help_folder, "films")
+    (help_folder / "paying.md").write_text("No title any more.", encoding="utf-8")
+    (help_folder / "returns.md").write_text("# Returns\n\nSixty days.\n", encoding="utf-8")
+    dry = bring_articles(parts, help_folder, dry_run=True)
+    assert (dry.changed, dry.removed, dry.kept) == (("returns.md",), (), ("paying.md",))
+    assert folders(made.parent) == [made.name]
+    assert live_articles(parts) == 2
+    index_items(parts, FILMS, "films", help_folder)
+    assert folders(made.parent) == [articles_for(made.parent, demo=False).name]  # type: ignore[union-attr]
+    parts.shops.refresh("default")
+    articles = parts.shops.current("default").articles
+    assert articles is not None
+    assert {chunk.text for chunk in articles.chunks} == {"By invoice alone.", "Sixty days."}
+
+
+def test_the_demos_articles_of_an_earlier_version_are_made_anew(parts: Parts, help_folder: Path) -> None:
+    made = earlier_version(parts, help_folder, "demo")
+    ensure_catalogue(parts)
+    assert live_articles(parts) > 30
+    assert articles_for(made.parent, demo=False) is None
+    assert articles_for(made.parent, demo=True) != made
+    assert len(folders(made.parent)) == 1
 
 
 def test_an_article_that_cannot_be_read_is_said_and_the_others_go_live(

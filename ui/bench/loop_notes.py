@@ -196,7 +196,9 @@ class Folder:
 
 def _is_ready(client: httpx.Client, base: str) -> bool:
     response = client.get(f"{base}/readyz")
-    return response.status_code == httpx.codes.OK and response.json()["status"] == "ok"
+    if response.status_code != httpx.codes.OK:
+        return False
+    return all(part["state"] in ("ok", "off") for part in response.json()["parts"])  # off: as the settings have it
 
 
 def _memory(step: str, pid: int) -> Memory:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from agent.log.opening import open_log
 from agent.log.store import EventLog
 from agent.log.tickets import PastTicket, record_tickets
 from agent.settings import Settings, load_settings
-from finetune.feedback.masking import CatalogueNames, Mask, masker, presidio_finder
+from agent.support.actions.desk import order_number
+from finetune.feedback.masking import CatalogueNames, masker, presidio_finder
 from finetune.feedback.ticket_masking import masked_ticket
 from retrieval.index import read_items
 from retrieval.loading import RejectedRow
@@ -58,19 +60,28 @@ def run(file: Path, dry_run: bool, as_json: bool, config: Path | None, team: str
     log = open_log(settings)
     try:
         mask = masker(_names(settings, log), presidio_finder())
-        found = _stored(tickets, log, settings.tenant, key_id, mask, dry_run=dry_run)
+        clean = partial(masked_ticket, mask=mask, number=order_number(settings.support.orders.number))
+        found = _stored(tickets, log, settings.tenant, key_id, clean, dry_run=dry_run)
     finally:
         log.close()
     _print(found, dry_run=dry_run, as_json=as_json)
 
 
-def _stored(tickets: TicketFile, log: EventLog, tenant: str, key_id: str, mask: Mask, *, dry_run: bool) -> _Imported:
+def _stored(
+    tickets: TicketFile,
+    log: EventLog,
+    tenant: str,
+    key_id: str,
+    masked: Callable[[PastTicket], PastTicket],
+    *,
+    dry_run: bool,
+) -> _Imported:
     found = _Imported()
     for batch in _batches(tickets.rows()):
         found.rejected += (row for row in batch if isinstance(row, RejectedRow))
         found.rows += len(batch)
         past = [row for row in batch if isinstance(row, PastTicket)]
-        clean = [masked_ticket(one, mask) for one in past]
+        clean = [masked(one) for one in past]
         found.masked += sum(one != was for one, was in zip(clean, past, strict=True))
         found.stored += 0 if dry_run else record_tickets(log, tenant, key_id, clean)
     return found

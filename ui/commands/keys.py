@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import typer
 
@@ -21,10 +21,13 @@ from retrieval.errors import BadRequest
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
+LOCAL: Final = "local"
+"""For `takes_over`: whoever came while the server had no keys; no id of a key, which are hex digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateCall:
-    """`keys create` as it was called; `takes_over` is empty for none."""
+    """`keys create` as it was called; `takes_over` is empty for none, `LOCAL` for those who needed no key."""
 
     team: str
     scopes: tuple[str, ...]
@@ -38,7 +41,7 @@ class CreateCall:
 def run_create(call: CreateCall) -> None:
     """Make a key."""
     settings = load_settings(call.config).settings
-    if call.takes_over:
+    if call.takes_over not in ("", LOCAL):
         _check_known(settings, call.takes_over)
     scopes = cast("Sequence[Scope]", call.scopes)  # the store looks at them
     with _store(settings) as store:
@@ -48,7 +51,7 @@ def run_create(call: CreateCall) -> None:
             scopes,
             days=call.days,
             limits=call.limits,
-            takes_over=call.takes_over or None,
+            takes_over="" if call.takes_over == LOCAL else call.takes_over or None,
         )
     _print_new(made, as_json=call.as_json)
 

@@ -14,7 +14,7 @@ from agent.log.people import PAGE_KEY
 from agent.log.records import TurnView
 from agent.messages import messages
 from agent.services import Services
-from agent.support.handoff.keeping import CUSTOMER, Applied, ThreadMessage, handoffs_of
+from agent.support.handoff.keeping import CUSTOMER, ThreadMessage, handoffs_of
 from agent.support.handoff.machine import Happening
 from ui.page.tab import Entry, Tab
 
@@ -31,15 +31,15 @@ async def call_person(services: Services, tab: Tab) -> None:
         tab.entries.append(Entry(reply=handoffs.impossible_line(messages(tab.language)), state="system"))
         return
 
-    def call() -> str:
-        log, event = services.log, Happening("asked", secrets.token_hex(12), reason="button")
+    def begin() -> str:
         session_id = tab.session_id or log.start_conversation(tenant, PAGE_KEY, tab.user, tab.language).id
-        log.conversation(tenant, session_id, key_id=PAGE_KEY, user=tab.user)
-        with handoffs.between_turns(tenant, session_id):
-            handoffs.hand_over(tenant, session_id, event, tab.language)
-        return session_id
+        return log.conversation(tenant, session_id, key_id=PAGE_KEY, user=tab.user).id
 
-    tab.session_id = await asyncio.to_thread(call)
+    log, event = services.log, Happening("asked", secrets.token_hex(12), reason="button")
+    session_id = await asyncio.to_thread(begin)
+    async with handoffs.between_turns(tenant, session_id):
+        await asyncio.to_thread(handoffs.hand_over, tenant, session_id, event, tab.language)
+    tab.session_id = session_id
     await look(services, tab)
 
 
@@ -49,12 +49,10 @@ async def go_on(services: Services, tab: Tab) -> None:
         return
     handoffs, tenant, session_id = handoffs_of(services), services.settings.tenant, tab.session_id
 
-    def withdraw() -> Applied:
-        services.log.conversation(tenant, session_id, key_id=PAGE_KEY, user=tab.user)
-        with handoffs.between_turns(tenant, session_id):
-            return handoffs.apply(tenant, session_id, Happening("withdrawn", secrets.token_hex(12), by=CUSTOMER))
-
-    await asyncio.to_thread(withdraw)
+    event = Happening("withdrawn", secrets.token_hex(12), by=CUSTOMER)
+    await asyncio.to_thread(services.log.conversation, tenant, session_id, key_id=PAGE_KEY, user=tab.user)
+    async with handoffs.between_turns(tenant, session_id):
+        await asyncio.to_thread(handoffs.apply, tenant, session_id, event)
     await look(services, tab)
 
 

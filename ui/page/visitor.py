@@ -25,20 +25,6 @@ COOKIE_SECONDS = 400 * 24 * 3600
 _ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self' data: blob:",
-        # Gradio's front end runs inline modules, and `js_on_load` through `new Function`.
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    )
-)
-"""Whatever a later Gradio or a catalogue may try: the page asks no other host for anything."""
-
 
 def new_visitor_id() -> str:
     """A fresh id: 256 random bits, 43 characters fit for a cookie."""
@@ -60,7 +46,7 @@ def user_of(visitor: str) -> str:
 
 
 class PageHeaders:
-    """ASGI middleware: gives a browser its id with the first page, and every page its security policy."""
+    """ASGI middleware: gives a browser its id with the first page. Its policies: agent/api/security.py."""
 
     def __init__(self, app: ASGIApp, root_path: str = "") -> None:
         self._app = app
@@ -81,9 +67,6 @@ class PageHeaders:
     def _add(self, request: Headers, scope: Scope, answer: MutableHeaders) -> None:
         if not answer.get("content-type", "").startswith("text/html"):
             return
-        answer.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        answer.setdefault("Referrer-Policy", "no-referrer")
-        answer.setdefault("X-Content-Type-Options", "nosniff")
         if visitor_id(request.get("cookie", "")) is None:
             # A proxy that speaks TLS for us says so in this header; a wrong one only adds the attribute.
             secure = scope["scheme"] == "https" or request.get("x-forwarded-proto") == "https"

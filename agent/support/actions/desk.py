@@ -19,12 +19,13 @@ import structlog
 
 from agent.answer import Action
 from agent.log.actions import ActionLog, Deed, Place
+from agent.preferences import Added
 from agent.support.actions.addresses import whole_address
 from agent.support.actions.carrying import Carrier
 from agent.support.actions.identity import prove
 from agent.support.actions.orders import Change, Order, OrderConnector, OrdersUnavailable
 from agent.support.actions.policy import Policy, Refusal
-from agent.support.actions.proposing import Proposer
+from agent.support.actions.proposing import Proposer, says_lines
 from agent.support.actions.reading import Heard, PlainAnswer, hear, plain_answer
 from agent.support.actions.state import (
     CONFIRM_WITHIN,
@@ -47,11 +48,12 @@ from retrieval.errors import SettingsError
 log = structlog.get_logger(__name__)
 
 KEY_BYTES = 16
-UNDO_WORDS = 2
 _SERVICE: frozenset[Intent] = frozenset({"support", "empty", "out_of_scope", "acknowledge", "undo"})
 """What the rules of the language read in a message that may be about an order; a film's plot is not."""
 _OTHERS: frozenset[Intent] = frozenset({"distress", "handoff", "too_long"})
 """Never ours, whatever words are in it."""
+_PLACES = frozenset({"country"})
+"""Attributes that an address may speak of."""
 _ACTIONS: dict[str, AskKind] = {
     "order_status": "status",
     "cancel_order": "cancel",
@@ -64,7 +66,10 @@ _ACTIONS: dict[str, AskKind] = {
 
 @dataclass(slots=True)
 class _Step:
-    """One message under way; `state` and `deeds` are stored at its end, `said` goes before what is answered."""
+    """One message under way; `state` and `deeds` are stored at its end, `said` goes before what is answered.
+
+    `was_away`: people had the conversation, or were asked for, since the state was stored.
+    """
 
     view: Situation
     place: Place
@@ -72,6 +77,7 @@ class _Step:
     now: datetime
     seen: int
     state: DeskState
+    was_away: bool = False
     deeds: list[Deed] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
@@ -112,7 +118,7 @@ class ActionDesk:
         self._orders = orders
         self._policy = policy
         self._states = states
-        self._number = _number(number)
+        self._number = order_number(number)
         self._tenant, self._only_shop = tenant, only_shop
         self._clock = clock
         self._proposer = Proposer(policy)
@@ -134,7 +140,8 @@ class ActionDesk:
 
     def after(self, view: Situation, outcome: Outcome) -> Outcome:
         """See `DeskPart.after`: says what lapsed, and offers to look at an order where one was asked about."""
-        if view.visit is None or not self._is_open(view, view.visit):
+        silent = outcome.action == "handoff" and not outcome.opening  # people have it: not a word of ours
+        if silent or view.visit is None or not self._is_open(view, view.visit):
             return outcome
         step = self._begin(view, view.visit)
         if step.state.note_turn == step.turn and step.state.note and view.understanding.intent != "distress":
@@ -157,7 +164,10 @@ class ActionDesk:
         tell = Telling(view.wording.words, self._policy)
         place = Place(visit.tenant, visit.session_id, visit.turn_id, visit.person_id)
         stored = self._states.load(place)
-        return _Step(view, place, tell, self._clock(), stored.version, from_bytes(stored.plain))
+        state, trail = from_bytes(stored.plain), self._states.handed_over(place)
+        was_away = trail != state.trail
+        state = replace(state, trail=trail, wanted=None if was_away else state.wanted)
+        return _Step(view, place, tell, self._clock(), stored.version, state, was_away)
 
     def _save(self, step: _Step) -> bool:
         if not self._states.save(step.place, step.seen, to_bytes(step.state), step.deeds):
@@ -204,7 +214,7 @@ class ActionDesk:
     def _answered(self, step: _Step, asked: Proposal, said: PlainAnswer | None, heard: Heard) -> Outcome | None:
         """What the message makes of the question before it; None: it speaks of something else, which is answered."""
         step.state = replace(step.state, proposal=None)
-        in_time = asked.turn == step.turn - 1 and step.now - asked.at < CONFIRM_WITHIN
+        in_time = not step.was_away and asked.turn == step.turn - 1 and step.now - asked.at < CONFIRM_WITHIN
         if said == "yes" and in_time and asked.change.order_id in step.state.proven(step.now):
             return self._confirmed(step, asked)
         step.deeds.append(Deed(asked.change.kind, "declined", asked.change.order_id, asked.key))
@@ -265,7 +275,9 @@ class ActionDesk:
         """An ask, or what was missing of one."""
         wanted = self._waiting(step)
         address = whole_address(step.view.text) if wanted is not None and wanted.kind == "address" else ""
-        if wanted is not None and (heard.names_order or (address and heard.kind is None)):
+        address = "" if _is_wish(step.view, _PLACES) else address
+        films = wanted is not None and heard.kind is None and self._names_films(step, wanted, heard)
+        if wanted is not None and (heard.names_order or films or (address and heard.kind is None)):
             kind = heard.kind or wanted.kind
             same = kind == wanted.kind
             merged = replace(
@@ -276,7 +288,7 @@ class ActionDesk:
                 order_id=heard.order_id or wanted.order_id,
                 email=heard.email or wanted.email,
                 address=heard.address or ("" if heard.names_order else address) or (wanted.address if same else ""),
-                words=wanted.words if same and heard.kind is None else heard.words,
+                words=wanted.words if same and heard.kind is None and not films else heard.words,
             )
             return self._pursue(step, merged)
         step.state = replace(step.state, wanted=None)
@@ -291,18 +303,32 @@ class ActionDesk:
             return None
         return wanted
 
+    def _names_films(self, step: _Step, wanted: Wanted, heard: Heard) -> bool:
+        """Whether the message answers which films of a proven order are to go back."""
+        if wanted.kind != "return" or wanted.order_id not in step.state.proven(step.now):
+            return False
+        try:
+            order = self._orders.look_up(wanted.order_id)
+        except OrdersUnavailable:
+            return False
+        return order is not None and says_lines(order, heard.words)
+
     def _is_ours(self, step: _Step, heard: Heard) -> bool:
         """Whether the message asks for something to be done with an order, or just names one."""
         if heard.order_id or heard.kind is None or heard.faulty:  # what becomes of a faulty disc the articles tell
             return bool(heard.order_id) and not heard.faulty
         done, just_before = step.state.done is not None, step.state.last_turn == step.turn - 1
+        is_service = step.view.understanding.intent in _SERVICE
         if heard.kind == "undo":  # no more than "undo that" may be of a search since then
-            return done and (just_before or len(heard.words.split()) > UNDO_WORDS)
+            return done and (just_before or heard.of_order)
         if just_before and (done or step.state.proven(step.now)):
-            return heard.points or not heard.general
+            meant = heard.plain or (not _is_wish(step.view) and (is_service or heard.of_order))
+            return meant and (heard.points or not heard.general)
         if heard.general or heard.kind == "status":  # the articles answer, and `after` offers to look
             return False
-        return heard.plain or step.view.understanding.intent in _SERVICE
+        if heard.kind == "cancel" and not heard.of_order:  # "cancel that" is of the search
+            return False
+        return heard.plain or is_service
 
     def _pursue(self, step: _Step, wanted: Wanted, heard: Heard | None = None) -> Outcome:
         """Ask for what is missing, prove whose order it is, then the ask itself."""
@@ -343,11 +369,13 @@ class ActionDesk:
         """What is asked for, with an order that is the customer's."""
         if wanted.kind == "status":
             return step.answer(step.tell.status(order, step.now.date()))
-        if wanted.kind == "return" and opened:
+        if wanted.kind == "return" and opened and self._policy.sealed_only:
             return step.answer(step.tell.refusal(Refusal("no_return_opened"), order))
         found = self._proposer.change(wanted, order, step.state.done, step.now)
         if found is None:
             step.state = replace(step.state, wanted=replace(wanted, order_id=order.id, turn=step.turn, at=step.now))
+            if wanted.kind == "return":
+                return step.answer(step.tell.which_films(order))
             return step.answer(step.tell.say("ask_address", order=order.id))
         if isinstance(found, Refusal):
             return step.answer(step.tell.refusal(found, order))
@@ -367,11 +395,23 @@ class ActionDesk:
         return step.answer(step.tell.say("down"))
 
 
-def _number(form: str) -> re.Pattern[str]:
+def order_number(form: str) -> re.Pattern[str]:
+    """The shop's order numbers as they are found in words.
+
+    Raises:
+        SettingsError: `form` is no regular expression.
+    """
     try:
         return re.compile(rf"(?<![A-Za-z0-9])(?:{form})(?![A-Za-z0-9])", re.IGNORECASE)
     except re.error as error:
         raise SettingsError(f"The setting 'support.orders.number' is no regular expression ({error}).") from None
+
+
+def _is_wish(view: Situation, but: frozenset[str] = frozenset()) -> bool:
+    """Whether the message tells what films are wanted: it names one, or what they should be."""
+    understood = view.understanding
+    told = [fact for fact in understood.facts if not (isinstance(fact, Added) and fact.preference.attribute in but)]
+    return understood.intent not in _SERVICE and bool(told or understood.item_ids)
 
 
 def _is_help(view: Situation, outcome: Outcome) -> bool:

@@ -2,8 +2,9 @@
 
     policy.judge_return(order, item_ids, today) -> Return | Refusal
 
-The defaults are the rules that the Reel Shop's help articles state (returns, refunds, changing the delivery address,
-changing or cancelling an order). Knows nothing of words: a refusal is a key of the message catalogue and its numbers.
+`REEL_SHOP` has the rules that the Reel Shop's help articles state (returns, refunds, changing the delivery address,
+changing or cancelling an order); of another shop's money nothing is promised. Knows nothing of words: a refusal is a
+key of the message catalogue and its numbers.
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A shop's rules. `zones` are the countries that it delivers to; without any, no address moves to another one."""
+    """A shop's rules. `zones` are the countries that it delivers to; without any, no address moves to another one.
+
+    `refund_days` are the working days after which a return is paid; None: nothing is promised of the money and postage
+    of a return. `sealed_only`: opened items are not taken back.
+    """
 
     return_days: int = RETURN_DAYS
-    refund_days: int = REFUND_DAYS
+    refund_days: int | None = None
+    sealed_only: bool = False
     changeable: frozenset[OrderStatus] = frozenset({"placed"})
     zones: tuple[Zone, ...] = ()
 
@@ -108,15 +114,15 @@ class Policy:
         return ChangeAddress(order.id, order.version, address, country, charge)
 
     def refund(self, order: Order, item_ids: Sequence[str]) -> Refund:
-        """The full price of the discs; for the whole order its standard delivery charge as well, express is not."""
+        """The full price of the discs; with the last of the order its standard delivery charge too, express is not."""
         back = lines_of(order, item_ids)
         price = sum((line.price * line.quantity for line in back), Decimal("0.00"))
-        whole = len(back) == len(order.lines) and order.delivery == "standard"
-        delivery = order.shipping if whole else Decimal("0.00")
+        whole = all(line in back or line.returning >= line.quantity for line in order.lines)
+        delivery = order.shipping if whole and order.delivery == "standard" else Decimal("0.00")
         return Refund(price + delivery, delivery, order.country not in OUTSIDE_EU)
 
 
-REEL_SHOP = Policy(zones=ZONES)
+REEL_SHOP = Policy(refund_days=REFUND_DAYS, sealed_only=True, zones=ZONES)
 """The demo shop's rules."""
 
 

@@ -35,8 +35,11 @@ _NO = frozenset((
 ).split("|"))  # fmt: skip
 _PUNCTUATION = re.compile(r"[\s.,!;:。，！；、~]+")
 
-_ORDER = r"(?:orders?|parcels?|packages?|shipments?|purchases?|delivery|deliveries|ORDERNUMBER)"
+_ORDER = r"(?:orders?(?! of the\b)|parcels?|packages?|shipments?|purchases?|delivery|deliveries|ORDERNUMBER)"
 _IT = r"(?:it|that|this|them|these|those)"
+_THE = r"(?:the|my|our|this|that|an?|last)"
+_END = r"(?=$|[.,;!?]| (?:please|now|again|for me|and|then|too|as well)\b)"
+"""Of a clause: "undo that filter" has a film wish behind it."""
 _DISC = r"(?:discs?|films?|movies?|dvds?|blu-?rays?|items?)"
 
 _GENERAL = re.compile(
@@ -52,12 +55,15 @@ _NOT = re.compile(
 )
 _SAID: tuple[tuple[AskKind, tuple[str, ...]], ...] = (
     ("undo", (
-        r"\b(?:undo|reinstate|un-?cancel|restore|revert|reverse|take back)\b(?! to)",
+        rf"^(?:please )?undo{_END}|\b(?:undo|reinstate|un-?cancel|revert|reverse|take back) {_IT}{_END}",
+        rf"\b(?:undo|reinstate|un-?cancel|restore|revert|reverse|take back) (?:{_THE} (?:\w+ ){{0,2}}(?:{_ORDER}"
+        r"|returns?|cancell?ations?|address|changes?)|ORDERNUMBER)\b",
         r"\bwithdraw\b.{0,20}\breturn",
         r"\bcancel(?:ling)? (?:the|my|that|this) (?:return|cancell?ation|change)\b",
         r"\bchange\b.{0,30}\baddress\b.{0,10}\bback\b",
-        rf"\b(?:want|keep)\b.{{0,20}}\b(?:{_ORDER}|{_IT})\b.{{0,10}}\bafter all\b",
-        r"撤销|撤回|恢复.{0,6}订单|取消退货|不退了|改回|还是要.{0,6}订单",
+        rf"\b(?:want|keep)\b.{{0,20}}\b{_THE} {_ORDER}\b.{{0,10}}\bafter all\b|\b(?:want|keep) {_IT} after all{_END}",
+        r"^(?:请|我要|我想)?(?:撤销|撤回|改回)(?:它|这个|刚才的?|更改|操作|吧|一下|来|去)*\W*$",
+        r"(?:撤销|撤回|改回|恢复).{0,8}(?:订单|退货|取消|地址|ORDERNUMBER)|地址.{0,6}改回|取消退货|不退了|还是要.{0,6}订单",
     )),
     ("address", (
         r"\b(?:change|correct|update|edit|fix|new|wrong|different|another|alter|modify)\b.{0,40}"
@@ -68,20 +74,23 @@ _SAID: tuple[tuple[AskKind, tuple[str, ...]], ...] = (
         r"[改换].{0,6}地址|地址.{0,8}(?:[改换错]|变了)",
     )),
     ("return", (
-        r"\b(?:return(?! of (?!my|the order|it\b|this))|send(?:ing)? back|give back)\b|\bsend\b.{1,60}\bback\b",
-        r"\b(?:want|like|need|get)\b.{0,20}\b(?:a refund|my money back)\b",
+        r"\b(?:return(?! of (?!my|the order|it\b|this)| to\b| home\b)|send(?:ing)? back|give back)\b",
+        r"\bsend (?!(?:me|us|him|her|you|back)\b)[^.;!?]{1,60}\bback\b(?! to (?:the (?:future|past)|\d)| in time)",
+        r"\b(?:want|like|need|get)\b.{0,20}\b(?:a refund|my money back(?! guarantee))\b",
         rf"\brefund\b.{{0,20}}\b{_ORDER}\b",
-        r"退货|退掉|退回|退款|想退|要退",
+        r"退货|退掉|退回|(?:想|要)退(?!休|役|伍|款)|退款(?=$|\W|[吧啊吗了呢])",
     )),
     ("cancel", (
-        rf"\b(?:cancel|call off|stop)\b.{{0,40}}\b(?:{_ORDER}|{_IT})\b|\b{_ORDER}\b.{{0,40}}\bcancel\b|\bcancel$",
+        rf"\b(?:cancel|call off) (?:(?!and\b|or\b|to\b)[\w'-]+ ){{0,4}}{_ORDER}\b|\b(?:cancel|call off) {_IT}{_END}",
+        rf"\bstop {_THE} (?:\w+ ){{0,2}}{_ORDER}\b|(?<!in )\b{_ORDER}\b.{{0,40}}\bcancel\b|\bcancel$",
         rf"\b(?:want|like|need|get|have)\b.{{0,20}}\b{_ORDER}\b.{{0,10}}\bcancell?ed\b",
-        rf"\b(?:don'?t|do not)\b.{{0,20}}\b(?:want|send|ship|need)\b.{{0,20}}\b{_ORDER}\b",
+        rf"\b(?:don'?t|do not)\b.{{0,20}}\b(?:want|send|ship|need) (?:{_THE} (?:\w+ ){{0,2}}{_ORDER}|ORDERNUMBER)\b",
         r"取消.{0,20}(?:订单|ORDERNUMBER|单|它|吧|掉)|(?:订单|ORDERNUMBER|单).{0,12}取消|不想要.{0,6}订单|^取消$",
     )),
     ("status", (
         rf"\bwhere(?:'s| is| are)\b.{{0,30}}\b{_ORDER}\b",
-        rf"\b(?:status|track(?:ing)?|check|look up|find|show)\b.{{0,30}}\b{_ORDER}\b",
+        rf"\b(?:status|track(?:ing)?|check|look up)\b.{{0,30}}\b{_ORDER}\b",
+        rf"\b(?:find|show) (?:me )?{_THE} (?:\w+ )?{_ORDER}\b",
         rf"\b{_ORDER}\b.{{0,30}}\b(?:status|arrive|shipped|sent|dispatched|delivered|packed|cancell?ed|late|come"
         r"|coming|here)\b",
         r"\bwhat (?:did i|have i) (?:order|bought|buy)",
@@ -97,13 +106,18 @@ _MAY_I = re.compile(
 """About one's own order, where one is spoken of: "can I return Candyman?", and not "can I return a film?"."""
 _PLAIN_ASK = re.compile(
     r"\b(?:i|we)(?:'d| would| do)? (?:want|wish|need|like)(?: you)? to "
-    r"(?:cancel|return|send|change|withdraw|undo|track)\b"
+    r"(?:cancel|return(?! (?:of|to|home)\b)|send(?! (?:me|us|him|her|you)\b)|change|withdraw|undo|track)\b"
     r"|(?:^|[.;!,] )(?:please |can you |could you |would you |kindly )*"
-    r"(?:cancel|return(?! of)|send back|undo|withdraw)\b"
+    r"(?:cancel|return(?! (?:of|to|home)\b)|send back|undo|withdraw"
+    rf"|(?:ship|send|deliver) (?:{_IT}|{_THE} {_ORDER}|ORDERNUMBER) to)\b"
     r"|^(?:我)?(?:想|要|请)?(?:取消|退货|退掉|改地址|撤销)"
 )
 """An ask whatever else is named: "I want to return Shutter Island" is no question about that film."""
 _POINTS = re.compile(rf"\b{_IT}\b|它|这个|那个")
+_OF_ORDER = re.compile(
+    rf"\b(?:{_THE} (?:\w+ ){{0,2}}|(?:cancel|track|return) )(?:{_ORDER}|returns?|cancell?ations?|address)\b|ORDERNUMBER"
+    r"|订单|包裹|快递|退货|地址"
+)
 _EMAIL_ADDRESS = re.compile(r"\be-?mail address\b")
 _OPENED = re.compile(
     r"\b(?:opened|unsealed|already (?:watched|open)|(?:seal|wrap\w*|foil) (?:is |was )?(?:broken|off|gone|removed))\b"
@@ -120,7 +134,7 @@ class Heard:
     """What a message says of an order. `general`: it asks how things are done, not that they be done.
 
     `plain`: it asks in so many words; `negated`: it says not to. `points`: it names an order, or points at one ("it"),
-    or asks what they may do themselves.
+    or asks what they may do themselves. `of_order`: it names an order, a return, a cancellation or an address.
     `opened` and `faulty` are said of discs. `words` are what is left for finding films in.
     """
 
@@ -129,6 +143,7 @@ class Heard:
     plain: bool = False
     negated: bool = False
     points: bool = False
+    of_order: bool = False
     order_id: str = ""
     email: str = field(default="", repr=False)
     address: str = field(default="", repr=False)
@@ -156,6 +171,7 @@ def hear(text: str, number: re.Pattern[str]) -> Heard:
         plain=_PLAIN_ASK.search(words) is not None,
         negated=_NOT.search(words) is not None,
         points="ORDERNUMBER" in words or any(one.search(words) for one in (_POINTS, _MAY_I)),
+        of_order=_OF_ORDER.search(_EMAIL_ADDRESS.sub(" mail ", words)) is not None,
         order_id=found[0].upper() if found else "",
         email=email[0] if email else "",
         address=address_in(number.sub("", own)) if kind == "address" else "",

@@ -164,8 +164,11 @@ class SqlOrders:
         row = {"key": key, "order_id": change.order_id, "kind": change.kind, "at": self._clock()}
         try:
             connection.execute(insert(CHANGES).values(row))
-        except IntegrityError:  # another process with the same key was faster
-            return False
+        except IntegrityError as error:
+            connection.rollback()
+            if connection.execute(select(CHANGES.c.key).where(CHANGES.c.key == key)).one_or_none() is not None:
+                return False  # another process with the same key was faster
+            raise ChangeRefused("The order database refuses to note the change.") from error
         return True
 
     def _make(self, connection: Connection, change: Change) -> None:

@@ -107,7 +107,7 @@ class Done:
 class DeskState:
     """All of it. `note` is what the answer of turn `note_turn` must say first, whoever gives it.
 
-    `last_turn` is the last one that was about orders.
+    `last_turn` is the last one that was about orders. `trail` is the version of what was between bot and people.
     """
 
     wanted: Wanted | None = None
@@ -118,6 +118,7 @@ class DeskState:
     note: str = field(default="", repr=False)
     note_turn: int = 0
     last_turn: int = 0
+    trail: int = 0
 
     def proven(self, now: datetime) -> tuple[str, ...]:
         """The orders whose proof holds, the one used last first."""

@@ -87,13 +87,18 @@ class Telling:
                 return self._address(change, order, fields)
 
     def _return(self, order: Order, ids: tuple[str, ...], fields: dict[str, str]) -> str:
+        told = {"lines": self.lines(lines_of(order, ids)), "last": self.last_return_day(order), **fields}
+        return self.say("propose_return", money=self._refund(order, ids, fields["payment"]), **told)
+
+    def _refund(self, order: Order, ids: tuple[str, ...], payment: str) -> str:
+        if self.policy.refund_days is None:
+            return self.say("return_by_terms")
         refund = self.policy.refund(order, ids)
         money = self.money(order, refund.amount)
         if refund.delivery:
             money = self.say("with_delivery", money=money, delivery=self.money(order, refund.delivery))
         postage = self.say("postage_free" if refund.free_postage else "postage_own")
-        told = {"lines": self.lines(lines_of(order, ids)), "last": self.last_return_day(order), "money": money}
-        return self.say("propose_return", postage=postage, days=self.policy.refund_days, **told, **fields)
+        return self.say("return_money", money=money, payment=payment, days=self.policy.refund_days, postage=postage)
 
     def _address(self, change: ChangeAddress, order: Order, fields: dict[str, str]) -> str:
         old = clean(order.address, MAX_ADDRESS_CHARS)
@@ -108,6 +113,10 @@ class Telling:
         before = self.say("instead_of", old=old, country=self.country(order.country)) if old else ""
         told = {"lines": self.lines(order.lines), "before": before, "money": money}
         return self.say("propose_address", **told, **where, order=fields["order"])
+
+    def which_films(self, order: Order) -> str:
+        """The question which of its films should go back."""
+        return self.say("ask_films", order=clean(order.id), lines=self.lines(order.lines))
 
     def done(self, change: Change) -> str:
         """What was done, and how to take it back."""

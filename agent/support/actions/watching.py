@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter
+
+from agent.support.actions.orders import ChangeKind
 
 
 class OrdersWatcher(Protocol):
@@ -55,6 +57,8 @@ class OrderMetrics:
             "chatalogue_order_system_errors", "Calls of the order system that failed, by the error's class", ["error"],
             registry=registry,
         )  # fmt: skip
+        for change in get_args(ChangeKind):
+            self._changes.labels(change, "done")
         for why in ("wrong", "locked"):
             self._proofs.labels(why)
         for error in ("OrdersUnavailable", "OutcomeUnknown"):

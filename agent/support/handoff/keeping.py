@@ -4,15 +4,17 @@
 
 The state is a fold over the trail. Reading, deciding and adding are one transaction under the conversation's lock, and
 the trail has one row of each version and of each name: of two replicas one says the closing line. Webhooks stand in
-the outbox of the same transaction. Synchronous: call it from a thread. Knows nothing of HTTP.
+the outbox of the same transaction. Synchronous but for the wait for a turn's end: call it from a thread. Knows nothing
+of HTTP.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,7 +25,7 @@ from agent.answer import HandoffReason, HandoffView
 from agent.log import handoffs as rows
 from agent.log.handoffs import HandoffEntry, NewEntry, Waiting, name_hash
 from agent.log.outbox import Outbox, WebhookKind
-from agent.log.records import TurnView
+from agent.log.records import ConversationStatus, TurnView
 from agent.log.store import EventLog
 from agent.messages import Messages, messages
 from agent.settings import Settings
@@ -40,7 +42,7 @@ LIST_LIMIT: Final = 200
 """Conversations that one look at the waiting ones gives."""
 TURN_SECONDS: Final = 20.0
 """How long a change waits for a turn under way; then it is made all the same, and the turn is the last."""
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.25
 CUSTOMER: Final = "customer"
 BOT: Final = "bot"
 
@@ -86,8 +88,8 @@ class Trail:
 
     @property
     def begun(self) -> HandoffEntry | None:
-        """What the newest handoff began with."""
-        return next((entry for entry in reversed(self.entries) if entry.kind in rows.BEGINS), None)
+        """What the newest handoff began with; one that was taken over while it waited began before."""
+        return next((entry for entry in reversed(self.entries) if _begins(entry)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,11 @@ class Handoffs:
         entries = self.log.database.read(lambda session: rows.trail(session, tenant, session_id))
         return Trail(entries, _fold(entries))
 
-    def waiting(self, tenant: str, limit: int = LIST_LIMIT) -> tuple[Waiting, ...]:
-        """Conversations that people have or should take, those that wait first, the oldest first."""
-        return self.log.database.read(lambda session: rows.handed_over(session, tenant, limit))
+    def waiting(
+        self, tenant: str, limit: int = LIST_LIMIT, status: ConversationStatus | None = None
+    ) -> tuple[Waiting, ...]:
+        """Conversations that people have or should take (or one `status` of these), those that wait first, by age."""
+        return self.log.database.read(lambda session: rows.handed_over(session, tenant, limit, status))
 
     def view(self, trail: Trail) -> HandoffView | None:
         """What the customer may know; None while the bot has the conversation."""
@@ -158,7 +162,7 @@ class Handoffs:
                 after_turn=entry.after_turn,
             )
             for entry in trail.entries
-            if entry.text and entry.kind in ("replied", *rows.BEGINS) and entry.turn_id not in told
+            if entry.text and (entry.kind == "replied" or _begins(entry)) and entry.turn_id not in told
         ]
 
     # --- hours ---
@@ -183,12 +187,20 @@ class Handoffs:
     # --- writing ---
 
     def hand_over(
-        self, tenant: str, session_id: str, event: Happening, language: Language, message: str = "", turn_id: str = ""
+        self,
+        tenant: str,
+        session_id: str,
+        event: Happening,
+        language: Language,
+        message: str = "",
+        turn_id: str = "",
+        *,
+        spoken: bool = True,
     ) -> Applied:
         """Begin a handoff, with closing line and packet; where one is under way nothing changes.
 
         `message` is the one that is being answered, in turn `turn_id`. The effects say whether the line is ours to say:
-        `entry.text` is it.
+        `entry.text` is it, kept where it is `spoken`.
 
         Raises:
             NotFound: the conversation is unknown, erased, or of another tenant.
@@ -206,7 +218,8 @@ class Handoffs:
             words=messages("zh" if self.settings.language == "zh" else "en"),
         )
         data = {"packet": packet.model_dump(mode="json")}
-        applied = self.apply(tenant, session_id, event, Words(line, data, turn_id=turn_id or None))
+        words = Words(line if spoken else None, data, turn_id=turn_id or None)
+        applied = self.apply(tenant, session_id, event, words)
         if "private_note" in applied.effects:
             self.counted(reason)
         return applied
@@ -229,20 +242,23 @@ class Handoffs:
             self._tell(session, tenant, session_id, "handoff.message", after, {"text": words.text or ""}, words)
         if after.version == before.version:
             return Applied(after, effects, None, refused)
+        begins = "closing_line" in effects
+        if event.kind in rows.BEGINS and not begins:  # taken while it waits: line and packet were given
+            words = replace(words, text=None, data=None)
         new = NewEntry(
             number=after.number,
             kind=event.kind,
             by=event.by or (BOT if event.kind in ("said", "asked") else CUSTOMER),
             name=event.name,
             status=after.phase,
-            reason=after.reason if event.kind in rows.BEGINS else None,
+            reason=after.reason if begins else None,
             turn_id=words.turn_id,
             text=None if event.kind == "said" else words.text,
             data=words.data,
             contact=words.contact,
         )
         entry = rows.add(session, tenant, session_id, after.version, new)
-        if event.kind in _TOLD:
+        if event.kind in _TOLD and (begins or event.kind not in rows.BEGINS):
             self._tell(session, tenant, session_id, _TOLD[event.kind], after, _for_team(event.kind, words), words)
         return Applied(after, effects, entry)
 
@@ -266,21 +282,33 @@ class Handoffs:
         }
         Outbox(self.log.database).add(session, tenant, kind, payload, conversation_id=session_id)
 
-    @contextmanager
-    def between_turns(self, tenant: str, session_id: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def between_turns(self, tenant: str, session_id: str) -> AsyncIterator[None]:
         """Hold the conversation as a turn does, so that no answer of the bot's is under way in the block.
+
+        Waits on the event loop: a thread that waited would be missing for what it waits for.
 
         Raises:
             NotFound: the conversation is unknown, erased, or of another tenant.
         """
-        owner, deadline = secrets.token_hex(8), time.monotonic() + TURN_SECONDS
-        while not (taken := self.log.take_lease(tenant, session_id, owner)) and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
+        owner, deadline, taken = secrets.token_hex(8), time.monotonic() + TURN_SECONDS, False
         try:
+            while not (taken := await asyncio.to_thread(self.log.take_lease, tenant, session_id, owner)):
+                if time.monotonic() >= deadline:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
             yield
+        except asyncio.CancelledError:  # a look that was cut off may have taken it
+            taken = True
+            raise
         finally:
             if taken:
-                self.log.drop_lease(session_id, owner)
+                await asyncio.shield(asyncio.to_thread(self.log.drop_lease, session_id, owner))
+
+
+def _begins(entry: HandoffEntry) -> bool:
+    """Whether a handoff begins with it; its reason stays where its words are erased."""
+    return entry.kind in rows.BEGINS and entry.reason is not None
 
 
 def handoffs_of(services: Services) -> Handoffs:

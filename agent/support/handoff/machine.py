@@ -13,7 +13,7 @@ silence in every phase but the bot's. Knows nothing of clocks, databases and wor
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from agent.answer import HandoffReason
 from agent.log.records import ConversationStatus
@@ -27,7 +27,7 @@ Effect: TypeAlias = Literal["closing_line", "private_note", "notice_of_return", 
 Refusal: TypeAlias = Literal["stale", "not_handed_over", "held_by_another", "held"]
 """Why a happening changes nothing: about another handoff, about none, or the conversation is somebody's already."""
 
-_ENDS: frozenset[Kind] = frozenset({"returned", "closed", "withdrawn"})
+ENDS: Final[frozenset[Kind]] = frozenset({"returned", "closed", "withdrawn"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def step(state: HandoffState, event: Happening) -> tuple[HandoffState, tuple[Eff
     after = replace(state, version=state.version + 1, names=state.names | {event.name})
     if event.kind in ("asked", "taken_over"):
         return _handed_over(after, event)
-    if event.kind in _ENDS:
+    if event.kind in ENDS:
         return replace(after, phase="bot", holder="", ended=event.kind, notice_due=True), ()
     if event.kind in ("taken", "replied"):
         return replace(after, phase="human", holder=state.holder or event.by), ()
@@ -93,7 +93,7 @@ def refusal(state: HandoffState, event: Happening) -> Refusal | None:
         return "held" if event.kind == "taken_over" and state.phase == "human" and event.by != state.holder else None
     if state.phase != "bot":
         return _held(state, event)
-    past = state.number > 0 and event.kind in ("noted", *_ENDS)
+    past = state.number > 0 and event.kind in ("noted", *ENDS)
     return None if past else "not_handed_over"
 
 
@@ -114,7 +114,7 @@ def _is_done(state: HandoffState, event: Happening) -> bool:
         return state.phase == "human"
     if event.kind == "taken_over":
         return state.phase == "human"
-    return event.kind in _ENDS and state.phase == "bot"
+    return event.kind in ENDS and state.phase == "bot"
 
 
 def _handed_over(after: HandoffState, event: Happening) -> tuple[HandoffState, tuple[Effect, ...]]:

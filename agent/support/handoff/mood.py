@@ -1,13 +1,16 @@
 """How a message sounds: calm, annoyed or angry with the shop. Words, capitals and exclamation marks; no model.
 
 Anger is about us and not about a film: "a terrible monster!!" is a wish. So what counts are phrases that are said to
-somebody, in the languages of `agent.understand.persons`; capitals and marks only make such a phrase louder.
+somebody, in the languages of `agent.understand.persons`, in clauses that tell of no film; capitals and marks only make
+such a phrase louder.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final, Literal, TypeAlias
+
+from agent.understand.persons import of_a_work
 
 Mood: TypeAlias = Literal["calm", "annoyed", "angry"]
 
@@ -17,14 +20,16 @@ _SHOUTED_SHARE: Final = 0.7
 
 _FURIOUS: Final = re.compile(
     r"\bf+u+c+k+ (?:you|u|off|this|that|your)\b|\bwhat the (?:fuck|hell) (?:is|are|do|did|was) (?:wrong|you|this|your)"
-    r"|\b(?:piece|load|pile) of (?:shit|crap|garbage|junk)\b|\bbull ?shit\b|\bscrew (?:you|this shop)\b|\bgo to hell\b"
-    r"|\bi(?:'m| am) (?:so |really |absolutely |beyond )?(?:furious|livid|pissed|fuming|outraged)\b|\bwtf\b.*\b(?:you"
+    r"|\b(?:piece|load|pile) of (?:shit|crap|garbage|junk)\b|\bbull ?shit\b|\bscrew (?:you|this shop)\b"
+    r"|\b(?:you|u) (?:can |all |should |guys )*go to hell\b|^\W*go to hell\W*$"
+    r"|\bi(?:'m| am) (?:so |really |absolutely |beyond )?(?:furious|livid|pissed|fuming|outraged)\b(?! ?\d)"
+    r"|\bwtf\b.*\b(?:you"
     r"|your)"
     r"|\byou(?:'re| are| people are| guys are)? (?:all )?(?:a bunch of |such )?(?:idiots?|morons?|liars?|thieves"
     r"|scammers?|crooks?|incompetent|assholes?|stupid bot|an idiot)\b|\b(?:stupid|dumb|fucking|damn"
     r"|useless) (?:ro)?bot\b"
-    r"|\bworst (?:service|shop|store|company|support|bot|experience)\b|\b(?:sick|tired) (?:and tired )?of (?:this"
-    r"|your|you|being)\b|\bi(?:'ll| will) (?:sue|report) you\b|\bfucking (?:refund|money|order|answer|useless|joke)\b"
+    r"|\bworst (?:service|shop|store|company|support|bot|experience)\b|\b(?:sick|tired) (?:and tired )?of (?:your"
+    r"|you)\b|\bi(?:'ll| will) (?:sue|report) you\b|\bfucking (?:refund|money|order|answer|useless|joke)\b"
     r"|\bthis is (?:a )?(?:total |complete |an absolute |absolute )?(?:scam|fraud|disgrace|outrage)"
     r"|hijos? de puta|sois unos|son unos (?:ladrones|inútiles|sinvergüenzas)|vaya mierda|estoy (?:muy )?(?:furios"
     r"|hart)\w+"
@@ -45,9 +50,12 @@ _FURIOUS: Final = re.compile(
     r"|вы (?:там )?(?:идиоты|мошенники|издеваетесь|обманщики|охренели)|достали|это (?:безобразие|возмутительно|развод"
     r"|обман)|я (?:в ярости|взбешен\w*)|тупой бот|пош[её]л (?:ты|к ч[её]рту)|хватит издеваться"
     r"|dolandırıcı\w*|rezalet|bıktım|yeter artık|aptal bot|dalga mı geçiyorsunuz|çok sinirliyim|lanet olsun"
-    r"|骗子|垃圾(?:客服|店|服务|公司|机器人|网站)|气死|滚|傻逼|他妈|坑人|太(?:过分|恶心)了|投诉你们|什么破|受够了"
-    r"|ふざけ(?:るな|んな|てる)|詐欺|いい加減にし|最悪の(?:対応|サービス|店)|腹が立|むかつく|馬鹿にし|バカにし"
-    r"|사기(?:꾼|야|네)|미친|열받|짜증나 죽|개같|장난(?:해|하냐|치)|어이가 없|최악의 (?:서비스|상담)|화가 나"
+    r"|(?:你们|您们|客服|你).{0,4}(?:骗子|坑人|骗人)|^\W*(?:骗子|坑人|滚(?:开|蛋)?|他妈的?)\W*$|(?:你们?|客服|都|给我)滚(?:开|蛋|吧|$)"
+    r"|垃圾(?:客服|店|服务|公司|机器人|网站)|气死我|傻逼|他妈的?(?:客服|机器人|店)|(?:你们|客服).{0,3}他妈|太(?:过分|恶心)了|投诉你们|什么破|受够了"
+    r"|ふざけ(?:るな|んな|てる)|詐欺(?:だ|です|じゃ|でしょ)|^\W*詐欺\W*$|いい加減にし|最悪の(?:対応|サービス|店)|腹が立|むかつく|馬鹿にし|バカにし"
+    r"|(?:너희|당신들?|니들|이거|완전).{0,4}사기(?:꾼|야|네)"
+    r"|^\W*(?:사기(?:꾼|야|네)?|미친)\W*$|열받|짜증나 죽|개같|장난(?:해|하냐|치)|어이가 없"
+    r"|최악의 (?:서비스|상담)|화가 나"
     r"|धोखेबाज|बकवास (?:सेवा|सर्विस|बॉट)|घटिया (?:सेवा|सर्विस)|बेवकूफ|तंग आ|लूट|bakwas|ghatiya|bewakoof"
     r"|نصاب\w*|محتال\w*|أسوأ خدمة|اسوأ خدمة|طفح الكيل|حرامي\w*|أنا غاضب|خدمة زبالة|قرف\w*|أغبياء",
     re.IGNORECASE,
@@ -84,10 +92,12 @@ _SWEARING: Final = re.compile(
     re.IGNORECASE,
 )
 _MARKS: Final = re.compile(r"[!！]{2,}|[?？][!！]|[!！][?？]|[?？]{3,}")
+_CLAUSE: Final = re.compile(r"(?<=[.?!,;。？！，、؟।\n])(?![.?!,;。？！，、؟।\n])")
 
 
 def mood_of(text: str) -> Mood:
     """How `text` sounds."""
+    text = "".join(part for part in _CLAUSE.split(text) if not of_a_work(part.lower()))
     if _FURIOUS.search(text):
         return "angry"
     complaints = len({found.group().casefold() for found in _COMPLAINT.finditer(text)})

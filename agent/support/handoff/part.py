@@ -13,19 +13,20 @@ from typing import Final
 from agent.answer import HandoffReason
 from agent.confidence import PERSON
 from agent.support.desk import action_of
-from agent.support.handoff.keeping import Handoffs, Trail, Words
+from agent.support.handoff.keeping import BOT, CUSTOMER, Handoffs, Trail, Words
 from agent.support.handoff.lines import notice_of_return
 from agent.support.handoff.machine import Happening
 from agent.support.handoff.mood import mood_of
+from agent.support.handoff.taking_back import takes_back
 from agent.thresholds import thresholds
 from agent.turn import Outcome, Situation, Visit
-from agent.understand.types import Intent
+from agent.understand.types import Intent, Understanding
 
 ACTION: Final = "handoff"
 """What an intent of the shop's does (`action = "handoff"`) whose messages people should answer."""
 OFFERS: Final = 2
 """So many times the turns after which a person is offered: then one is called without asking again."""
-_NOT_ANGER: Final[frozenset[Intent]] = frozenset({"distress", "too_long"})
+_NOT_ANGER: Final[frozenset[Intent]] = frozenset({"distress", "too_long", "more", "show_anyway"})
 
 
 class HandoffPart:
@@ -40,6 +41,8 @@ class HandoffPart:
         if visit is None:
             return None
         trail = self._handoffs.trail(visit.tenant, visit.session_id)
+        if trail.state.phase == "waiting" and takes_back(view.text):
+            return self._taken_back(view, visit)
         if trail.state.phase != "bot" or visit.status != "bot":  # the latter: given back since the message came
             return self._silence(view, visit)
         reason = self._reason(view)
@@ -59,7 +62,7 @@ class HandoffPart:
             return outcome
         trail = self._handoffs.trail(visit.tenant, visit.session_id)
         if trail.state.phase != "bot":
-            return self._silence(view, visit)
+            return self._silence(view, visit, unsaid=outcome)
         wanted = outcome.action == "handoff" and outcome.handoff is None
         if self._handoffs.possible:
             if wanted:
@@ -77,7 +80,9 @@ class HandoffPart:
             return "asked"
         if action_of(view, view.shop.intents) == ACTION:
             return "policy"
-        return "anger" if intent not in _NOT_ANGER and mood_of(view.text) == "angry" else None
+        if intent in _NOT_ANGER or _is_wish(view.understanding):
+            return None
+        return "anger" if mood_of(view.text) == "angry" else None
 
     def _hand_over(self, view: Situation, visit: Visit, reason: HandoffReason, opening: str = "") -> Outcome:
         event = Happening("asked", visit.turn_id, reason=reason)
@@ -91,13 +96,28 @@ class HandoffPart:
             parts.insert(0, notice_of_return(None, view.wording.words))
         return self._quiet(view, visit, " ".join(part for part in parts if part))
 
-    def _silence(self, view: Situation, visit: Visit) -> Outcome:
-        """No word; the team hears what was said. Where they gave it back this very moment, only that is told."""
+    def _taken_back(self, view: Situation, visit: Visit) -> Outcome:
+        """The customer goes on with the bot; silence where somebody of the team was faster."""
+        event = Happening("withdrawn", f"withdrawn/{visit.turn_id}", by=CUSTOMER)
+        if self._handoffs.apply(visit.tenant, visit.session_id, event).state.phase != "bot":
+            return self._silence(view, visit)
+        trail = self._handoffs.trail(visit.tenant, visit.session_id)
+        return self._told(view, visit, trail, Outcome("chat", focus=view.context.focus))
+
+    def _silence(self, view: Situation, visit: Visit, unsaid: Outcome | None = None) -> Outcome:
+        """No word; the team hears what was said. Where they gave it back this very moment, only that is told.
+
+        `unsaid` is what was decided before they took it: the team reads it, for an order may have been changed.
+        """
         event, words = Happening("said", visit.turn_id), Words(view.text, turn_id=visit.turn_id)
         applied = self._handoffs.apply(visit.tenant, visit.session_id, event, words)
         if "silence" not in applied.effects:
             notice = notice_of_return(applied.state.ended, view.wording.words)
             return Outcome("chat", opening=notice, focus=view.context.focus)
+        if unsaid is not None and not unsaid.is_wish:  # the desk of orders had something to say
+            note = Happening("noted", f"unsaid/{visit.turn_id}", by=BOT)
+            text = view.wording.words.text("packet.unsaid", text=f"{unsaid.opening} {unsaid.closing}".strip())
+            self._handoffs.apply(visit.tenant, visit.session_id, note, Words(text, turn_id=visit.turn_id))
         return self._quiet(view, visit, "")
 
     def _quiet(self, view: Situation, visit: Visit, text: str) -> Outcome:
@@ -115,6 +135,11 @@ class HandoffPart:
             return outcome
         notice = notice_of_return(trail.state.ended, view.wording.words)
         return replace(outcome, opening=f"{notice} {outcome.opening}".strip())
+
+
+def _is_wish(understanding: Understanding) -> bool:
+    """Whether something is wished for: whoever swears and asks for items is shown items."""
+    return bool(understanding.facts or understanding.doubtful or understanding.item_ids)
 
 
 def _gave_up(view: Situation, outcome: Outcome) -> bool:

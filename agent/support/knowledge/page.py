@@ -1,18 +1,20 @@
 """A page of HTML as its reader sees it: headings and paragraphs, without what is hidden, runs, or leads elsewhere.
 
 What a browser would not show is not read: comments, scripts, styles, what is hidden by an attribute, by its own style
-or by a simple rule (`.name {display: none}`) of the page's style sheet. Not covered: style sheets in other files, rules
-with more than one name, words in the colour of the page.
+or by a simple rule (`p.name {display: none}`) of the page's style sheet. Where end tags are in disorder what may be
+hidden is. Not covered: style sheets in other files, rules for what stands in something else, words in the colour of the
+page.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
 from agent.support.knowledge.article import Part
+from agent.support.knowledge.problems import UnreadableFile
 from retrieval.text import visible
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -37,13 +39,29 @@ _ENDED_BY: Mapping[str, frozenset[str]] = {
     "th": frozenset({"td", "th", "tr"}),
 }
 """What ends without an end tag, and where."""
+_RAW = frozenset({"textarea", "title", "iframe", "noscript"})
+"""What is in them are no tags."""
+_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+"""What a browser goes on with behind the end of what it stands in, until its own end tag."""
+_CELLS = frozenset({"td", "th", "caption"})
+_TABLE = _CELLS | {"tr", "tbody", "thead", "tfoot", "colgroup"}
+_END = r"\s*(?:[;}!]|$)"
+_NOTHING = r"(?:0+(?:\.0\d*)?|\.0\d*)(?:[a-z]+|%)?"
 _UNSEEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*\.?0*\s*(?:[;}!]|$)"
-    r"|font-size\s*:\s*0(?:px|em|rem|pt|%)?\s*(?:[;}!]|$)",
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden|clip\s*:\s*rect"
+    r"|(?<![\w-])color\s*:\s*transparent|transform\s*:[^;]*scale[xy]?\(\s*0\s*[,)]"
+    rf"|opacity\s*:\s*(?:{_NOTHING}|\d%){_END}"
+    rf"|font-size\s*:\s*(?:{_NOTHING}|(?:[01]?\.\d+|1)(?:px|pt)){_END}"
+    r"|(?:left|right|top|bottom|text-indent|margin(?:-left|-top)?|inset)\s*:\s*"
+    r"-(?:\d{4,}|[5-9]\d\d|\d{2,}(?:\.\d+)?(?:r?em|v[wh])|\d{3,}%)",
     re.IGNORECASE,
 )
+_CUT_OFF = re.compile(r"overflow(?:-[xy])?\s*:\s*(?:hidden|clip)", re.IGNORECASE)
+_NO_ROOM = re.compile(rf"(?<![\w-])(?:max-)?(?:height|width)\s*:\s*(?:{_NOTHING}|1px){_END}", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _STYLE = re.compile(r"<style\b[^>]*>(.*?)</style", re.DOTALL | re.IGNORECASE)
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_SELECTOR = re.compile(r"(\*|[a-z][\w-]*)?((?:[.#][\w-]+)+)", re.IGNORECASE)
 _NAME = re.compile(r"[.#][\w-]+")
 _DATES = ("updated", "last-modified", "article:modified_time", "dcterms.modified", "date", "article:published_time")
 
@@ -72,10 +90,19 @@ class _Line:
 
 @dataclass(slots=True)
 class _Open:
-    """An element that has not ended."""
+    """An element that has not ended; `hidden` by itself, or silent because of what it stands in, too."""
 
     tag: str
+    hidden: bool
     silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """Elements that a style sheet hides: of a kind ("" for any) and with all of the names."""
+
+    tag: str
+    names: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -93,8 +120,11 @@ def read_page(text: str, title: str = "") -> Page:
     Args:
         text: of the file.
         title: what is known of it otherwise; "" takes the page's own.
+
+    Raises:
+        UnreadableFile: there is a declaration that nobody understands, and the rest of the page is behind it.
     """
-    reader = _Reader(_unseen_names(text))
+    reader = _Reader(_unseen_rules(text))
     reader.read(text)
     lines = reader.state.lines
     if any(line.main for line in lines):
@@ -134,7 +164,7 @@ def parts_of(lines: Sequence[_Line], title: str) -> tuple[Part, ...]:
 class _Reader(HTMLParser):
     """Walks through a page; `state.lines` is what it shows."""
 
-    def __init__(self, unseen: frozenset[str]) -> None:
+    def __init__(self, unseen: Sequence[_Unseen]) -> None:
         super().__init__(convert_charrefs=True)
         self.state = _State()
         self.meta: dict[str, str] = {}
@@ -145,19 +175,21 @@ class _Reader(HTMLParser):
         self._in_title = False
 
     def read(self, text: str) -> None:
-        """All of it; a declaration that nobody understands ends the page there."""
+        """All of it."""
         try:
             self.feed(text)
             self.close()
         except AssertionError:  # html.parser: a marked section of no known kind
-            pass
+            raise UnreadableFile("it has a declaration of no known kind (<![...); take it out") from None
         self._end_line()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """See `HTMLParser`."""
+        state = self.state
+        if state.open and state.open[-1].tag in _RAW:
+            return
         named = {name: value or "" for name, value in attrs}
         self._tell(tag, named)
-        state = self.state
         while state.open and tag in _ENDED_BY.get(state.open[-1].tag, ()):
             if state.open.pop().tag not in ("td", "th"):  # the cells of a row stand on one line
                 self._end_line()
@@ -167,8 +199,8 @@ class _Reader(HTMLParser):
             state.words.append(" | ")
         if tag in _VOID:
             return
-        silent = tag in _SILENT or (tag == "footer" and not self._in_main()) or self._is_hidden(named)
-        state.open.append(_Open(tag, silent or self._is_silent()))
+        hidden = tag in _SILENT or (tag == "footer" and not self._in_main()) or self._is_hidden(tag, named)
+        state.open.append(_Open(tag, hidden, hidden or self._is_silent()))
         self._in_title = tag == "title" and not self._is_silent()
         if tag in _HEADINGS and not self._is_silent():
             state.level, state.anchor = _HEADINGS[tag], named.get("id", "")
@@ -177,14 +209,25 @@ class _Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """See `HTMLParser`."""
-        self._in_title = False
         state = self.state
-        if tag not in {one.tag for one in state.open}:
+        place = _ended(tag, state.open)
+        if place is None:
             return
+        self._in_title = False
         if tag in _BLOCKS or tag in _HEADINGS:
             self._end_line()
-        while state.open.pop().tag != tag:
-            pass
+        inner = state.open[place + 1 :]
+        if tag in _FORMATTING:  # alone, whatever has begun in it
+            state.open[place:] = inner
+        else:
+            goes_on = [one for one in inner if one.hidden and one.tag in _FORMATTING and tag not in _CELLS]
+            state.open[place:] = [replace(one, silent=True) for one in goes_on]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See `HTMLParser`; the stroke in `<div/>` says nothing outside of a drawing."""
+        self.handle_starttag(tag, attrs)
+        if any(one.tag in ("svg", "math") for one in self.state.open):
+            self.handle_endtag(tag)
 
     def handle_data(self, data: str) -> None:
         """See `HTMLParser`."""
@@ -208,11 +251,11 @@ class _Reader(HTMLParser):
     def _in_main(self) -> bool:
         return any(one.tag in _MAIN for one in self.state.open)
 
-    def _is_hidden(self, named: Mapping[str, str]) -> bool:
-        if "hidden" in named or named.get("aria-hidden") == "true" or _UNSEEN.search(named.get("style", "")):
+    def _is_hidden(self, tag: str, named: Mapping[str, str]) -> bool:
+        if "hidden" in named or named.get("aria-hidden", "").lower() == "true" or _hides(named.get("style", "")):
             return True
         names = {f".{name}" for name in named.get("class", "").split()} | {f"#{named.get('id', '')}"}
-        return not names.isdisjoint(self._unseen)
+        return any(rule.tag in ("", tag) and rule.names <= names for rule in self._unseen)
 
     def _end_line(self) -> None:
         state = self.state
@@ -222,8 +265,44 @@ class _Reader(HTMLParser):
         state.level, state.anchor = 0, ""
 
 
-def _unseen_names(text: str) -> frozenset[str]:
-    """Classes and ids that the page's own style sheet hides."""
-    rules = (rule for sheet in _STYLE.findall(text) for rule in _RULE.findall(sheet))
-    hidden = (selector for selectors, how in rules if _UNSEEN.search(how) for selector in selectors.split(","))
-    return frozenset(name for one in hidden if _NAME.fullmatch(name := one.strip()))
+def _ended(tag: str, opened: Sequence[_Open]) -> int | None:
+    """Where the element stands that an end tag is of; None where a browser would not take it for one's."""
+    if tag in ("body", "html"):  # what follows is shown in them
+        return None
+    if opened and opened[-1].tag in _RAW and tag != opened[-1].tag:
+        return None
+    bounds = _bounds(tag)
+    for place in reversed(range(len(opened))):
+        if opened[place].tag == tag:
+            return place
+        if opened[place].tag in bounds:
+            return None
+    return None
+
+
+def _bounds(tag: str) -> frozenset[str]:
+    """The elements that an end tag does not reach over: `<span><div hidden></span>` is still in the div."""
+    if tag in _SILENT or tag in _RAW:
+        return frozenset()
+    if tag in _TABLE or tag == "table":
+        return frozenset({"table", "template"})
+    cells = _CELLS | {"table", "template"}
+    if tag == "li":
+        return cells | {"ul", "ol"}
+    if tag in _FORMATTING or (tag in _BLOCKS and tag != "p") or tag in _HEADINGS:
+        return cells
+    return cells | _BLOCKS | _HEADINGS.keys()
+
+
+def _hides(style: str) -> bool:
+    """Whether the declarations of a style leave nothing to be seen."""
+    style = _COMMENT.sub("", style)
+    return bool(_UNSEEN.search(style) or (_CUT_OFF.search(style) and _NO_ROOM.search(style)))
+
+
+def _unseen_rules(text: str) -> tuple[_Unseen, ...]:
+    """What the page's own style sheet hides by class or id."""
+    rules = (rule for sheet in _STYLE.findall(text) for rule in _RULE.findall(_COMMENT.sub("", sheet)))
+    hidden = (selector.strip() for selectors, how in rules if _hides(how) for selector in selectors.split(","))
+    found = (match for one in hidden if (match := _SELECTOR.fullmatch(one)))
+    return tuple(_Unseen((match[1] or "").lower().strip("*"), frozenset(_NAME.findall(match[2]))) for match in found)

@@ -1,6 +1,7 @@
 """The text of a PDF, page by page; its table of contents gives the headings.
 
-Not covered: pages that are pictures, columns that the file itself does not keep apart.
+Not covered: pages that are pictures, columns that the file itself does not keep apart, words that a reader does not see
+(invisible, white, outside of the page): text recognition writes what it reads in a scan as invisible words, too.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,14 +47,15 @@ def read_folder(folder: Path) -> Folder:
     """Read every article below `folder`.
 
     Raises:
-        CatalogueError: it is no folder, or there is no file of a kind that we read in it.
+        CatalogueError: it is no folder or cannot be looked into, or there is no file of a kind that we read in it.
     """
     if not folder.is_dir():
         raise CatalogueError(f"There is no folder {str(folder)!r}; name the one that your articles are in.")
     articles: list[Article] = []
     problems: list[Problem] = []
     n_files = 0
-    for file in _files(folder):
+    unseen: list[OSError] = []
+    for file in _files(folder, unseen):
         n_files += 1
         name = file.relative_to(folder).as_posix()
         try:
@@ -64,9 +65,9 @@ def read_folder(folder: Path) -> Folder:
         except UnreadableFile as error:
             problems.append(Problem(name, str(error), whole=True))
         except OSError as error:
-            said = error.strerror or type(error).__name__
-            problems.append(Problem(name, f"it cannot be read ({said}); give this user the right to", whole=True))
-    if not n_files:
+            problems.append(Problem(name, _refused(error), whole=True))
+    problems += _folder_problems(folder, unseen)
+    if not n_files and not problems:
         raise CatalogueError(
             f"There are no articles in {str(folder)!r}; put Markdown (*.md), HTML, CSV or PDF files into it."
         )
@@ -85,9 +86,24 @@ def text_of(file: Path) -> str:
         raise UnreadableFile(f"it cannot be read ({error}); save it as UTF-8 text") from None
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The files of kinds that we read, by path; links to folders are not walked into, hidden ones are left out."""
-    for where, folders, names in os.walk(folder):
+def _folder_problems(folder: Path, unseen: Iterable[OSError]) -> Iterator[Problem]:
+    for error in unseen:
+        where = Path(error.filename).relative_to(folder)
+        if where == Path():
+            raise CatalogueError(f"The folder {str(folder)!r} was not read: {_refused(error)}.")
+        yield Problem(f"{where.as_posix()}/", _refused(error), whole=True)
+
+
+def _refused(error: OSError) -> str:
+    return f"it cannot be read ({error.strerror or type(error).__name__}); give this user the right to"
+
+
+def _files(folder: Path, unseen: list[OSError]) -> Iterator[Path]:
+    """The files of kinds that we read, by path; links to folders are not walked into, hidden ones are left out.
+
+    `unseen` takes what kept us from looking into a folder.
+    """
+    for where, folders, names in os.walk(folder, onerror=unseen.append):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in _READERS:
@@ -95,7 +111,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _check(file: Path, folder: Path) -> None:
-    if not file.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = file.resolve().is_relative_to(folder.resolve())
+    except RuntimeError:  # pathlib's word for a loop of links
+        raise UnreadableFile("it is a link that leads to itself; copy the file itself into the folder") from None
+    if not inside:
         raise UnreadableFile("it is a link that leads out of the folder; copy the file itself into it")
     if not file.is_file():
         raise UnreadableFile("it is no file that can be read")

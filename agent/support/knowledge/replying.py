@@ -15,6 +15,7 @@ from agent.item_questions import is_question
 from agent.support.chinese import english_question
 from agent.support.knowledge.languages import language_of
 from agent.support.knowledge.search import Passage
+from agent.taming import hosts_in
 from agent.turn import Outcome, Situation
 from retrieval.text import fold
 
@@ -68,6 +69,7 @@ def _answered(view: Situation, passages: Sequence[Passage]) -> Outcome:
         opening=_told(view, passages),
         citations=_citations(passages, 0),
         focus=focus,
+        hosts=_hosts(passages),
         article_score=None if passages[0].exact else passages[0].score,  # nothing is said before words that must stay
     )
 
@@ -86,7 +88,8 @@ def with_support(view: Situation, outcome: Outcome) -> Outcome:
         outcome = replace(outcome, closing="\n\n".join(filter(None, (said, outcome.closing))))
     else:
         outcome = replace(outcome, opening="\n\n".join(filter(None, (outcome.opening, said))))
-    return replace(outcome, citations=(*outcome.citations, *_citations(passages, len(outcome.citations))))
+    citations = (*outcome.citations, *_citations(passages, len(outcome.citations)))
+    return replace(outcome, citations=citations, hosts=outcome.hosts | _hosts(passages))
 
 
 def _passages(view: Situation, least: float | None = None) -> tuple[Passage, ...]:
@@ -124,6 +127,11 @@ def _items_meant(view: Situation) -> list[str]:
     if len(titles) > MAX_NAMED:
         return []
     return titles if _POINTS.search(asked.lower()) else [title for title in titles if fold(title) in fold(asked)]
+
+
+def _hosts(passages: Sequence[Passage]) -> frozenset[str]:
+    """Those that words lead to which are used as they are."""
+    return hosts_in("\n".join(passage.quote for passage in passages if passage.exact))
 
 
 def _citations(passages: Sequence[Passage], before: int) -> tuple[Citation, ...]:

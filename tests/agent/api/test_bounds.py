@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from agent.api.bodies import MAX_DEPTH, Bodies, is_too_deep
+from agent.api.limits import MCP_PATHS
 from agent.api.patience import Patience
 from agent.api.security import SecurityHeaders
 from agent.settings import Settings
@@ -42,6 +44,32 @@ def nested(depth: int) -> str:
 )
 def test_depth(body: str, deep: bool) -> None:
     assert is_too_deep(body.encode()) is deep
+
+
+async def test_the_door_for_assistants_has_the_same_bounds(tmp_path: Path) -> None:
+    async with keyed_api(tmp_path) as api:
+        made = api.key()
+        for path in MCP_PATHS:
+            deep = b"[" * (MAX_DEPTH + 1)
+            refused = await api.http.post(path, content=deep, headers=bearer(made.secret))
+            assert (refused.status_code, code_of(refused)) == (400, "json_too_deep")
+
+
+async def test_a_crash_has_the_headers_of_every_answer(tmp_path: Path) -> None:
+    async with keyed_api(tmp_path, cors_origins=["https://shop.example"]) as api:
+        answer = await api.ask(api.key().secret, "crash", headers={"origin": "https://shop.example"})
+        assert (answer.status_code, code_of(answer)) == (500, "internal_error")
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("end", [b'"', b"\\", b"", b'"]'])
+def test_strings_without_an_end_take_no_time(end: bytes) -> None:
+    body = b"[" * (MAX_DEPTH + 1) + b'\\"' * 400_000 + end
+    began = time.process_time()
+    assert is_too_deep(body)
+    assert time.process_time() - began < 5  # a megabyte; looked through for each quote it would be hours
 
 
 async def test_deep_json_is_one_sentence(tmp_path: Path) -> None:
@@ -213,7 +241,7 @@ async def test_security_headers(tmp_path: Path) -> None:
         assert page.text == "the page"
         assert f"frame-ancestors 'self' {SHOP}" in page.headers["content-security-policy"]
         assert "default-src 'self'" in page.headers["content-security-policy"]
-        assert "referrer-policy" in page.headers
+        assert page.headers["referrer-policy"] == "no-referrer"
         assert "cache-control" not in page.headers
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -400,6 +401,16 @@ def test_another_tenant_reaches_nothing(log: EventLog) -> None:
     assert talk.id in [one.session_id for one in handoffs.waiting("default")]
 
 
+def test_those_of_one_state_are_found_behind_the_others(log: EventLog) -> None:
+    handoffs = Handoffs(log, Settings())
+    for n in range(3):
+        talk = log.start_conversation("busy", "", None)
+        handoffs.hand_over("busy", talk.id, Happening("asked", str(n), reason="button"), "en")
+    handoffs.apply("busy", talk.id, Happening("taken", "9", by="key:ab"))
+    assert [one.status for one in handoffs.waiting("busy", 2)] == ["waiting", "waiting"]
+    assert [one.session_id for one in handoffs.waiting("busy", 2, "human")] == [talk.id]
+
+
 async def test_without_keys_whoever_is_here_is_the_team(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:
     """But not where agents have keys: then customers come without one."""
     for agents, status in (((), 200), ((SecretStr("a-key-of-the-agents"),), 403)):
@@ -409,3 +420,24 @@ async def test_without_keys_whoever_is_here_is_the_team(film_shop: Shop, log: Ev
         app = create_api(Services(settings, chat, health, log, NoEngine()))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
             assert (await http.get("/v1/handoffs")).status_code == status
+
+
+async def test_those_who_wait_for_a_turn_hold_no_thread(log: EventLog, tmp_path: Path) -> None:
+    """More of them than there are threads: what the turn needs to end would find none."""
+    handoffs = Handoffs(log, Settings(data_dir=tmp_path))
+    talk = log.start_conversation("default", "key", None)
+    assert log.take_lease("default", talk.id, "a turn under way")
+    passed = list[int]()
+
+    async def change(n: int) -> None:
+        async with handoffs.between_turns("default", talk.id):
+            passed.append(n)
+
+    changes = [asyncio.create_task(change(n)) for n in range(3)]
+    with ThreadPoolExecutor(1) as one_thread:
+        asyncio.get_running_loop().set_default_executor(one_thread)
+        await asyncio.sleep(0.1)
+        assert passed == []
+        await asyncio.wait_for(asyncio.to_thread(log.drop_lease, talk.id, "a turn under way"), 10)
+        await asyncio.gather(*changes)
+    assert sorted(passed) == [0, 1, 2]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from keyed_api import CUSTOMERS, bearer, code_of, keyed_api
+from keyed_api import ASKED, CUSTOMERS, KeyedApi, bearer, code_of, keyed_api
 from sqlalchemy import select, update
 
 from agent.api import auth
 from agent.api.auth import key_id_of
 from agent.api.scopes import needed_scopes
 from agent.log.api_models import ApiKeyRow
-from agent.log.keys import KEY_PATTERN, SCOPES, KeyStore, Scope
-from retrieval.errors import BadRequest, NotFound
+from agent.log.keys import KEY_PATTERN, SCOPES, KeyStore, KeyTable, Scope
+from agent.settings import ServerSettings
+from retrieval.errors import BadRequest, DataDirectoryError, NotFound
 
 
 async def test_the_first_key_closes_the_server_and_the_last_one_does_not_open_it(tmp_path: Path) -> None:
@@ -216,6 +218,91 @@ async def test_a_database_that_is_away_lets_nobody_in_but_keys_of_the_settings(
         assert (await api.http.get("/v1/models", headers=bearer("old secret"))).status_code == 200
         assert (await api.http.get("/v1/models")).status_code == 401
         assert (await api.http.get("/readyz", headers=bearer(made.secret))).status_code == 200
+
+
+async def test_a_server_that_had_keys_knows_so_while_the_database_is_away(tmp_path: Path) -> None:
+    """Under another name than this machine's: it must not say that the name is wrong."""
+    elsewhere = {"host": "shop.example"}
+    async with keyed_api(tmp_path) as api:
+        made = api.key()
+        theirs = bearer(made.secret) | elsewhere
+        assert (await api.http.get("/v1/models", headers=theirs)).status_code == 200
+        (tmp_path / "log.sqlite3").rename(tmp_path / "away")
+        refused = await api.ask(made.secret, headers=elsewhere)
+        assert (refused.status_code, code_of(refused)) == (503, "database_unavailable")
+        for probe in ("/healthz", "/readyz"):
+            assert (await api.http.get(probe, headers=elsewhere)).headers["content-type"] == "application/json"
+        restarted = KeyedApi(api.log, tmp_path, ServerSettings())  # has never seen a key
+        refused = await restarted.ask(made.secret, headers=elsewhere)
+        assert (refused.status_code, code_of(refused)) == (503, "database_unavailable")
+        for probe in ("/healthz", "/readyz"):
+            assert (await restarted.http.get(probe, headers=elsewhere)).status_code == 200
+        await restarted.http.aclose()
+
+
+async def test_an_agents_key_of_the_settings_opens_while_the_database_is_away(tmp_path: Path) -> None:
+    async with keyed_api(tmp_path, agent_keys=["agent"]) as api:
+        (tmp_path / "log.sqlite3").rename(tmp_path / "away")
+        assert (await api.http.get("/v1/models", headers=bearer("agent"))).status_code == 200
+
+
+async def test_keys_that_cannot_be_read_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with keyed_api(tmp_path, look_seconds=30.0) as api:
+        made, looks = api.key(), list[int]()
+
+        def away(self: KeyStore, used: object = ()) -> KeyTable:
+            looks.append(1)
+            time.sleep(0.05)
+            raise DataDirectoryError("The database is away.")
+
+        monkeypatch.setattr(KeyStore, "table", away)
+        sent = [api.http.get("/v1/models", headers=bearer(made.secret)) for _ in range(5)]
+        assert {one.status_code for one in await asyncio.gather(*sent)} == {503}
+        assert (await api.http.get("/v1/models", headers=bearer(made.secret))).status_code == 503
+        assert len(looks) == 1
+
+
+async def test_others_go_on_while_one_reads_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, may_end = KeyStoreDouble(), threading.Event()
+    ring = auth.KeyRing(ServerSettings(), "default", stored)  # type: ignore[arg-type]
+    assert await ring.is_needed()
+    monkeypatch.setattr(auth, "LOOK_SECONDS", 30.0)
+    ring._read_at -= 40  # it is time for another look
+    stored.wait_for = may_end
+    looking = asyncio.create_task(ring.is_needed())
+    while stored.looks < 2:
+        await asyncio.sleep(0.01)
+    assert await asyncio.wait_for(ring.is_needed(), 10)
+    may_end.set()
+    assert await looking
+    assert stored.looks == 2
+
+
+class KeyStoreDouble:
+    """Says that there was a key; looks as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.looks, self.wait_for = 0, threading.Event()
+        self.wait_for.set()
+
+    def table(self, used: object = ()) -> KeyTable:
+        self.looks += 1
+        self.wait_for.wait(10)
+        return KeyTable({}, ever=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics%0A", "/v1/users/kim/export%0A", "/v1/chat/completions%0A", "/v1/%00", "/%7f"]
+)
+async def test_paths_with_control_characters_lead_nowhere(tmp_path: Path, path: str) -> None:
+    """A route takes a line break at the end of its path; scopes and limits go by the path."""
+    async with keyed_api(tmp_path) as api:
+        made = api.key("shop", "handoff", requests_per_minute=1, turns_per_day=1)
+        for method in ("GET", "POST"):
+            answer = await api.http.request(method, path, headers=bearer(made.secret), json=ASKED)
+            assert (answer.status_code, code_of(answer)) == (404, "not_found")
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        assert api.chat.asked == []
 
 
 async def test_names_and_scopes_are_looked_at(tmp_path: Path) -> None:

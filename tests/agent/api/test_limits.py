@@ -141,3 +141,26 @@ async def test_a_flood_of_one_key_costs_no_sql(tmp_path: Path, monkeypatch: pyte
         assert len(asked) == 2
         last = await api.http.get("/v1/models", headers=bearer(made.secret))
         assert (last.status_code, json.loads(last.text)["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+async def test_a_turn_that_came_to_nothing_is_given_back(tmp_path: Path) -> None:
+    """Two a day, and they are still there after errors, refusals and repeats."""
+    once = {"idempotency-key": "1"}
+    async with keyed_api(tmp_path) as api:
+        made = api.key(turns_per_day=2)
+        refused = [await api.ask(made.secret, model="another"), await api.ask(made.secret, messages=[])]
+        refused += [await api.ask(made.secret, word) for word in ("noindex", "crash")]
+        assert [one.status_code for one in refused] == [404, 400, 503, 500]
+        first = await api.ask(made.secret, headers=once)
+        for _ in range(3):
+            assert (await api.ask(made.secret, headers=once)).json() == first.json()
+        assert (await api.ask(made.secret)).status_code == 200
+        assert code_of(await api.ask(made.secret)) == "insufficient_quota"
+
+
+async def test_a_turn_that_took_too_long_is_given_back(tmp_path: Path) -> None:
+    async with keyed_api(tmp_path, request_seconds=0.3) as api:
+        made = api.key(turns_per_day=1)
+        assert (await api.ask(made.secret, "wait")).status_code == 504
+        assert (await api.ask(made.secret)).status_code == 200
+        assert code_of(await api.ask(made.secret)) == "insufficient_quota"

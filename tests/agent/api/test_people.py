@@ -98,6 +98,16 @@ def test_the_export_has_everything(http: httpx.Client, server: Server) -> None:
     assert (unknown["since"], unknown["sessions"], unknown["events"]) == (None, [], [])
 
 
+def test_the_export_has_what_they_wrote_for_the_team(http: httpx.Client) -> None:
+    asked = {"user": "hugo@example.com", "message": "My parcel is lost.", "contact": "+49 30 1234"}
+    session = http.post("/v1/sessions/new/handoff", json=asked).json()["session_id"]
+    http.post(f"/v1/handoffs/{session}/note", json={"text": "called the carrier"})
+    export = http.get("/v1/users/hugo@example.com/export")
+    told = [(one["session_id"], one["kind"], one["message"], one["contact"]) for one in export.json()["handoffs"]]
+    assert told == [(session, "asked", None, None), (session, "contact", asked["message"], asked["contact"])]
+    assert "carrier" not in export.text
+
+
 def test_nothing_of_an_erased_customer_is_left_in_any_file(http: httpx.Client, server: Server, data_dir: Path) -> None:
     user, log = f"{PLANTED}@example.com", server.log
     http.patch(f"/v1/users/{user}/preferences", json={"add": [{"op": "about", "value": f"{PLANTED} wishes"}]})

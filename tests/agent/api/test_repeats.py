@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from keyed_api import bearer, code_of, keyed_api, last_chunk
+from keyed_api import ASKED, bearer, code_of, keyed_api, last_chunk
 from sqlalchemy import func, select
+from starlette.types import Message
 
+from agent.api.repeats import _conversation_of
 from agent.log import events
 from agent.log.api_models import IdempotentAnswerRow
 from agent.log.database import SQLITE_FILE
@@ -174,3 +178,67 @@ def test_a_day_and_a_dead_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     answers.finish(asked, answer, talk.id)  # erased while it was being answered
     assert isinstance(answers.begin(asked), Begun)
     log.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_went_finds_its_answer(tmp_path: Path, stream: bool) -> None:
+    """What it asked for is done once, though it was not there to hear it."""
+    async with keyed_api(tmp_path) as api:
+        made = api.key()
+        asked = ASKED | {"messages": [{"role": "user", "content": "slow one"}], "stream": stream}
+        body = json.dumps(asked, separators=(",", ":")).encode()  # as httpx writes it: a repeat is one to the byte
+        headers = bearer(made.secret) | ONE | {"content-type": "application/json", "host": "localhost"}
+        heard = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            return heard.pop(0) if heard else {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise OSError("The client has gone.")
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "POST",
+            "scheme": "http", "path": "/v1/chat/completions", "query_string": b"", "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        await api.app(scope, receive, send)
+        again = await api.ask(made.secret, "slow one", ONE, stream=stream)
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        assert (len(api.chat.asked), api.chat.closed) == (1, [])
+
+
+async def test_what_is_kept_of_a_handoff_goes_with_its_conversation(tmp_path: Path) -> None:
+    async with keyed_api(tmp_path) as api:
+        made = api.key()
+        asked = {"message": "planted words", "contact": "kim@planted.example"}
+        sent = bearer(made.secret) | ONE
+        answer = await api.http.post("/v1/sessions/new/handoff", json=asked, headers=sent)
+        assert (answer.status_code, kept(api.log)) == (200, 1)
+        session = answer.json()["session_id"]
+        assert (await api.http.delete(f"/v1/sessions/{session}", headers=bearer(made.secret))).status_code == 200
+        assert kept(api.log) == 0
+
+
+def test_answers_without_a_conversation() -> None:
+    for body in (b"", b"[]", b"{}", b'{"chatalogue": 1}', b'{"session_id": 1}'):
+        assert _conversation_of(KeptAnswer(200, "application/json", body)) is None
+
+
+async def test_a_client_that_went_while_its_place_was_taken_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keyed_api(tmp_path) as api:
+        made, plain, inside, may_go_on = api.key(), KeptAnswers.begin, threading.Event(), threading.Event()
+
+        def slow(self: KeptAnswers, asked: Named) -> object:
+            inside.set()
+            may_go_on.wait(10)
+            return plain(self, asked)
+
+        monkeypatch.setattr(KeptAnswers, "begin", slow)
+        gone = asyncio.create_task(api.ask(made.secret, headers=ONE))
+        await asyncio.to_thread(inside.wait, 10)
+        gone.cancel()
+        may_go_on.set()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert (kept(api.log), api.chat.asked) == (0, [])

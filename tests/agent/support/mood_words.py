@@ -14,6 +14,20 @@ KNOWN: tuple[tuple[str, str], ...] = (
     ("THIS IS UNACCEPTABLE", "angry"),
     ("垃圾客服", "angry"),
     ("das ist eine Frechheit", "angry"),
+    ("詐欺師の映画", "calm"),
+    ("미친 과학자 영화", "calm"),
+    ("사기꾼 영화", "calm"),
+    ("滚石乐队纪录片", "calm"),
+    ("摇滚", "calm"),
+    ("this is a scam movie", "calm"),
+    ("i'm furious 7", "calm"),
+    ("tired of being alone", "calm"),
+    ("I am tired of this, something else", "calm"),
+    ("a movie where they go to hell", "calm"),
+    ("你们是骗子", "angry"),
+    ("滚", "angry"),
+    ("you can all go to hell", "angry"),
+    ("this is bullshit, where is my movie", "angry"),
 )
 
 HELD_OUT: tuple[tuple[str, str], ...] = (

@@ -69,6 +69,13 @@ def test_a_canned_answer_is_said_word_for_word_and_not_doubted(shop: Shop) -> No
         assert (outcome.action, outcome.opening, outcome.confidence) == ("answer", ANSWER, None)
 
 
+def test_a_canned_answer_keeps_its_links(film_shop: Shop, model: IntentModel, tmp_path: Path) -> None:
+    rules = (IntentRule("hours", answer="See [the hours](https://forms.example/x)."),)
+    intents = open_intents(write_intents(tmp_path, model, rules), HashingEncoder())
+    outcome = said(replace(film_shop, intents=intents), "when is the shop open on sunday", "support")
+    assert outcome.hosts == {"forms.example"}
+
+
 def test_a_topic_to_refuse_is_declined_whatever_the_rules_read(shop: Shop) -> None:
     comedy = wish("genre", "eq", "Comedy")
     for outcome in (

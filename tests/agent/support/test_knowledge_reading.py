@@ -110,11 +110,76 @@ def test_html_in_markdown_is_read_as_html(tmp_path: Path) -> None:
     assert article.parts[0].text == "One.\nTwo words."
 
 
-@pytest.mark.parametrize("page", ["<h1>A</h1><p>One<![foo[x", "<title>A</title><p>One", "<h1>A</h1>One</p></div></b>"])
+@pytest.mark.parametrize("page", ["<title>A</title><p>One", "<h1>A</h1>One</p></div></b>"])
 def test_a_broken_page_gives_what_can_be_read(tmp_path: Path, page: str) -> None:
     (article,) = read(tmp_path, a__html=page).values()
     assert article.title == "A"
     assert article.parts[0].text == "One"
+
+
+BEFORE = "<title>A</title><p>One</p>"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<span><div hidden>a</span>SECRET</div>",
+        '<b><div style="display:none">x</b>SECRET</div>',
+        "<b><i style='display:none'>x</b>SECRET</i>",
+        "<p><i hidden>x</p>SECRET</i>",
+        "<p><span><div hidden>x</p>SECRET</div>",
+        "<ul><li><ul hidden></li>SECRET</ul></ul>",
+        "<div><table><tr><td hidden>x</div>SECRET</table></div>",
+        "<body><div hidden></body>SECRET</div>",
+        "<div hidden><textarea></div></textarea>SECRET</div>",
+        "<div hidden/>SECRET</div>",
+        "<div style='position:absolute;left:-9999px'>SECRET</div>",
+        "<div style='text-indent: -999em'>SECRET</div>",
+        "<div style='opacity: 0'>SECRET</div>",
+        "<div style='opacity:.01;color:red'>SECRET</div>",
+        "<div style='font-size:0.0em'>SECRET</div>",
+        "<div style='font-size:1px'>SECRET</div>",
+        "<div style='height:0;overflow:hidden'>SECRET</div>",
+        "<div style='overflow : hidden; max-height:0px'>SECRET</div>",
+        "<div style='display:/**/none'>SECRET</div>",
+        "<style>p.gone{display:none}</style><p class='gone'>SECRET</p>",
+        "<style>/* a */ *.a.b, x { opacity:0 }</style><p class='b a'>SECRET</p>",
+    ],
+)
+def test_hidden_words_stay_hidden_however_tags_end(tmp_path: Path, page: str) -> None:
+    (article,) = read(tmp_path, a__html=f"{BEFORE}{page}").values()
+    assert "SECRET" not in article.parts[0].text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div hidden>x</div>SEEN",
+        "<b hidden>x</b>SEEN",
+        "<b><i hidden>x</i>SEEN</b>",
+        "<div><span hidden>x</div>SEEN",
+        "<table><tr><td><i hidden>x</td><td>SEEN</td></tr></table>",
+        "<svg><path/></svg>SEEN",
+        "<div style='font-size:.8em;opacity:.5;line-height:1;left:-50px;width:100%;overflow:hidden'>SEEN</div>",
+        "<style>p.gone{display:none}</style><div class='gone'>SEEN</div>",
+    ],
+)
+def test_what_is_not_hidden_is_read(tmp_path: Path, page: str) -> None:
+    (article,) = read(tmp_path, a__html=f"{BEFORE}{page}").values()
+    assert "SEEN" in article.parts[0].text
+
+
+def test_a_declaration_of_no_known_kind_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<h1>A</h1><p>One<![foo <p>Two", encoding="utf-8")
+    assert "declaration of no known kind" in reasons(tmp_path)["a.html"]
+
+
+def test_a_link_that_leads_to_itself_is_said(tmp_path: Path) -> None:
+    (tmp_path / "loop.md").symlink_to(tmp_path / "loop.md")
+    (tmp_path / "good.md").write_text("# Good\n\nWords.\n", encoding="utf-8")
+    found = read_folder(tmp_path)
+    assert [article.id for article in found.articles] == ["good.md"]
+    assert "leads to itself" in reasons(tmp_path)["loop.md"]
 
 
 def test_each_row_of_a_table_is_an_article(tmp_path: Path) -> None:

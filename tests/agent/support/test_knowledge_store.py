@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,6 +91,28 @@ def test_a_file_that_cannot_be_read_any_more_keeps_what_it_said(folder: Path, tm
     assert changes.kept == ("faq.csv",)
     assert [problem.file for problem in changes.problems] == ["faq.csv"]
     assert (changes.removed, len(changes.unchanged)) == ((), 4)
+
+
+def test_a_folder_that_cannot_be_looked_into_keeps_what_it_said(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, look = tmp_path / "index", os.scandir
+
+    def refuse(where: Path | str) -> object:
+        if str(where) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(where))
+        return look(where)
+
+    import_articles(folder, root, HashingEncoder())
+    monkeypatch.setattr(os, "scandir", refuse)
+    closed = str(folder / "deep")
+    changes = import_articles(folder, root, HashingEncoder())
+    assert (changes.removed, changes.kept, len(changes.unchanged)) == ((), ("deep/cake.html",), 4)
+    (problem,) = changes.problems
+    assert problem.sentence.startswith("The articles in 'deep/' were left out: it cannot be read (Permission denied)")
+    closed = str(folder)
+    with pytest.raises(CatalogueError, match="was not read: it cannot be read"):
+        import_articles(folder, root, HashingEncoder())
 
 
 def test_where_nothing_can_be_read_nothing_changes(folder: Path, tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_the_refund_has_the_delivery_of_a_whole_order_unless_it_was_express() ->
     assert REEL_SHOP.refund(one, ("b",)).amount == Decimal("27.00")
     whole = REEL_SHOP.refund(one, ("a", "b"))
     assert (whole.amount, whole.delivery) == (Decimal("40.80"), Decimal("3.90"))
+    second = replace(one, lines=(replace(LINES[0], returning=1), LINES[1]))
+    assert REEL_SHOP.refund(second, ("b",)).amount == Decimal("30.90")  # the rest of it, with the delivery
     express = REEL_SHOP.refund(replace(one, delivery="express", shipping=Decimal("9.90")), ("a", "b"))
     assert (express.amount, express.delivery) == (Decimal("36.90"), Decimal("0.00"))
     assert [REEL_SHOP.refund(replace(one, country=c), ("a",)).free_postage for c in ("DE", "CH")] == [True, False]

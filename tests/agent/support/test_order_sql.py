@@ -105,6 +105,17 @@ def test_an_order_that_has_changed_since_is_left_alone(orders: SqlOrders) -> Non
     assert found(orders).status == "cancelled"
 
 
+def test_a_change_that_the_database_refuses_to_note_is_not_taken_for_made(orders: SqlOrders, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'orders.sqlite3'}")
+    with engine.begin() as connection:
+        refuse = "CREATE TRIGGER t BEFORE INSERT ON shop_order_change BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(text(refuse))
+    engine.dispose()
+    with pytest.raises(ChangeRefused):
+        orders.change(Cancel(PLACED, found(orders).version), "k")
+    assert found(orders).status == "placed"
+
+
 def test_of_many_at_once_one_is_made(orders: SqlOrders) -> None:
     seen, made, refused = found(orders).version, [], []
 

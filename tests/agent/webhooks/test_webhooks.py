@@ -14,10 +14,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from agent.log import events
+from agent.log.api_models import WebhookPayloadRow
 from agent.log.database import SQLITE_FILE
-from agent.log.outbox import CLAIM_SECONDS, DEAD_DAYS, PAUSES_SECONDS, WEBHOOK_KINDS, Outbox
+from agent.log.outbox import CLAIM_SECONDS, ENDED_DAYS, PAUSES_SECONDS, WEBHOOK_KINDS, Outbox
+from agent.log.records import Feedback, TurnRecord
 from agent.log.store import EventLog
 from agent.settings import WebhookSettings
 from agent.webhooks.guard import Target, address_of, is_public, target_of
@@ -272,7 +275,7 @@ async def test_it_is_tried_again_and_given_up_in_the_end(outbox: Outbox, clock: 
     assert [one.id for one in outbox.deliveries("default", "delivered")] == [dead.id]
 
 
-async def test_words_of_dead_letters_do_not_stay_for_ever(outbox: Outbox, clock: Clock) -> None:
+async def test_what_has_ended_does_not_stay_for_ever(outbox: Outbox, clock: Clock) -> None:
     outbox.add_endpoint("default", URL, "hooks.example.com", SECRET, WEBHOOK_KINDS)
     outbox.enqueue("default", "handoff.requested", {"n": 1})
     sends = sender(outbox, lambda request: httpx.Response(500))
@@ -280,11 +283,63 @@ async def test_words_of_dead_letters_do_not_stay_for_ever(outbox: Outbox, clock:
         await sends.send_due()
         clock.later(86_400)
     assert outbox.prune() == 0
-    clock.later(DEAD_DAYS * 86_400)
+    clock.later(ENDED_DAYS * 86_400)
+    outbox.enqueue("default", "handoff.requested", {"n": 2})
     assert outbox.prune() == 1
-    (dead,) = outbox.deliveries("default", "dead")
-    with pytest.raises(NotFound):
-        outbox.retry("default", dead.id)
+    assert outbox.deliveries("default", "dead") == ()
+    await sender(outbox, lambda request: httpx.Response(204)).send_due()
+    assert len(outbox.deliveries("default", "delivered")) == 1
+    assert outbox.prune() == 0
+    clock.later((ENDED_DAYS + 1) * 86_400)
+    assert outbox.prune() == 1
+    assert outbox.deliveries("default", "delivered") == ()
+
+
+async def test_one_that_cannot_be_told_does_not_stop_the_others(log: EventLog, outbox: Outbox) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        if host == "10.0.0.5":
+            raise RuntimeError("planted words")
+        if host == "chatwoot.internal":
+            raise UnicodeError("label too long")
+        return ["93.184.216.34"]
+
+    for url in ("http://10.0.0.5/", "http://chatwoot.internal/", URL):
+        outbox.add_endpoint("default", url, "h", SECRET, WEBHOOK_KINDS)
+    outbox.enqueue("default", "handoff.requested", {})
+    answer = httpx.MockTransport(lambda request: httpx.Response(204))
+    assert await WebhookSender(outbox, SETTINGS, resolve=resolve, transport=answer).send_due() == 3
+    assert len(outbox.deliveries("default", "delivered")) == 1
+    problems = {one.last_problem for one in outbox.deliveries("default", "pending")}
+    assert problems == {"RuntimeError", "the host has no address"}
+
+
+def test_one_that_cannot_be_opened_does_not_hold_up_other_tenants(log: EventLog, outbox: Outbox, clock: Clock) -> None:
+    for tenant in ("default", "second"):
+        outbox.add_endpoint(tenant, URL, "hooks.example.com", SECRET, WEBHOOK_KINDS)
+        outbox.enqueue(tenant, "handoff.requested", {})
+    damaged = update(WebhookPayloadRow).where(WebhookPayloadRow.tenant == "default").values(sealed_body=b"damaged")
+    log.database.write(lambda session: session.execute(damaged))
+    assert [one.tenant for one in outbox.claim(10)] == ["second"]
+    (waiting,) = outbox.deliveries("default", "pending")
+    assert waiting.last_problem == "it cannot be opened with this server's keys"
+    for pause in PAUSES_SECONDS:
+        clock.later(pause)
+        outbox.claim(10)
+    assert [one.id for one in outbox.deliveries("default", "dead")] == [waiting.id]
+
+
+def test_reactions_are_told_wherever_they_come_from(log: EventLog, outbox: Outbox) -> None:
+    """In the transaction that stores them: what the API, the tools for assistants and the page call."""
+    outbox.add_endpoint("default", URL, "hooks.example.com", SECRET, WEBHOOK_KINDS)
+    talk, turn = log.start_conversation("default", "key", None), log.new_turn_id("default")
+    log.record_turn(TurnRecord("default", talk.id, turn, 1, "hi", "hello", "chat", "chat", "en", "m"))
+    for _ in range(2):
+        stored = log.record_feedback("default", "key", Feedback(turn, "thumb_up", text="planted words"))
+    (told,) = [json.loads(one.body) for one in outbox.claim(10)]
+    assert told["kind"] == "feedback.stored"
+    assert told["data"] == {
+        "event_id": stored.event_id, "turn_id": turn, "item_id": None, "kind": "thumb_up", "by_agent": False,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

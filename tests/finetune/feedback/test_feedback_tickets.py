@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from agent.log.records import Consent
 from agent.log.store import EventLog
 from agent.log.tickets import PastTicket, read_tickets, record_tickets
 from agent.settings import LearningSettings
+from agent.support.actions.desk import order_number
 from finetune.dataset import FeedbackData, FeedbackRequest, feedback_data, read_rows, write_rows
 from finetune.feedback.masking import CatalogueNames, masker
 from finetune.feedback.ticket_masking import masked_ticket
@@ -129,8 +131,34 @@ def test_history_that_is_not_a_ticket_is_left_alone(log: EventLog) -> None:
         ("It is sent.\nKind regards\nTom", "It is sent.\nKind regards\n[person]"),
         ("I, Zoe Quill of the team, sent it in 2024.", "I, [person] of the team, sent it in 2024."),
         ("Thank you. Region 2 plays everywhere.", "Thank you. Region 2 plays everywhere."),
+        ("my order rs-10056 and order 1234567890", "my order [order] and order [order]"),
+        ("Order no. 12345, shipped in 2024", "Order no. [order], shipped in 2024"),
+        ("Dear anna\nit is sent", "Dear [person]\nit is sent"),
+        ("hi tom! hi there, hello my order is late.", "hi [person]! hi there, hello my order is late."),
     ],
 )
 def test_names_of_letters_and_order_numbers_are_masked(said: str, left: str) -> None:
     clean = masked_ticket(PastTicket("1", said, said, agent="Zoe Quill"), MASK)
     assert (clean.question, clean.answer) == (left, left)
+
+
+def test_the_shops_own_order_numbers_are_masked() -> None:
+    said = "It is K.1/77 and k.2/78, not K.1."
+    clean = masked_ticket(PastTicket("1", said, said), MASK, order_number(r"K\.\d/\d\d"))
+    assert clean.question == "It is [order] and [order], not K.1."
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("i'm anna schmidt", "i'm [person]"),
+        ("i am anna schmidt and wait", "i am [person] and wait"),
+        ("i'm not sure", "i'm not sure"),
+    ],
+)
+def test_a_name_without_capitals_is_one_where_it_would_be_with_them(said: str, left: str) -> None:
+    def find(text: str) -> list[tuple[int, int, str]]:
+        return [(*match.span(), "PERSON") for match in re.finditer("Anna Schmidt", text)]
+
+    clean = masked_ticket(PastTicket("1", said, said), masker(CatalogueNames(()), find))
+    assert clean.question == left
