@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from agent.taming import tamed
 from tests.browser.browser_shop import Shop
 from tests.browser.browser_shopper import OpenBrowser, Shopper
 
@@ -91,7 +92,7 @@ def test_a_hostile_catalogue_shows_as_text(open_browser: OpenBrowser, hostile_sh
     assert {plain(title) for title in TITLES[:-1]} < shown
     assert any(title.startswith(TITLES[-1][:200]) for title in shown)  # the catalogue keeps so much of it
     words = plain(shopper.log.inner_text())
-    assert all(plain(title)[:60] in words for title in TITLES[:4])
+    assert all(plain(tamed(title, ()))[:60] in words for title in TITLES[:4])
     assert "49" not in words  # {{7*7}} was not worked out
     assert_harmless(shopper)
     # A card's buttons carry titles into the conversation: those come back as text, too.
