@@ -19,7 +19,6 @@ import structlog
 
 from agent.adapters.voice import OneVoice, Voice, Voices
 from agent.answer import Answer, Cards, Finished, Text, Timings, Update
-from agent.answering import decide
 from agent.confidence import lost_turns
 from agent.evidence import KNOWN_REASON, evidence_of, is_known
 from agent.history import (
@@ -175,10 +174,7 @@ class Conversations:
         undone = await self._undo_last(turn) if understanding.intent == "undo" else False
         understanding = with_unlisted(understanding, turn.state, request.text)
         await self._note_reactions(turn, understanding)
-        situation = self._situation(turn, understanding, undone)
-        if understanding.intent == "why_not":
-            ranking = await asyncio.to_thread(self._last_ranking, turn)
-            situation = replace(situation, last_ranking=ranking)
+        situation = await self._whole_situation(turn, understanding, undone)
         outcome = await asyncio.to_thread(self._desk.decide, situation)
         if not outcome.is_wish:
             situation = self._situation(turn, replace(understanding, facts=()), undone)
@@ -193,16 +189,20 @@ class Conversations:
         return self._voices.strangers(self._engine)
 
     async def again(self, stored: TurnInput) -> Replay:
-        """Run a stored turn through what is live now, with its seed; nothing is stored."""
+        """Run a stored turn through what is live now, with its seed; nothing is stored.
+
+        Nor is anything done: the parts of the help desk are told of no visit, so orders and handoffs are left alone.
+        """
         record = stored.logged.record
         shop = self._shops.current(record.tenant)
         request = TurnRequest(record.message, tenant=record.tenant)
-        voice = self._voices.voice(self._engine, record.session_id)
+        voice = self._voice(record.tenant, record.session_id)
         turn = _Turn(request, shop, stored.before, context_of(stored.before), voice)
         turn.turn_id, turn.seed, turn.temperature = record.turn_id, record.seed, record.exploration
         understanding = with_unlisted(await self._understand(turn), turn.state, request.text)
-        situation = self._situation(turn, understanding, undone=understanding.intent == "undo")
-        outcome = await asyncio.to_thread(decide, situation)
+        situation = await self._whole_situation(turn, understanding, undone=understanding.intent == "undo")
+        situation = replace(situation, visit=None)
+        outcome = await asyncio.to_thread(self._desk.decide, situation)
         answer = self._answer(turn, situation, outcome)
         async with aclosing(self._replier(turn, situation).reply(outcome, situation.wishes, turn.reply)) as updates:
             async for _ in updates:
@@ -278,6 +278,13 @@ class Conversations:
                 reason = KNOWN_REASON if known else None
                 feedback = Feedback(shown_by, understanding.intent, item_id, reason=reason)
                 await asyncio.to_thread(self._log.record_feedback, tenant, key, feedback)
+
+    async def _whole_situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
+        """With what the log has to be asked for, where the message takes it."""
+        situation = self._situation(turn, understanding, undone)
+        if understanding.intent != "why_not":
+            return situation
+        return replace(situation, last_ranking=await asyncio.to_thread(self._last_ranking, turn))
 
     def _situation(self, turn: _Turn, understanding: Understanding, undone: bool) -> Situation:
         before = (*turn.imported, *facts_in_force(turn.state))

@@ -26,6 +26,7 @@ RECENT_SECONDS = 60.0
 """A busy model whose last sign of life is not older than this is alive. Longer than any call may run."""
 POLL_SECONDS = 0.1
 """Between two looks at a full queue."""
+LOADING = "The language model's adapter is being loaded; until then the model answers without it."
 _PROBE = Prompt((Message("user", "Say yes."),))
 
 
@@ -160,6 +161,8 @@ class PartsHealth:
         status = self.engine.status()
         if status.state != "ready":
             return PartHealth("engine", status.state, status.detail)
+        if self.adapter is not None and not self.adapter.is_settled:
+            return PartHealth("engine", "starting", LOADING)
         found = await self._probe.check() if prove_token else PartHealth("engine", "ok")
         problem = self.adapter.problem if self.adapter else ""
         return PartHealth("engine", "degraded", problem) if found.state == "ok" and problem else found

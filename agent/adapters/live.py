@@ -146,6 +146,11 @@ class LiveAdapters:
             return f"The canary {now.canary.adapter} cannot be had: {self._failed[now.canary.adapter].why}"
         return self._trouble
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what answers now is what shall go on answering: not while the first adapter is still being loaded."""
+        return self._settled.is_set()
+
     async def settled(self) -> None:
         """Return when an adapter answers, or when it is known that none will; inside `at_work`."""
         while not self._settled.is_set() and self.engine.status().state in ("starting", "ready"):

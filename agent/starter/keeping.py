@@ -56,6 +56,11 @@ class AdapterKeeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the adapter answers, or it is known that none will."""
+        return self._settled.is_set()
+
     async def settled(self) -> None:
         """Return when the adapter answers, or when it is known that none will; for benchmarks, inside `at_work`."""
         while not self._settled.is_set() and self.engine.status().state in ("starting", "ready"):

@@ -67,6 +67,8 @@ async def test_the_item_just_shown_can_be_returned(talk: Talk, film_shop: Shop) 
     (citation,) = turn.answer.citations
     assert (citation.url, citation.updated, citation.quote) == ("https://shop.example/returns", "2026-10-05", RETURNS)
     assert turn.wishes == shown.wishes
+    replayed = await talk.chat.again(talk.log.turn_input("default", turn.answer.turn_id))
+    assert (replayed.reply, replayed.answer.citations) == (turn.reply, [citation])
     again = await talk.say("who directed it?")  # the focus is kept
     assert again.reply.startswith(second.title)
 

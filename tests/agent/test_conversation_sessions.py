@@ -13,16 +13,20 @@ import pytest
 from small_shop import HashingEncoder
 from talking import PLAIN, ScriptedEngine, Talk, cards_of, heard, keeper_of, talk_over, texts_of
 
+from agent.adapters.voice import PinnedEngine, Voice
 from agent.answer import Cards, Finished, Text, Waiting
 from agent.conversation import Conversations
 from agent.datadir import DataDirectory
 from agent.llm.off import NoEngine
+from agent.llm.protocol import Engine
 from agent.log.records import Feedback, TurnRecord
 from agent.log.store import EventLog
 from agent.services import PastMessage, TurnRequest
 from agent.settings import Settings
 from agent.shop import Shop
 from agent.shopkeeper import ShopKeeper
+from agent.support.helpdesk import HelpDesk
+from agent.turn import Outcome, Situation, Visit
 from retrieval.errors import IndexUnavailable, NotFound
 from retrieval.index import build_index
 from retrieval.items import Item
@@ -287,6 +291,69 @@ async def test_the_same_seed_gives_the_same_list(film_shop: Shop, log: EventLog,
         assert replayed.intent == talk.logged(turn).record.intent
         assert replayed.answer.turn_id == turn.answer.turn_id
         assert len(talk.log.state("default", turn.answer.session_id).turns) == before  # nothing is stored
+
+
+async def test_why_something_was_not_shown_is_told_again(film_shop: Shop, log: EventLog, tmp_path: Path) -> None:
+    """Of the list that was shown, whatever its customer's reactions would make of it by now."""
+    talk = talk_over(film_shop, log, tmp_path)
+    shown = await talk.say("a thriller")
+    missed = talk.logged(shown).record.trace["considered"][8]["item_id"]
+    talk.log.record_feedback("default", "", *(Feedback(shown.answer.turn_id, "accept", one) for one in shown.ids[3:]))
+    turn = await talk.say(f"why not {film_shop.table.get(missed).title}?")
+    assert "it came at place 9 of 16" in turn.reply
+    replayed = await talk.chat.again(talk.log.turn_input("default", turn.answer.turn_id))
+    assert replayed.reply == turn.reply
+
+
+class Desk:
+    """A part of the help desk that answers everything, and remembers whom."""
+
+    def __init__(self) -> None:
+        self.visits: list[Visit | None] = []
+
+    def before(self, view: Situation) -> Outcome | None:
+        self.visits.append(view.visit)
+        return Outcome("answer", opening="The desk has it.")
+
+    def after(self, view: Situation, outcome: Outcome) -> Outcome:
+        return outcome
+
+
+async def test_what_is_run_again_asks_the_help_desk_and_does_nothing(
+    film_shop: Shop, log: EventLog, tmp_path: Path
+) -> None:
+    desk = Desk()
+    chat = Conversations(
+        Settings(**PLAIN), log, keeper_of(film_shop, log, tmp_path), NoEngine(), desk=HelpDesk((desk,))
+    )  # fmt: skip
+    turn = await Talk(chat, log).say("where is my parcel?")
+    replayed = await chat.again(log.turn_input("default", turn.answer.turn_id))
+    assert replayed.reply == turn.reply == "The desk has it."
+    now, again = desk.visits
+    assert now is not None
+    assert again is None, "parts do nothing without a visit"
+
+
+class Taught:
+    """Implements `Voices`: strangers get the rules alone."""
+
+    def voice(self, engine: Engine, session_id: str) -> Voice:
+        return Voice(PinnedEngine(engine, "taught", "taught"))
+
+    def strangers(self, engine: Engine) -> Voice:
+        return Voice(NoEngine())
+
+
+@pytest.mark.parametrize(("tenant", "adapter"), [("default", "taught"), ("another", None)])
+async def test_what_is_run_again_for_another_tenant_is_said_without_what_was_learned_here(
+    film_shop: Shop, log: EventLog, tmp_path: Path, tenant: str, adapter: str | None
+) -> None:
+    chat = Conversations(
+        Settings(**PLAIN), log, keeper_of(film_shop, log, tmp_path, tenant), ScriptedEngine("."), voices=Taught()
+    )  # fmt: skip
+    turn = await heard(chat, TurnRequest("a comedy", tenant=tenant))
+    replayed = await chat.again(log.turn_input(tenant, turn.answer.turn_id))
+    assert replayed.answer.adapter == turn.answer.adapter == adapter
 
 
 # --- the catalogue changes meanwhile ---

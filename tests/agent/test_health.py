@@ -57,11 +57,24 @@ async def test_a_model_without_its_adapter_is_degraded(
     keeper: ShopKeeper, log: EventLog, tmp_path: Path, prove: bool
 ) -> None:
     engine = ScriptedEngine(ONE_TOKEN)
-    adapter = AdapterKeeper(engine, "starter", "m", tmp_path)
+    adapter = AdapterKeeper(engine, "none", "m", tmp_path)
     health_of = PartsHealth("default", keeper, log, engine, adapter)
+    async with adapter.at_work():
+        await adapter.settled()
     assert (await health_of.check(prove_token=prove))[2].state == "ok"
     adapter.problem = "The model answers without its adapter: it is damaged."
     assert (await health_of.check(prove_token=prove))[2] == PartHealth("engine", "degraded", adapter.problem)
+
+
+@pytest.mark.parametrize("prove", [False, True])
+async def test_a_model_whose_adapter_is_still_being_loaded_is_not_ready(
+    keeper: ShopKeeper, log: EventLog, tmp_path: Path, prove: bool
+) -> None:
+    engine = ScriptedEngine(ONE_TOKEN)
+    adapter = AdapterKeeper(engine, "none", "m", tmp_path)
+    health_of = PartsHealth("default", keeper, log, engine, adapter)
+    assert (await health_of.check(prove_token=prove))[2] == PartHealth("engine", "starting", health.LOADING)
+    assert engine.prompts == []
 
 
 async def test_a_token_is_proved_and_the_model_is_stopped(keeper: ShopKeeper, log: EventLog) -> None:

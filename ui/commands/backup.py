@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from agent.datadir import DataDirectory
@@ -21,10 +23,14 @@ KINDS = ("index", "articles", "models", "rankers", "intents", "adapters")
 """Of folders that never change: complete with their manifest."""
 
 
-def run(folder: Path, config: Path | None) -> None:
-    """Copy the database through its own backup, then complete folders of `KINDS`, and what trainings rehearse.
+DEMO_ORDERS = "demo/*-orders.sqlite3"
+"""As `agent.support.actions.demo.demo_orders_file` names them, which loads too much for here."""
 
-    The database comes first: every index that it names is complete by then.
+
+def run(folder: Path, config: Path | None) -> None:
+    """Copy databases through their own backup, then complete folders of `KINDS`, and what trainings rehearse.
+
+    The log's database comes first: every index that it names is complete by then.
     """
     settings = load_settings(config).settings
     data = DataDirectory(settings.data_dir)
@@ -39,6 +45,7 @@ def run(folder: Path, config: Path | None) -> None:
     finally:
         log.close()
     key = _copy_key(data.root, folder)
+    _copy_demo_orders(data.root, folder)
     n_folders = sum(_copy_complete(data.root, folder, kind) for kind in KINDS)
     n_folders += _copy_memories(data.root, folder)
     folders = f"{n_folders} folder{'' if n_folders == 1 else 's'} of indexes, models, rankers, intents, adapters"
@@ -56,6 +63,21 @@ def _copy_key(source: Path, target: Path) -> str:
     except OSError as error:
         raise _not_copied(source / KEY_FILE, target, error) from None
     return f"With it goes {KEY_FILE}, which opens what is sealed in it: keep the copy as safe as the original."
+
+
+def _copy_demo_orders(source: Path, target: Path) -> None:
+    """Through SQLite's own backup: the log says what was done with these orders. A shop's own orders are not ours."""
+    for one in source.glob(DEMO_ORDERS):
+        to = target / one.relative_to(source)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                closing(sqlite3.connect(f"{one.resolve().as_uri()}?mode=ro", uri=True)) as file,
+                closing(sqlite3.connect(to)) as copy,
+            ):
+                file.backup(copy)
+        except (OSError, sqlite3.Error) as error:
+            raise _not_copied(one, target, error) from None
 
 
 def _copy_complete(source: Path, target: Path, kind: str) -> int:

@@ -101,6 +101,18 @@ async def test_before_the_engine_is_ready_nothing_is_done(make_live: Callable[..
     assert voice.engine is live.engine
 
 
+async def test_it_is_settled_when_the_first_adapter_answers(make_live: Callable[..., LiveAdapters]) -> None:
+    live = make_live(KeepingEngine())
+    await live.follow()  # which begins to load it
+    assert not live.is_settled
+    await followed(live)
+    assert live.is_settled
+    none = make_live(KeepingEngine(refuses="first"))
+    await followed(none)
+    assert none.is_settled, "the base model answers, and the problem says so"
+    assert none.problem
+
+
 async def test_a_promotion_a_canary_and_a_rollback_without_a_restart(
     make_live: Callable[..., LiveAdapters], registry: AdapterRegistry, base: Path
 ) -> None:
