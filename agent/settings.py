@@ -216,6 +216,17 @@ class OrdersSettings(_Section):
     return_days: int = Field(30, ge=0, description="days after delivery on which discs can go back (not of the demo)")
 
 
+class ChatwootSettings(_Section):
+    """A Chatwoot whose agent bot we are; its webhooks go to /webhooks/chatwoot."""
+
+    url: str = Field("", description="https://desk.example.com; empty: none")
+    token: SecretStr = Field(SecretStr(""), description="access token of the agent bot there")
+    secret: SecretStr = Field(SecretStr(""), description="secret of that agent bot, which signs its webhooks")
+    unsigned: bool = Field(
+        False, description="take webhooks without a signature (before 4.13), from this machine's own network alone"
+    )
+
+
 class SupportSettings(_Section):
     """The help desk."""
 
@@ -232,6 +243,7 @@ class SupportSettings(_Section):
         "hours_only (outside the hours the bot goes on answering)",
     )
     orders: OrdersSettings = OrdersSettings()
+    chatwoot: ChatwootSettings = ChatwootSettings()
 
 
 class ChatSettings(_Section):

@@ -26,14 +26,18 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
+from agent.doors.answering import InboxAnswerer
+from agent.doors.chatwoot import Chatwoot
 from agent.llm.protocol import Engine
 from agent.log.database import SQLITE_FILE
+from agent.log.inbox import Inbox
 from agent.log.keys import KeyStore
 from agent.log.opening import open_log
 from agent.log.outbox import Outbox
 from agent.log.repeats import KeptAnswers
 from agent.observe.observer import Tracing
 from agent.retention import NightlySweep
+from agent.services import Services
 from agent.settings import ServerSettings, Settings, TelemetrySettings
 from agent.webhooks.sending import WebhookSender
 from retrieval.errors import ChatalogueError, SettingsError
@@ -167,7 +171,8 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 async def _serve(parts: Parts) -> None:
-    server_settings = parts.settings.server
+    server_settings, theirs = parts.settings.server, parts.settings.support.chatwoot
+    chatwoot = Chatwoot(theirs) if theirs.url else None
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, "blocking"))
     async with started(parts.engine, parts.adapter):  # first: the model loads in its own process while we do the rest
         await asyncio.to_thread(ensure_catalogue, parts)
@@ -191,6 +196,7 @@ async def _serve(parts: Parts) -> None:
         sweeping = asyncio.create_task(NightlySweep(parts.data, parts.log, days).run())
         tidying = asyncio.create_task(_tidy(parts))
         telling = asyncio.create_task(WebhookSender(Outbox(parts.log.database), server_settings.webhooks).run())
+        answering = asyncio.create_task(_answer_inbox(parts.services, chatwoot))
         learning = asyncio.create_task(parts.schedule.run()) if parts.schedule is not None else None
         server = _Server(uvicorn_config, parts.engine)
         try:
@@ -198,6 +204,7 @@ async def _serve(parts: Parts) -> None:
         finally:
             watching.cancel()
             telling.cancel()
+            answering.cancel()
             tidying.cancel()
             sweeping.cancel()
             if learning is not None:
@@ -205,13 +212,24 @@ async def _serve(parts: Parts) -> None:
                 await asyncio.gather(learning, return_exceptions=True)
 
 
+async def _answer_inbox(services: Services, chatwoot: Chatwoot | None) -> None:
+    """Answer the help desk whose bot we are, where the settings name one."""
+    if chatwoot is None:
+        return
+    try:
+        await InboxAnswerer(services, chatwoot).run()
+    finally:
+        await chatwoot.close()
+
+
 async def _tidy(parts: Parts) -> None:
-    """Delete words that were kept for a while: of answers for repeats and of webhooks that never arrived."""
-    answers, outbox = KeptAnswers(parts.log.database), Outbox(parts.log.database)
+    """Delete words that were kept for a while: of answers for repeats, of webhooks that came in or never arrived."""
+    answers, outbox, inbox = KeptAnswers(parts.log.database), Outbox(parts.log.database), Inbox(parts.log)
     while True:
         try:
             await asyncio.to_thread(answers.prune)
             await asyncio.to_thread(outbox.prune)
+            await asyncio.to_thread(inbox.prune)
         except ChatalogueError as error:
             log.error("not_tidied", reason=str(error))
         await asyncio.sleep(TIDY_SECONDS)

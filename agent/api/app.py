@@ -16,10 +16,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from agent.api import chat, feedback, handoffs, health, people, sessions, users
+from agent.api import chat, doors, feedback, handoffs, health, people, sessions, users
 from agent.api.auth import KeyRing
 from agent.api.bodies import Bodies
-from agent.api.border import PROBES, Crashes, KeyCheck, RequestId, path_inside
+from agent.api.border import PROBES, RASA_PATH, Crashes, KeyCheck, RequestId, path_inside
 from agent.api.errors import HANDLED, answer_error, failure_of
 from agent.api.limits import MCP_PATHS, Limits
 from agent.api.mcp import McpDoor
@@ -39,6 +39,7 @@ _ROUTERS: Final[Sequence[APIRouter]] = (
     people.router,
     sessions.router,
     handoffs.router,
+    doors.router,
     health.router,
 )
 
@@ -85,7 +86,7 @@ def create_api(services: Services) -> FastAPI:
     everything_else = _Unknown()  # last: the first match wins
     app.router.routes.append(Route("/v1", everything_else, include_in_schema=False))
     app.router.routes.append(Route("/v1/{rest:path}", everything_else, include_in_schema=False))
-    for path in PROBES:  # with another method they would be the page's
+    for path in (*PROBES, doors.CHATWOOT_PATH, RASA_PATH):  # with another method they would be the page's
         app.router.routes.append(Route(path, everything_else, include_in_schema=False))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI documents this way
     return app

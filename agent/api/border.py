@@ -31,6 +31,9 @@ REQUEST_ID_HEADER: Final = "x-request-id"
 PROBES: Final = ("/healthz", "/readyz", "/metrics")
 """Asked all day long by machines: their lines are for debugging, and they are not traced."""
 
+RASA_PATH: Final = "/webhooks/rest/webhook"
+"""Of the API, in another system's form (agent/api/doors.py)."""
+
 NO_ANSWER: Final = 499
 """The status in the log where the client went before there was one."""
 
@@ -49,7 +52,7 @@ def path_inside(scope: Scope) -> str:
 
 def is_api(path: str) -> bool:
     """Whether errors at this path are OpenAI's envelope."""
-    return path == "/v1" or path.startswith("/v1/")
+    return path == "/v1" or path.startswith("/v1/") or path == RASA_PATH
 
 
 def is_guarded(path: str) -> bool:
@@ -63,7 +66,7 @@ def place_of(scope: Scope, status: int = 200) -> str:
     A path that nothing answers is not told: anything may stand there, a key too.
     """
     path = path_inside(scope)
-    if not is_api(path):
+    if not is_api(path) or path == RASA_PATH:
         return "/{rest}" if status == 404 else path
     return str(getattr(scope.get("route"), "path", "/v1/{rest}"))
 

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.api.auth import Caller
-from agent.api.border import NO_ANSWER, is_guarded, path_inside
+from agent.api.border import NO_ANSWER, RASA_PATH, is_guarded, path_inside
 from agent.api.errors import ApiError, Failure
 from agent.log.keys import KeyLimits
 from agent.log.usage import Ask, Spent, UsageCounter
@@ -28,6 +28,7 @@ from agent.settings import LimitSettings
 from retrieval.errors import DataDirectoryError
 
 CHAT_PATH: Final = "/v1/chat/completions"
+TURN_PATHS: Final = (CHAT_PATH, RASA_PATH)
 MCP_PATHS: Final = ("/mcp", "/mcp/")
 REPLAYED: Final = "idempotent-replayed"
 """The header of answers that were given before."""
@@ -49,7 +50,7 @@ class Limits:
             await self._app(scope, receive, send)
             return
         limits = _filled(caller.limits, self._defaults)
-        is_turn = scope["method"] == "POST" and path == CHAT_PATH
+        is_turn = scope["method"] == "POST" and path in TURN_PATHS
         spent = await self._spend(caller, limits, is_turn=is_turn)
         headers = _headers(spent, limits.requests_per_minute)
         if spent.refused is not None:

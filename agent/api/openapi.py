@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from agent.api.border import NO_KEY
+from agent.api.border import NO_KEY, is_api
 from agent.api.errors import Failure
 from agent.api.schemas import ChatChunk
 
@@ -34,6 +34,7 @@ TAGS: Final = (
     ("users", "A named customer's wishes, consent, stored data and erasure."),
     ("conversations", "Conversations read again, explained, handed over and erased."),
     ("handoffs", "For the team that takes conversations over: what waits, replies, notes, giving back."),
+    ("doors", "The same in the forms of other systems: Chatwoot's agent bot, Rasa's REST channel."),
     ("operations", "For probes and Prometheus."),
 )
 
@@ -140,9 +141,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             operation["responses"].pop("422", None)  # FastAPI's own; ours are 400
-            if path.startswith("/v1/"):
+            if is_api(path):
                 operation.setdefault("security", [{"HTTPBearer": []}])  # also where the handler asks for no caller
-            if method == "post" and path.startswith("/v1/"):
+            if method == "post" and is_api(path):
                 _add_repeats(operation)
             _complete(operation)
     _link(found)

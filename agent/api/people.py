@@ -17,6 +17,7 @@ from agent.api.errors import ERROR_RESPONSES
 from agent.api.sessions import SessionBody, session_body
 from agent.api.users import UserId
 from agent.datadir import DataDirectory
+from agent.doors.answering import CUSTOMER, DOOR_KEY
 from agent.learning.forgetting import erase_customer, learned_from, note_consent
 from agent.log.people import PAGE_KEY, VISITOR
 from agent.log.records import Consent, PersonRecord
@@ -185,8 +186,9 @@ def _erase(api: Api, user_id: str) -> UserErased:
 
 
 def _keys(api: Api, user_id: str) -> list[str]:
-    """Under which keys the name is somebody; the caller's own where it is nobody. Visitors of the page have none."""
-    asked = dict.fromkeys([api.key_id, *([PAGE_KEY] if user_id.startswith(VISITOR) else [])])
+    """Under which keys the name is somebody; the caller's own where it is nobody. Visitors have none."""
+    others = {VISITOR: PAGE_KEY, CUSTOMER: DOOR_KEY}
+    asked = dict.fromkeys([api.key_id, *(key for begins, key in others.items() if user_id.startswith(begins))])
     known = [key_id for key_id in asked if api.services.log.person_id(api.tenant, key_id, user_id) is not None]
     return known or [api.key_id]
 

@@ -178,6 +178,8 @@ def _conversation_of(answer: KeptAnswer) -> str | None:
         lines = [line for line in body.split(b"\n\n") if line.startswith(b"data: {") and b'"chatalogue"' in line]
         body = lines[-1][len(b"data: ") :] if lines else b""
     found: Any = json.loads(body) if body else None
+    if isinstance(found, list):  # in the form of Rasa's channel, ours is the last
+        found = found[-1].get("custom") if found and isinstance(found[-1], dict) else None
     if not isinstance(found, dict):
         return None
     ours = found.get("chatalogue", found)

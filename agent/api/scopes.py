@@ -19,6 +19,7 @@ _NEEDED: Final[Sequence[tuple[str, tuple[Scope, ...]]]] = (
     ("/v1/handoffs", ("handoff",)),
     ("/v1/mcp", ("chat",)),
     ("/mcp", ("chat",)),
+    ("/webhooks/rest/webhook", ("chat",)),
     ("/metrics", ("admin",)),
 )
 """Beginnings of paths, whole steps of them, the first that fits; one of the scopes is enough. `*` is any one step."""

@@ -1,7 +1,7 @@
-"""The tables of the API's border: keys of teams, what they used, answers kept for repeats, and webhooks.
+"""The tables of the API's border: keys of teams, what they used, answers kept for repeats, webhooks out and in.
 
-Words of persons stand sealed or as they were sent in `idempotent_answer` and `webhook_payload` alone, which an erasure
-empties. Knows nothing of queries.
+Words of persons stand sealed or as they were sent in `idempotent_answer`, `webhook_payload` and `inbox_payload` alone,
+which an erasure empties. Knows nothing of queries.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from agent.log.models import Base
@@ -118,3 +118,53 @@ class WebhookPayloadRow(Base):
     delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_delivery.id"), primary_key=True)
     tenant: Mapped[str]
     sealed_body: Mapped[bytes] = mapped_column(LargeBinary())
+
+
+class InboxDeliveryRow(Base):
+    """One webhook of a help desk's that came in; `state` is pending, done, dead or erased.
+
+    `name_hash` is the same when it is told again, `place_hash` names the conversation over there: keyed hashes.
+    """
+
+    __tablename__ = "inbox_delivery"
+    __table_args__ = (
+        UniqueConstraint("tenant", "name_hash"),
+        Index(None, "state", "next_at"),
+        Index(None, "tenant", "place_hash"),
+        Index(None, "conversation_id"),
+    )
+
+    seq: Mapped[int] = mapped_column(_BigKey, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    tenant: Mapped[str]
+    name_hash: Mapped[str]
+    place_hash: Mapped[str]
+    by_people: Mapped[bool]
+    received_at: Mapped[datetime]
+    state: Mapped[str]
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    last_problem: Mapped[str | None]
+    conversation_id: Mapped[str | None]
+
+
+class InboxPayloadRow(Base):
+    """What such a webhook said and what is still to be done for it, sealed; gone once that is done or given up."""
+
+    __tablename__ = "inbox_payload"
+
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("inbox_delivery.id"), primary_key=True)
+    tenant: Mapped[str]
+    sealed_body: Mapped[bytes] = mapped_column(LargeBinary())
+
+
+class DoorTalkRow(Base):
+    """Which conversation of ours a conversation elsewhere is; `opened_at`: when people were given it over there."""
+
+    __tablename__ = "door_talk"
+    __table_args__ = (Index(None, "conversation_id"),)
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    place_hash: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"))
+    opened_at: Mapped[datetime | None]

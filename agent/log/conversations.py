@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 
 from agent.answer import Action
-from agent.log import adapters, events, handoffs, outbox, people, reactions, repeats
+from agent.log import adapters, events, handoffs, inbox, outbox, people, reactions, repeats
 from agent.log.codec import facts_from_json, facts_to_json, question_from_json
 from agent.log.events import NewEvent
 from agent.log.ids import looks_like_session_id, new_session_id
@@ -266,6 +266,7 @@ def erase(session: Session, tenant: str, session_id: str) -> None:
         session.execute(statement.execution_options(synchronize_session=False))
     handoffs.forget(session, session_id)
     outbox.forget_conversation(session, session_id)
+    inbox.forget_conversation(session, session_id)
     repeats.forget_conversation(session, session_id)
     adapters.note_erasure(session, tenant, session_id)
     events.add(session, NewEvent(tenant, "erasure", conversation_id=session_id))

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
-from agent.log.api_models import WebhookEndpointRow, WebhookPayloadRow
+from agent.log.api_models import InboxPayloadRow, WebhookEndpointRow, WebhookPayloadRow
 from agent.log.handoff_models import HandoffPayloadRow
 from agent.log.models import ActionState, Base, PersonPayload, Secret
 from agent.secrecy import PREFIX_BYTES, Sealer
@@ -58,9 +58,19 @@ ACTION_STATE: Final = Sealed(ActionState, "sealed", ("conversation_id",))
 WEBHOOK_URL: Final = Sealed(WebhookEndpointRow, "sealed_url", ("id",))
 WEBHOOK_SECRET: Final = Sealed(WebhookEndpointRow, "sealed_secret", ("id",))
 WEBHOOK_BODY: Final = Sealed(WebhookPayloadRow, "sealed_body", ("delivery_id",))
+INBOX_BODY: Final = Sealed(InboxPayloadRow, "sealed_body", ("delivery_id",))
 HANDOFF_CONTACT: Final = Sealed(HandoffPayloadRow, "sealed_contact", ("event_id",))
 
-SEALED: Final = (SECRET, PERSON_NAME, WEBHOOK_URL, WEBHOOK_SECRET, WEBHOOK_BODY, ACTION_STATE, HANDOFF_CONTACT)
+SEALED: Final = (
+    SECRET,
+    PERSON_NAME,
+    WEBHOOK_URL,
+    WEBHOOK_SECRET,
+    WEBHOOK_BODY,
+    INBOX_BODY,
+    ACTION_STATE,
+    HANDOFF_CONTACT,
+)
 """All of them; a test holds them against the models."""
 
 

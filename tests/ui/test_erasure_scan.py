@@ -24,6 +24,7 @@ from wired_shop import served, use_word_encoder
 from agent.llm.protocol import Message, Prompt
 from agent.log import sealing
 from agent.log.erasing import TABLES
+from agent.log.inbox import Inbox, Received
 from agent.log.models import Base
 from agent.log.outbox import WEBHOOK_KINDS, Outbox
 from agent.log.records import PastDeed
@@ -87,8 +88,15 @@ class Planting:
         handoff = {"message": self.word("handoff"), "contact": f"{self.word('contact')}@example.com"}
         await self.post(f"/v1/sessions/{self.session_id}/handoff", handoff)
         await self.say(f"are you there, {self.word('waiting')}?")
+        self.told_from_elsewhere()
         self.imported()
         self.copied()
+
+    def told_from_elsewhere(self) -> None:
+        """By a help desk whose message waits to be answered."""
+        inbox, place = Inbox(self.parts.log), f"desk/{self.session_id}"
+        inbox.bind("default", place, self.session_id)
+        assert inbox.receive(Received("default", self.session_id, place, {"text": self.word("inbox")}))
 
     def imported(self) -> None:
         if not self.user:

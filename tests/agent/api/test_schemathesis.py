@@ -132,6 +132,8 @@ def test_it_has_looked(run: Run) -> None:
     """At every operation, in every way, and past the border: most have answered what they are there for."""
     assert {"EXAMPLES", "COVERAGE", "FUZZING", "STATEFUL_TESTING"} <= {name for name, n in run.phases.items() if n}
     answered = {label for label, seen in run.statuses.items() if any(status < 300 or status == 409 for status in seen)}
-    # A request that waits is taken back before the team has it, which no chain here meets (test_handoffs.py does).
-    assert run.statuses.keys() - answered <= {"DELETE /v1/sessions/{session_id}/handoff"}
+    # A request that waits is taken back before the team has it, which no chain here meets (test_handoffs.py does); no
+    # Chatwoot is set up (doors/test_chatwoot.py has one), and none of what is made up here would be signed.
+    never = {"DELETE /v1/sessions/{session_id}/handoff", "POST /webhooks/chatwoot"}
+    assert run.statuses.keys() - answered <= never
     assert len(run.statuses) >= 27
