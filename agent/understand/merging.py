@@ -191,9 +191,10 @@ def pairs(understood: Understanding, reading: Reading, roles: Roles) -> Iterator
         turned = other is not None and other.polarity != wish.polarity
         yield Pair("negation" if turned else kind_of(wish, roles), wish, other)
     doubtful, spoken = _wishes(understood.doubtful), _wishes(understood.facts)
+    service = (understood.support_text or "").casefold()
     for wish in left:
-        if any(_same_words(wish, one) for one in spoken):
-            continue
+        if any(_same_words(wish, one) for one in spoken) or (service and wish.evidence.casefold() in service):
+            continue  # "westerns, and how long is delivery to Germany?" does not ask for German ones
         sure = next((one for one in doubtful if same(one, wish)), None)
         yield Pair(kind_of(wish, roles), sure, wish)
 

@@ -87,6 +87,19 @@ async def test_words_that_the_rules_took_for_one_attribute_are_no_wish_of_anothe
     assert len(meant(await model(film_table, "mood: dark").improve(TEXT, read(comedy), CONTEXT))) == 2
 
 
+async def test_words_of_a_question_of_service_are_no_wish(film_table: ItemTable) -> None:
+    text, script = (
+        "a comedy, and do you ship to a dark place?",
+        f"genre{'!' * (COMEDY.kind == 'hard')}: Comedy\nmood: dark",
+    )
+    plain = await model(film_table, script).improve(text, read(COMEDY), CONTEXT)
+    assert [one[1] for one in meant(plain)] == ["genre", "mood"]
+    asked = await model(film_table, script).improve(
+        text, read(COMEDY, support_text="do you ship to a dark place?"), CONTEXT
+    )
+    assert meant(asked) == [kind(COMEDY)]
+
+
 async def test_what_only_the_rules_found_can_be_taken_out(film_table: ItemTable) -> None:
     sceptic = ModelUnderstanding(
         cast("Engine", ScriptedEngine("mood: dark")), film_table, {COMEDY.kind: Rule(rules_only=False)}
