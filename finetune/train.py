@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from agent.llm.adapter_check import CONFIG_FILE, WEIGHTS_FILE
 from agent.starter.choosing import base_identity
 from finetune.memory import ReplayMemory
+from finetune.stopping import AskedToStop
 from finetune.training.lessons import Lesson, lessons_hash
 from finetune.training.recipe import METHODS, LearningRecipe, Method, MethodName
 from finetune.training.telling import HELD_OUT, Picture, Progress, Told
@@ -134,7 +135,7 @@ def train(
     Args:
         job: what.
         told: after each step.
-        stopped: asked after each step.
+        stopped: asked after each step, and before the first one now and then.
 
     Returns:
         None when `stopped` ended it: the same job goes on from there.
@@ -156,8 +157,11 @@ def train(
         raise BadRequest(
             f"The folder {str(work)!r} cannot be made ({error.strerror or error}); name another."
         ) from None
-    with _threads(job.threads):
-        done = _run(job, work, told, stopped)
+    try:
+        with _threads(job.threads):
+            done = _run(job, work, told, stopped)
+    except AskedToStop:
+        return None
     if done is not None:
         shutil.rmtree(work)
     return done
@@ -170,9 +174,10 @@ def _run(job: Job, work: Path, told: Told, stopped: Callable[[], bool]) -> Train
     method = METHODS[job.method]
     model = _model(job, method)
     data = _Data.of(job, method, model, work)
-    objective = _objective(job, method, model, data, work)
+    objective = _objective(job, method, model, data, work, stopped)
     with model.as_champion():
         before = objective.look(data.watched)
+    objective.stopped = lambda: False  # from now on after a step: its checkpoint is what the job goes on from
     watch = Watch(data.watched, before, job.recipe.anchor.tolerance)
     picture = Picture(work / PICTURE)
 
@@ -288,7 +293,9 @@ def _model(job: Job, method: Method) -> CycleModel:
     return CycleModel(job.base, job.champion, method.start, shape, job.recipe.seed, device)
 
 
-def _objective(job: Job, method: Method, model: CycleModel, data: _Data, work: Path) -> Objective:
+def _objective(
+    job: Job, method: Method, model: CycleModel, data: _Data, work: Path, stopped: Callable[[], bool]
+) -> Objective:
     from finetune.training.objective import Objective
 
     if data.privacy is None:
@@ -298,7 +305,7 @@ def _objective(job: Job, method: Method, model: CycleModel, data: _Data, work: P
         from finetune.training.private_objective import PrivateObjective
 
         objective = PrivateObjective(model, job.recipe, method.penalty, data.privacy, secret_of(work))
-    objective.step_weight = data.plan.step_weight
+    objective.step_weight, objective.stopped = data.plan.step_weight, stopped
     asked = (*data.plan.learned, *(one for lessons in data.watched.values() for one in lessons), *data.fisher)
     objective.ask_champion(asked, work / "reference.json")
     if data.fisher:

@@ -7,22 +7,24 @@ Knows no optimizer, no order of steps and no files.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch.nn import functional
 
 from finetune.describe.files import whole_file
 from finetune.starter.batches import Row
+from finetune.stopping import AskedToStop
 from finetune.training.losses import dpo_loss, kto_loss, listwise_loss
 from finetune.training.network import CHAMPION, CycleModel
 from finetune.training.penalties import fisher_distance, overlap, squared_distance, squared_norm
 from finetune.training.recipe import LearningRecipe, Penalty
 from finetune.training.rows import LessonRow, Tokens, packed
 
+_T = TypeVar("_T")
 Watching: TypeAlias = Mapping[str, Sequence[Tokens]]
 """Sets that are only looked at, by name."""
 NEEDS_REFERENCE = frozenset({"kto", "dpo"})
@@ -62,6 +64,8 @@ class Objective:
         """What the summed loss of a step is divided by."""
         self.step = 0
         """Which one it is, for whom that matters."""
+        self.stopped: Callable[[], bool] = lambda: False
+        """Asked before each row of what is no step: then `AskedToStop` is raised."""
         champion = model.factors(CHAMPION) if model.has_champion else {}
         self._champion = champion
         self._whole = float(squared_norm(champion)) if champion else 0.0
@@ -71,24 +75,26 @@ class Objective:
     # --- before the first step ----------------------------------------------------------------------
 
     def ask_champion(self, lessons: Iterable[Tokens], file: Path | None = None) -> None:
-        """Remember what the champion says of `lessons`; `file` keeps it for a job that is stopped and goes on."""
+        """Remember what the champion says of `lessons`; `file` keeps it, all or some, for a job that goes on.
+
+        Raises:
+            AskedToStop: as `stopped` says.
+        """
         if file is not None and file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
             self._references = {name: Reference(tuple(answers), other) for name, (answers, other) in kept.items()}
-            return
         wanted = [one for one in lessons if one.lesson.kind in NEEDS_REFERENCE]
-        with self._model.as_champion():
-            for row in packed(wanted, self._recipe.train.row_tokens, (0,)):
-                said = iter(self._answers(row.row))
-                others = iter(self._answers(row.others) if row.others is not None else ())
-                for one in row.lessons:
-                    answers = tuple(float(next(said).sum()) for _ in one.endings)
-                    other = float(next(others).sum()) if one.other is not None else None
-                    self._references[one.lesson.id] = Reference(answers, other)
-        if file is not None:
-            fields = {name: [list(one.answers), one.other] for name, one in self._references.items()}
-            with whole_file(file) as out:
-                out.write(json.dumps(fields))
+        try:
+            with self._model.as_champion():
+                for row in self._until_stopped(packed(wanted, self._recipe.train.row_tokens, (0,))):
+                    # Whole rows: what is said of a lesson differs in its last digits with whom it shares a row.
+                    if any(one.lesson.id not in self._references for one in row.lessons):
+                        self._references |= self._said_of(row)
+        finally:
+            if file is not None:
+                fields = {name: [list(one.answers), one.other] for name, one in self._references.items()}
+                with whole_file(file) as out:
+                    out.write(json.dumps(fields))
 
     def measure_fisher(self, lessons: Sequence[Tokens], file: Path | None = None) -> None:
         """The diagonal of the empirical Fisher information on `lessons`: a lesson's mean squared gradient.
@@ -99,7 +105,7 @@ class Objective:
             self._fisher = torch.load(file, weights_only=True)
             return
         sums = {name: torch.zeros_like(weight) for name, weight in self._model.trained.items()}
-        for one in lessons:
+        for one in self._until_stopped(lessons):
             self._losses(LessonRow((one,)), 0.0)[0].backward()  # type: ignore[no-untyped-call]
             for name, weight in self._model.trained.items():
                 if weight.grad is not None:
@@ -161,7 +167,7 @@ class Objective:
         """Mean loss of a row of each set, whatever its weight."""
         found = {}
         for name, lessons in sorted(watched.items()):
-            rows = packed(lessons, self._recipe.train.row_tokens, (0,))
+            rows = self._until_stopped(packed(lessons, self._recipe.train.row_tokens, (0,)))
             losses = [float(loss) for row in rows for loss in self._losses(row, self._usual([row])[0])]
             if losses:
                 found[name] = sum(losses) / len(losses)
@@ -188,6 +194,23 @@ class Objective:
         return found
 
     # --- parts --------------------------------------------------------------------------------------
+
+    def _until_stopped(self, rows: Iterable[_T]) -> Iterator[_T]:
+        for row in rows:
+            if self.stopped():
+                raise AskedToStop
+            yield row
+
+    def _said_of(self, row: LessonRow) -> dict[str, Reference]:
+        """What who computes now says of each lesson of a row, by id."""
+        found = {}
+        said = iter(self._answers(row.row))
+        others = iter(self._answers(row.others) if row.others is not None else ())
+        for one in row.lessons:
+            answers = tuple(float(next(said).sum()) for _ in one.endings)
+            other = float(next(others).sum()) if one.other is not None else None
+            found[one.lesson.id] = Reference(answers, other)
+        return found
 
     @torch.no_grad()
     def _usual(self, rows: Sequence[LessonRow]) -> tuple[float, int]:

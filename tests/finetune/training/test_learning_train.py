@@ -13,8 +13,10 @@ from training_doubles import job, lesson, mixed, quick, trained
 
 from agent.llm.adapter_check import WEIGHTS_FILE, base_shapes, check_adapter
 from finetune.memory import ReplayMemory
+from finetune.starter.batches import Row
 from finetune.train import LINEAGE, PICTURE, RECORD, Job, train
 from finetune.training.network import CycleModel
+from finetune.training.objective import Objective
 from finetune.training.recipe import METHODS
 from finetune.training.telling import Progress
 from retrieval.errors import BadRequest
@@ -140,6 +142,33 @@ def test_a_job_that_was_stopped_and_killed_ends_with_the_same_weights(
     assert records[0] == records[1]
 
 
+def test_a_job_can_be_stopped_before_its_first_step(
+    tiny_base: Path, champion: Path, memory: ReplayMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The champion is asked about every row then, which takes minutes; what it said stays said."""
+    asked: list[str] = []
+    answers = Objective._answers
+
+    def counted(self: Objective, row: Row) -> tuple[torch.Tensor, ...]:
+        asked.append("row")
+        return answers(self, row)
+
+    def made(name: str) -> Job:
+        return job(tiny_base, tmp_path / name, mixed(4), champion=champion, memory=memory, recipe=quick(row_tokens=60))
+
+    monkeypatch.setattr(Objective, "_answers", counted)
+    whole = trained(made("whole"))
+    in_one_go = len(asked)
+    asked.clear()
+    for sitting in (1, 2):
+        most = 3 * sitting
+        assert train(made("parts"), stopped=lambda most=most: len(asked) >= most) is None  # type: ignore[misc]
+        assert most <= len(asked) <= most + 1, "a row and the one with answers to other prompts"
+    done = trained(made("parts"))
+    assert len(asked) == in_one_go, "nothing was asked twice"
+    assert same(whole.folder, done.folder)
+
+
 def test_it_stops_when_an_anchor_is_forgotten(
     tiny_base: Path, champion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +226,7 @@ def test_threads_are_limited_while_it_runs(tiny_base: Path, tmp_path: Path) -> N
     made = job(tiny_base, tmp_path, mixed(2), threads=1)
     torch.set_num_threads(2)
     try:
-        assert train(made, lambda now: seen.append(torch.get_num_threads()), lambda: True) is None
+        assert train(made, lambda now: seen.append(torch.get_num_threads()), lambda: bool(seen)) is None
         assert (seen, torch.get_num_threads()) == ([1], 2)
     finally:
         torch.set_num_threads(1)
