@@ -374,9 +374,6 @@ class AdapterPart:
 
     def _judged(self, run: Run, job: Job) -> Run:
         request = self._request
-        if request.stopped():
-            raise Stopped
-        request.told(Stage("gate"))
         candidate = Candidate(
             adapter=run.folder / MADE,
             base=job.base,
@@ -390,7 +387,14 @@ class AdapterPart:
             items=request.shop.table.items,
             settings=request.settings,
         )
-        verdict = request.gate(candidate, lambda line: request.told(Stage(f"gate: {line}")))
+
+        def heard(line: str) -> None:
+            if request.stopped():
+                raise Stopped
+            request.told(Stage(f"gate: {line}" if line else "gate"))
+
+        heard("")
+        verdict = request.gate(candidate, heard)
         self._check(run)
         verdict.write(run.folder / GATE)
         return run.noted(verdict=verdict_json(verdict))

@@ -94,7 +94,8 @@ def cycle_rows(request: CycleRequest, line: Sequence[Learned], now: datetime) ->
     new = [row for row in data.rows if row.is_example and row.id not in known]
     shift = _shift(request, line[0].until) if line else None
     pushed = shift.item_id if shift is not None and shift.alarm else None
-    held = tuple(row.id for row in new if pushed is not None and pushed in row.items and row.signal != "label")
+    trusted = data.approved | {row.id for row in new if row.signal == "label"}
+    held = tuple(row.id for row in new if pushed is not None and pushed in row.items and row.id not in trusted)
     return CycleRows(
         tuple(row for row in new if row.id not in set(held)),
         {} if pushed is None else {pushed: held},

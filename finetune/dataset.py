@@ -72,6 +72,7 @@ class FeedbackData:
         refused: how many a human found bad.
         left_out: how often something was not used, by reason.
         item_bounds: by kind, what all rows for or against one item weigh at most (`trust.item_weight`).
+        approved: ids of the rows that a human found good.
     """
 
     rows: tuple[FeedbackRow, ...]
@@ -81,6 +82,7 @@ class FeedbackData:
     refused: int
     left_out: Mapping[str, int]
     item_bounds: Mapping[RowKind, float]
+    approved: frozenset[str] = frozenset()
 
     def lessons(self) -> tuple[Lesson, ...]:
         """The rows that can be learned from, as the trainer reads them."""
@@ -116,7 +118,8 @@ def feedback_data(
         held[draft.doubt] = held.get(draft.doubt, 0) + 1
     ordered = tuple(sorted(sources, key=lambda one: (one.customer, one.session_id or "")))
     left_out = dict(sorted(view.left_out.items()))
-    return FeedbackData(rows, snapshot_hash(rows), ordered, held, told.refused, left_out, told.item_bounds)
+    approved = frozenset(row.id for row, draft in wanted if draft.verdict)
+    return FeedbackData(rows, snapshot_hash(rows), ordered, held, told.refused, left_out, told.item_bounds, approved)
 
 
 def labelling_queue(

@@ -30,8 +30,11 @@ CUSTOMERS = 8
 RECIPE = quick(lesson_tokens=4096, row_tokens=2048, rows=2, every=2, epochs=1, kto_each=1)
 
 
-def visit(log: EventLog, number: int) -> None:
-    """Somebody wants a genre, takes one film and refuses another; each in words of their own."""
+def visit(log: EventLog, number: int) -> tuple[str, str]:
+    """Somebody wants a genre, takes one film and refuses another; each in words of their own.
+
+    Gives the film and the event of taking it.
+    """
     films = [film for film in cinema() if film.in_stock and "comedy" in film.id]
     liked, refused = films[number % len(films)], films[(number + 3) % len(films)]
     talk = log.start_conversation(TENANT, "", f"customer {number}")
@@ -48,8 +51,10 @@ def visit(log: EventLog, number: int) -> None:
             answer={"items": cards},
         )
     )  # fmt: skip
-    for kind, film in (("accept", liked), ("reject", refused)):
-        assert log.record_feedback(TENANT, "", Feedback(turn_id, kind, film.id)).stored
+    taken = log.record_feedback(TENANT, "", Feedback(turn_id, "accept", liked.id))
+    assert taken.stored
+    assert log.record_feedback(TENANT, "", Feedback(turn_id, "reject", refused.id)).stored
+    return liked.id, taken.event_id
 
 
 def plant(root: Path) -> Path:

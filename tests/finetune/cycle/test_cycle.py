@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cycle_shop import CUSTOMERS, TENANT, Shopfront, visit
+from taste_stream import cinema
 
 from agent.adapters.manifest import sha256
 from agent.adapters.registry import AdapterRegistry
@@ -19,7 +20,7 @@ from agent.llm.adapter_check import WEIGHTS_FILE
 from agent.llm.protocol import Message, Prompt
 from agent.rank.lambdamart import Options
 from agent.runs import JOB, ROWS, forget_runs, run_state
-from finetune import cycle_adapter
+from finetune import cycle_adapter, cycle_rows
 from finetune.cycle import CycleReport, Stage, last_report
 from finetune.cycle_rows import split
 from finetune.dataset import read_rows
@@ -30,6 +31,7 @@ from finetune.training.telling import HELD_OUT, Progress
 from retrieval.errors import DataDirectoryError, EngineError
 
 FIRST = "ada-000001"
+PUSHING = 12
 ROWS_EACH = 6
 """Of one customer: two verdicts, a name, a pair, a list and a reading."""
 
@@ -149,6 +151,33 @@ def test_one_that_is_promoted_at_once_or_waits_for_the_operator(
     assert "`chatalogue adapters rollback`" in told
 
 
+@pytest.mark.parametrize("pushed", [True, False])
+def test_an_item_that_is_suddenly_liked_waits_for_a_human(
+    shop: Shopfront, monkeypatch: pytest.MonkeyPatch, pushed: bool
+) -> None:
+    """Each of those who push it says it once and in other words, so nothing else finds them."""
+    monkeypatch.setattr(cycle_rows, "MIN_BEFORE", CUSTOMERS)
+    shop.setting(promotion="direct")
+    assert outcome(shop.learn())[0] == "champion"
+    films = sum(film.in_stock and "comedy" in film.id for film in cinema())
+    visits = [visit(shop.log, CUSTOMERS * films + (number * films if pushed else number)) for number in range(PUSHING)]
+    item, event = visits[0]
+    shop.log.record_label(TENANT, event, good=True)
+    report = shop.learn()
+    assert outcome(report)[0] == "champion", outcome(report)[1]
+    found = report.part("adapter").more["quarantine"]
+    if not pushed:
+        assert found == {}
+        assert "Alarm" not in outcome(report)[1]
+        return
+    assert {one for one, _ in visits} == {item}
+    assert {one: len(ids) for one, ids in found.items()} == {item: 4 * (PUSHING - 1)}, "verdict, name, pair and list"
+    assert f"Alarm: {item} has " in outcome(report)[1]
+    seen = {lesson.id: lesson for lesson in (*shop.asked[1].learned, *shop.asked[1].held_out)}
+    assert not set(found[item]) & set(seen)
+    assert sum(event in lesson.events for lesson in seen.values()) == 5, "of whom a human believes, the reading too"
+
+
 def test_where_no_adapter_serves_none_is_trained(shop: Shopfront) -> None:
     shop.settings = shop.settings.model_copy(update={"llm": shop.settings.llm.model_copy(update={"adapter": "none"})})
     how, told = outcome(shop.learn())
@@ -173,6 +202,22 @@ def test_a_training_that_fails_again_and_again_is_given_up(shop: Shopfront) -> N
     how, told = outcome(shop.learn())
     assert how == "canary", told
     assert [one.id for one in shop.registry.all()] == ["ada-000002"]
+
+
+def test_a_job_that_is_stopped_while_the_gate_asks_goes_on_with_the_next(shop: Shopfront) -> None:
+    heard: list[str] = []
+
+    def told(now: Stage | Progress) -> None:
+        if isinstance(now, Stage) and now.name.startswith("gate"):
+            heard.append(now.name)
+
+    assert outcome(shop.learn(told=told, stopped=lambda: len(heard) == 1))[0] == "stopped"
+    assert heard == ["gate"], "the first rule's word was the last"
+    assert shop.registry.all() == ()
+    trained: list[Progress] = []
+    report = shop.learn(told=lambda now: trained.append(now) if isinstance(now, Progress) else None)
+    assert outcome(report)[0] == "canary"
+    assert not trained, "it was trained already"
 
 
 def test_one_person_more_or_less_moves_nobody_else() -> None:

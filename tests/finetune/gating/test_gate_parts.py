@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind  # type: ignore[import-untyped]
 
+from finetune import gate
+from finetune.cycle_runs import Stopped
 from finetune.gating import scored
+from finetune.gating.finding import Found
 from finetune.gating.intervals import apart_interval, gini, mean_interval, ratio_interval
 from finetune.gating.page import QUESTIONS, page, sentence
 from finetune.gating.rules import GateRules, read_rules
@@ -150,6 +154,29 @@ def test_a_verdict_needs_every_rule(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRequest, match="cannot be written"):
         whole.write(tmp_path / "file")
+
+
+def test_a_stop_passes_the_gate_and_a_fault_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who learns asks after each rule whether to stop; taken for a fault that would refuse a good adapter."""
+
+    def stop(line: str) -> None:
+        if line.startswith("fresh"):
+            raise Stopped
+
+    def fault(line: str) -> None:
+        if line.startswith("fresh"):
+            raise ZeroDivisionError
+
+    async def fine(ground: object) -> Found:
+        return Found((), "this with that")
+
+    monkeypatch.setattr(gate, "FILES", {})
+    monkeypatch.setattr(gate, "MODEL", dict.fromkeys(gate.MODEL, fine))
+    monkeypatch.setattr(gate, "opened", lambda *_: nullcontext())
+    candidate = gate.Candidate(tmp_path, tmp_path, None, "ada-000001", "the base model")
+    assert not gate.judge(candidate, read_rules(), fault).refused_by == ()
+    with pytest.raises(Stopped):
+        gate.judge(candidate, read_rules(), stop)
 
 
 def test_what_training_watches_is_not_what_the_gate_asks() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -18,8 +20,8 @@ from finetune.training.losses import dpo_loss, kto_loss
 from finetune.training.penalties import Factors, fisher_distance, joined, overlap, squared_distance, squared_norm
 from finetune.training.recipe import read_recipe
 from finetune.training.rows import LessonRow, encode, packed, plan, rehearsed_count
-from finetune.training.telling import Look, Picture, Progress
-from retrieval.errors import BadRequest
+from finetune.training.telling import Look, Picture, Progress, tensorboard
+from retrieval.errors import BadRequest, ModelUnavailable
 
 
 def lora(seed: int, rank: int = 3, scale: float = 2.0) -> dict[str, Factors]:
@@ -180,3 +182,41 @@ def test_the_picture_is_drawn_again_at_each_look(tmp_path: Path) -> None:
     drawn = ElementTree.fromstring((tmp_path / "loss.svg").read_text())  # noqa: S314 -- our own
     lines = [one for one in drawn.iter() if one.tag.endswith("polyline")]
     assert [len(one.attrib["points"].split()) for one in lines] == [3, 1, 2]
+
+
+class Board:
+    """A double of TensorBoard's writer."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.scalars, self.is_closed = folder, list[tuple[str, float, int]](), False
+        BOARDS.append(self)
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.scalars.append((name, value, step))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+BOARDS: list[Board] = []
+
+
+def test_scalars_go_to_tensorboard_and_a_look_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
+    look = Look(1, {"chat": 1.5}, None, False)
+    with tensorboard(tmp_path) as told:
+        told(Progress(1, 2, 3.0, 0.5, 100.0, look))
+        told(Progress(2, 2, 2.0, 0.25, 90.0, look))
+    board = BOARDS.pop()
+    assert (board.folder, board.is_closed) == (str(tmp_path), True)
+    steps = {"loss/step": (3.0, 2.0), "loss/penalty": (0.5, 0.25), "speed/tokens_per_s": (100.0, 90.0)}
+    told_each = [(name, value, step) for name, values in steps.items() for step, value in enumerate(values, 1)]
+    assert sorted(board.scalars) == sorted([*told_each, ("loss/chat", 1.5, 1)])
+
+
+def test_without_tensorboard_it_is_said_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModelUnavailable, match="pip install tensorboard"), tensorboard(tmp_path):
+        pass
