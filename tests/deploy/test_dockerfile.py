@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from agent.llm.vllm.server import PLUGINS
 from tests.deploy.compose_file import ROOT, mounts, services, words
 
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -94,6 +95,12 @@ class TestImages:
         assert all_of(stage, "ARG") == []
         assert [rest for rest in all_of(stage, "COPY") if not rest.startswith("--from=build-")] == []
         assert not re.search(r"(?i)password|secret|token|api_key", "\n".join(" ".join(one) for one in stages()[stage]))
+
+    def test_vllm_on_the_processor_finds_our_plugin(self) -> None:
+        source, target = f"/opt/chatalogue/{PLUGINS.relative_to(ROOT)}", "/opt/chatalogue/inside"
+        assert f"--from=build-vllm-cpu {source} {target}" in all_of("vllm-cpu", "COPY")
+        assert f"PYTHONPATH={target}" in last_of("vllm-cpu", "ENV").split()
+        assert let_through(f"{PLUGINS.relative_to(ROOT)}/chatalogue_lora-1.dist-info/entry_points.txt")
 
     def test_the_default_image_is_the_app(self) -> None:
         assert list(stages())[-1] == "app"

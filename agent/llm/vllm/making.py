@@ -45,9 +45,7 @@ def loads_at_run_time(vllm: VLLMSettings) -> bool:
             "CHATALOGUE_LLM__VLLM__ADAPTERS is 'merged', which needs a server of ours, but a URL is set; use 'runtime'."
         )
     if vllm.adapters == "auto":
-        return bool(vllm.url) or runs_on_gpu(
-            vllm
-        )  # on a CPU an unmerged adapter makes the first token ten times as late
+        return bool(vllm.url) or runs_on_gpu(vllm)  # on a CPU merged weights write faster than LoRA beside them
     return vllm.adapters == "runtime"
 
 

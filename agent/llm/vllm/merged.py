@@ -1,4 +1,4 @@
-"""Adapters merged into weights, one vLLM server for each: on CPUs an unmerged LoRA makes the first token slow.
+"""Adapters merged into weights, one vLLM server for each: on CPUs LoRA beside the weights costs speed.
 
 At most two servers at once, one of them only while another takes its place. Knows nothing of prompts or of how a server
 is started.

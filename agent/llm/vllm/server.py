@@ -25,9 +25,11 @@ from retrieval.errors import EngineError
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+"""Never another one: the routes that load adapters ask for no key."""
+PLUGINS = Path(__file__).with_name("inside")
+"""The path of vLLM's Python: what runs in its processes, and nothing else."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes for --max-lora-rank."""
-"""Never another one: the routes that load adapters ask for no key."""
 POLL_SECONDS = 0.25
 STOP_SECONDS = 5.0
 """How long vLLM may take to end by itself; then its processes are killed."""
@@ -205,7 +207,7 @@ def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | Non
         "PYTHONUNBUFFERED": "1",
     }
     if lora:
-        kept["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
+        kept |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "PYTHONPATH": str(PLUGINS)}
     if threads:
         kept |= {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return kept

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from agent.llm.vllm.server import first_failure, linear_names, lora_arguments, server_environment
+from agent.llm.vllm.server import PLUGINS, first_failure, linear_names, lora_arguments, server_environment
 from agent.settings import VLLMSettings
 from retrieval.errors import EngineError
 
@@ -30,7 +30,12 @@ def test_the_environment_holds_nothing_of_ours_and_opens_nothing(monkeypatch: py
     assert (plain["VLLM_CPU_KVCACHE_SPACE"], plain["HF_HUB_OFFLINE"], plain["DO_NOT_TRACK"]) == ("2", "1", "1")
     assert plain["CUDA_VISIBLE_DEVICES"] == "1"
     assert "PATH" in plain
-    assert server_environment(VLLMSettings(), lora=True)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    takes_adapters = server_environment(VLLMSettings(), lora=True)
+    assert takes_adapters["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert takes_adapters["PYTHONPATH"] == str(PLUGINS)
+    assert {path.name for path in PLUGINS.iterdir()} - {"__pycache__"} == {
+        "__init__.py", "chatalogue_lora.py", "chatalogue_lora-1.dist-info",
+    }  # fmt: skip
     assert server_environment(VLLMSettings(), lora=False, threads=3)["OMP_NUM_THREADS"] == "3"
 
 
