@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cycle_shop import CUSTOMERS, TENANT, Shopfront
+from cycle_shop import CUSTOMERS, RECIPE, TENANT, Shopfront, visit
 from training_doubles import mixed
 
 from agent.datadir import DataDirectory
@@ -18,6 +18,9 @@ from finetune.cycle_runs import read_run
 from finetune.dataset import write_rows
 from finetune.memory import ReplayMemory
 from finetune.train import LINEAGE as LINEAGE_FILE
+
+FIRST, SECOND = "ada-000001", "ada-000002"
+CUSTOMERS_BY_NAME = [f"customer {number}" for number in range(CUSTOMERS)]
 
 
 def test_the_memory_without_somebody_is_the_one_that_it_would_have_made_itself(tmp_path: Path) -> None:
@@ -65,6 +68,33 @@ def test_whoever_is_erased_while_the_memory_is_saved_is_not_written_back(
         assert not left & set(erased)
         files = shop.data.memory(TENANT).glob("rows-*.jsonl")
         assert not [one for file in files for one in erased if one in file.read_text()]
+
+
+@pytest.mark.parametrize("refit_every", [2, 0])
+def test_the_next_refit_goes_without_whoever_was_erased(shop: Shopfront, refit_every: int) -> None:
+    recipe = RECIPE.model_copy(update={"refit_every": refit_every})
+    shop.setting(promotion="direct")
+    assert shop.learn(recipe=recipe).part("adapter").outcome == "champion"
+    (other, *_) = sorted({lesson.user for lesson in shop.asked[0].learned})
+    names = {shop.log.pseudonym(TENANT, str(shop.log.person_id(TENANT, "", one))): one for one in CUSTOMERS_BY_NAME}
+    erased = erase_customer(shop.data, shop.log, TENANT, "", names[other])
+    assert erased is not None
+    assert erased.adapters == (FIRST,)
+    for number in range(CUSTOMERS, CUSTOMERS + 5):
+        visit(shop.log, number)
+    assert shop.learn(recipe=recipe).part("adapter").outcome == "champion"
+    made = shop.registry.get(SECOND)
+    assert made.config["method"] == ("refit" if refit_every else "replay+proximal")
+    left = {name: counts.erased_customers for name, counts in shop.registry.sources().items()}
+    holding = [one.id for one in shop.registry.holding(erased.adapters)]
+    if refit_every:
+        assert made.parent is None
+        assert made.config["rehearsed"] > 0, "of all others"
+        assert (left, holding) == ({FIRST: 1, SECOND: 0}, [FIRST])
+    else:
+        assert made.parent == FIRST
+        assert (left, holding) == ({FIRST: 1, SECOND: 1}, [FIRST, SECOND])
+    assert other not in {lesson.user for lesson in ReplayMemory.load(shop.data.memory(TENANT)).lessons}
 
 
 def test_a_training_is_where_forgetting_looks_for_it() -> None:
