@@ -221,7 +221,8 @@ class Conversations:
         # A model that was never taught the language of readings answers in prose, for seconds.
         taught = status.adapter is not None or setting == "on"
         if taught and status.state == "ready" and is_on("understand", setting, skills):
-            understood = await ModelUnderstanding(engine, turn.shop.table).improve(text, understood, turn.context)
+            model = ModelUnderstanding(engine, turn.shop.table, spent=turn.reply.spend)
+            understood = await model.improve(text, understood, turn.context)
         return understood
 
     def _unread(self, turn: _Turn) -> Understanding:

@@ -69,6 +69,11 @@ class ReplyState:
         """Tokens spent so far."""
         return Usage(self.prompt_tokens, self.completion_tokens)
 
+    def spend(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count a call of the model's for this turn."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+
     def say(self, text: str) -> Text:
         """Append `text`, without what strangers could have put into it, and make the update that carries it."""
         text = tamed(text, self.hosts)
@@ -220,7 +225,7 @@ class Replier:
 
     async def _sentences(self, engine: Engine, pitch: Pitch, state: ReplyState) -> AsyncGenerator[str | Waiting, None]:
         prompt = reply_prompt(pitch.item, pitch.facts, self.wording, self.examples)
-        pending, n_sentences = prompt.prefill, 0
+        pending, n_sentences, before = prompt.prefill, 0, state.usage
         deadline = asyncio.get_running_loop().time() + self.limits.seconds  # the wait in the queue counts, too
         async with aclosing(engine.stream(prompt, self.limits)) as chunks:
             while (chunk := await _next_before(deadline, chunks)) is not None:
@@ -229,8 +234,11 @@ class Replier:
                 if chunk.ahead:
                     yield Waiting(chunk.ahead)
                 pending += chunk.text
-                state.prompt_tokens = max(state.prompt_tokens, chunk.prompt_tokens)  # counts are of the call so far
-                state.completion_tokens = max(state.completion_tokens, chunk.completion_tokens)
+                # Counts are of the call so far.
+                state.prompt_tokens = max(state.prompt_tokens, before.prompt_tokens + chunk.prompt_tokens)
+                state.completion_tokens = max(
+                    state.completion_tokens, before.completion_tokens + chunk.completion_tokens
+                )
                 *whole, pending = END_OF_SENTENCE.split(pending)
                 if chunk.finish == "stop" and pending.strip().endswith((".", "!", "?")):
                     whole, pending = [*whole, pending], ""

@@ -7,6 +7,7 @@ On only where `skills.toml` says that it beats the rules. Knows nothing of how t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -33,11 +34,15 @@ _READ: frozenset[Intent] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ModelUnderstanding:
-    """Reads messages to one catalogue with a language model; `table` None: as `merging.toml` says."""
+    """Reads messages to one catalogue with a language model; `table` None: as `merging.toml` says.
+
+    `spent` is told the tokens read and written by each call, also by one that was cut off.
+    """
 
     engine: Engine
     items: ItemTable
     table: Policy | None = None
+    spent: Callable[[int, int], None] = lambda _read, _written: None
 
     async def improve(self, text: str, understood: Understanding, context: DialogueContext) -> Understanding:
         """`understood` (the rules' reading) with what the model reads better.
@@ -69,9 +74,13 @@ class ModelUnderstanding:
             EngineError: the model could not be asked.
         """
         prompt = await asyncio.to_thread(reading_prompt, text, context, self.items)
-        answer, complete = "", False
-        async with aclosing(self.engine.stream(prompt, LIMITS)) as chunks:
-            async for chunk in chunks:
-                answer += chunk.text
-                complete = chunk.finish == "stop"
+        answer, complete, n_read, n_written = "", False, 0, 0
+        try:
+            async with aclosing(self.engine.stream(prompt, LIMITS)) as chunks:
+                async for chunk in chunks:
+                    answer += chunk.text
+                    complete = chunk.finish == "stop"
+                    n_read, n_written = max(n_read, chunk.prompt_tokens), max(n_written, chunk.completion_tokens)
+        finally:
+            self.spent(n_read, n_written)
         return await asyncio.to_thread(lambda: read(answer, text, context, self.items, complete=complete))

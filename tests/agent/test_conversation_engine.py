@@ -73,6 +73,16 @@ async def test_what_the_model_writes_streams_after_the_list(make: Make) -> None:
     assert (turn.answer.model, turn.finished.usage) == ("scripted", Usage(100, 4))
 
 
+async def test_the_usage_is_of_all_calls_of_the_turn(make: Make) -> None:
+    engine = ScriptedEngine(*GOOD)
+    talk = make.talk(engine, understand="on")
+    turn = await talk.say(ALIEN)
+    assert len(engine.prompts) == 2  # it read the message, and wrote
+    assert turn.finished.usage == Usage(200, 2 * len(GOOD))
+    record = talk.logged(turn).record
+    assert (record.prompt_tokens, record.completion_tokens) == (200, 2 * len(GOOD))
+
+
 async def test_the_turn_is_in_the_log_before_it_is_finished(make: Make) -> None:
     talk = make.talk(ScriptedEngine(*GOOD))
     async with aclosing(talk.chat.turn(TurnRequest(ALIEN))) as updates:
