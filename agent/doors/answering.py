@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import structlog
@@ -22,6 +23,7 @@ from agent.services import Services, TurnRequest
 from agent.support.handoff import keeping
 from agent.support.handoff.keeping import Trail, handoffs_of
 from agent.support.handoff.machine import Happening
+from agent.support.handoff.taking_back import takes_back
 from agent.understand.types import Language
 from retrieval.errors import ChatalogueError, NotFound
 
@@ -35,7 +37,7 @@ CUSTOMER: Final = "chatwoot:"
 """What their names begin with: then account and contact over there."""
 _TEAM: Final = "chatwoot"
 
-Step: TypeAlias = tuple[Literal["say", "note", "open"], str]
+Step: TypeAlias = tuple[Literal["say", "note", "open", "pending"], str]
 """What is to be done over there, and its words."""
 
 _log = structlog.get_logger(__name__)
@@ -95,7 +97,7 @@ class InboxAnswerer:
         tell("webhook_not_answered", delivery=item.id, attempt=item.attempts, reason=problem, state=state)
         if state == "dead":  # a customer without an answer is people's business
             try:
-                await self._chatwoot.open(told)
+                await self._chatwoot.give(told, "open")
             except ChatalogueError as error:
                 _log.error("chatwoot_not_opened", delivery=item.id, reason=str(error))
 
@@ -107,9 +109,9 @@ class InboxAnswerer:
         hands_over = any(kind == "open" for kind, _ in steps)
         while steps:
             (kind, text), *steps = steps
-            if kind == "open":
-                await self._chatwoot.open(told)
-                await asyncio.to_thread(self._inbox.opened, item)
+            if kind in ("open", "pending"):
+                await self._chatwoot.give(told, "open" if kind == "open" else "pending")
+                await asyncio.to_thread(partial(self._inbox.opened, item, by_people=kind == "open"))
             elif kind == "note":
                 await self._chatwoot.say(told, text, private=True)
             elif await self._is_ours(item, told):
@@ -143,10 +145,12 @@ class InboxAnswerer:
             return []
         if talk.opened_at is None:  # handed over, and a crash or an error kept the team from being told
             return await self._handing_over(item.tenant, talk.session_id, trail)
+        if trail.state.phase == "waiting" and takes_back(told.text):
+            return [("pending", ""), *await self._turn(item, told, talk.session_id)]
         if told.status != PENDING or item.received_at <= talk.opened_at:  # the latter: sent before it was opened
             return []
         await self._apply(item, talk.session_id, "returned")
-        await asyncio.to_thread(lambda: self._inbox.opened(item, by_people=False))
+        await asyncio.to_thread(partial(self._inbox.opened, item, by_people=False))
         return await self._turn(item, told, talk.session_id)
 
     async def _of_the_team(self, item: InboxItem, told: Told, talk: Talk) -> list[Step]:

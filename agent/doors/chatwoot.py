@@ -183,13 +183,13 @@ class Chatwoot:
         body = {"content": text, "message_type": "outgoing", "private": private}
         await self._post(f"{self._at(told)}/messages", body)
 
-    async def open(self, told: Told) -> None:
-        """Give the conversation to people.
+    async def give(self, told: Told, status: Literal["open", "pending"]) -> None:
+        """Give the conversation to people (open) or back to the bot.
 
         Raises:
             DeskRefused: it was not taken.
         """
-        await self._post(f"{self._at(told)}/toggle_status", {"status": "open"})
+        await self._post(f"{self._at(told)}/toggle_status", {"status": status})
 
     def _at(self, told: Told) -> str:
         return f"/api/v1/accounts/{told.account}/conversations/{told.conversation}"

@@ -276,6 +276,25 @@ async def test_given_back_the_bot_answers_and_says_so(door: Opener) -> None:
         assert "closed your request" in at.theirs.said[-1]
 
 
+async def test_the_customer_takes_it_back_while_nobody_has_it(door: Opener) -> None:
+    async with door() as at:
+        await at.says("talk to a human")
+        await at.answered()
+        await at.says("back to the bot")
+        await at.answered()
+        assert at.theirs.status == "pending"
+        assert "answering again" in at.theirs.said[-1]
+        await at.says("a comedy")
+        await at.answered()
+        assert len(at.theirs.said) == 3
+        await at.says("talk to a human")
+        await at.answered()
+        await at.send(of_agent("Hello, this is Maria", 202, "open"))
+        await at.says("back to the bot")
+        await at.answered()
+        assert (at.theirs.status, len(at.theirs.said)) == ("open", 4)  # somebody has it
+
+
 async def test_no_reply_after_a_human_took_over(door: Opener) -> None:
     """They wrote, opened it, or have it by the status, before, while and after the bot thinks."""
     async with door() as at:
