@@ -236,7 +236,7 @@ def _shown() -> Iterator[Callable[[Stage | Progress], None]]:
                 return
             words = f"training: loss {now.loss:.3f}, {now.tokens_per_s:.0f} tokens/s"
             drawn.update(task, description=words, completed=now.step, total=now.steps)
-            if now.look is not None and now.look != last[0]:
+            if console.is_terminal and now.look is not None and now.look != last[0]:
                 last[0] = now.look
                 sets = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(now.look.losses.items()))
                 drawn.console.print(f"step {now.step} of {now.steps}: {words}; {sets}", markup=False)
