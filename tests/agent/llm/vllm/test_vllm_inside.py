@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from types import ModuleType
 
 import pytest
 import torch
 
+from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.inside import chatalogue_lora
 from agent.llm.vllm.server import PLUGINS
 
@@ -137,3 +140,23 @@ def test_vllm_finds_it_and_it_multiplies_as_vllm_does(vllm_python: Path, tmp_pat
         env=os.environ | known, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_base_and_an_adapter_in_one_batch(
+    client: VLLMClient, smol_dir: Path, make_lora: Callable[..., Path], tmp_path: Path
+) -> None:
+    """By vLLM's own arithmetic the base answers there with the adapter: a nat off at the mean."""
+    prompt = list(range(1_000, 1_060))
+    (alone,) = await client.prompt_logprobs("base", [prompt])
+    await client.load_adapter("ada-beside", make_lora(smol_dir, tmp_path / "ada", seed=0, strength=0.07))
+    try:
+        told = await asyncio.gather(*(client.prompt_logprobs(name, [prompt]) for name in ("base", "ada-beside") * 3))
+    finally:
+        await client.unload_adapter("ada-beside")
+
+    def off(rows: tuple[tuple[float, ...], ...]) -> float:
+        return fmean(abs(one - other) for one, other in zip(rows[0][1:], alone[1:], strict=True))
+
+    assert max(map(off, told[::2])) < 0.1
+    assert min(map(off, told[1::2])) > 0.3
