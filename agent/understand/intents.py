@@ -242,6 +242,11 @@ NOT_SUPPORT = re.compile(
     r"\b(?:film|films|movie|movies|story|something|book|comedy|drama|thriller)\b[^.?!,]{0,25}\b(?:about"
     r"|where|in which|with|that|who)\b[^.?!]*$|^(?:about|a|an|some)\b[^.?!,]{0,20}\b(?:about|who|where)\b"
 )
+OF_A_TITLE = re.compile(
+    r"(?:money[- ]back |delivery )?(?:guarantee|warranty|password|courier|customs) (?:films?|movies?)\b"
+    r"|[\u4e00-\u9fff]{2,4}?(?:大?劫案|谋杀案|大作战|总动员|历险记|疑云|风云|惊魂|传奇)"
+)
+"""Words of service that are a title's: "the money back guarantee film"."""
 
 _MONEY_Q = (
     r"how much (?:is|are|does|do|for|would|was)\b|what(?:'s| is| are| does)? (?:the |its )?(?:price"

@@ -236,6 +236,8 @@ class _Pass:
                 continue
             if any(match.start() < until and since < match.end() for since, until in sold):
                 continue
+            if intents.OF_A_TITLE.match(message.low, match.start()):
+                continue
             if not intents.NOT_SUPPORT.search(message.low[start : match.end()]):
                 spans.append((start, end))
         if spans:

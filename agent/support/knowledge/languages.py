@@ -1,7 +1,7 @@
 """Which language a text is in: by its letters, and where many languages share them by its commonest words.
 
 Enough to prefer an article to its translation, and to say that one is in another language. Not covered: languages in
-Latin letters beyond those of `_COMMON` ("" then), and telling apart those that share another script.
+Latin letters beyond those of `COMMON` ("" then), and telling apart those that share another script.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OWN_LETTERS = frozenset(_SCRIPTS)
 """The languages that are not written in Latin letters."""
 _LATIN = re.compile("[a-z\u00df-\u024f]")
 _WORD = re.compile(r"[^\W\d_]+")
-_COMMON: Mapping[str, frozenset[str]] = {
+COMMON: Mapping[str, frozenset[str]] = {
     "en": frozenset(
         "the and is are of to you your we our it this that for with on not can do does how what when where if or my be "
         "will from have has i an at which who".split()
@@ -74,6 +74,6 @@ def language_of(text: str) -> str:
     if counts[script] and counts[script] * (3 if script in ("ja", "ko", "zh") else 1) >= len(_LATIN.findall(low)):
         return script
     words = Counter(_WORD.findall(low))
-    found = {name: sum(words[word] for word in common) for name, common in _COMMON.items()}
+    found = {name: sum(words[word] for word in common) for name, common in COMMON.items()}
     best = sorted(found, key=lambda name: -found[name])[:2]
     return best[0] if found[best[0]] >= MIN_COMMON and found[best[0]] > found[best[1]] else ""

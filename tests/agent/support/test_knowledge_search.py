@@ -189,8 +189,8 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 def test_hard_questions_in_and_beside_the_articles(demo_desk: HelpArticles) -> None:
     """Questions in customers' own words, and such that a shop is asked and the articles do not answer.
 
-    Measured: 2 of 41 that the articles answer are refused (0.05, 95 % .01 to .16), 12 of 41 others are answered (.29,
-    .18 to .44): with what the encoder sees, "do you sell DVD players?" is about the article on players.
+    Measured: 4 of 41 that the articles answer are refused (.10, 95 % .04 to .23), 8 of 41 others are answered (.20,
+    .10 to .34): "do you sell DVD players?" has all its words in the article on players.
     """
     rows = [(row, demo_desk.answer(str(row["question"]))) for row in questions("article_questions.jsonl")]
     refused = [row["question"] for row, found in rows if row["articles"] and not found]
@@ -198,7 +198,7 @@ def test_hard_questions_in_and_beside_the_articles(demo_desk: HelpArticles) -> N
     inside = sum(bool(row["articles"]) for row, _ in rows)
     assert (inside, len(rows) - inside) == (41, 41)
     assert wilson(len(refused), inside)[0] < 0.10, refused
-    assert wilson(len(wrongly), len(rows) - inside)[0] < 0.25, wrongly
+    assert wilson(len(wrongly), len(rows) - inside)[0] < 0.15, wrongly
 
 
 def slug(passage: Passage) -> str:

@@ -37,6 +37,9 @@ is it in colour? |focus| item_question; ids pulp; attr colour
 what's the age rating? |focus| item_question; ids pulp; attr age rating
 is it suitable for a 6 year old? |focus| item_question; ids pulp; attr age rating
 what's the age rating? || support
+the money back guarantee film || recommend; S about money back guarantee
+I forgot my password, is there a movie about that? || support
+is there a guarantee on films? || support
 is it a comedy? |focus| item_question; ids pulp; attr genre
 is it suitable for children? |focus| item_question; ids pulp; attr genre
 what's the age rating of The Shining? |list| item_question; ids shining; attr age rating
@@ -94,6 +97,8 @@ no French, I meant the country, not the language || recommend; -H country=France
 """
 
 CORPUS_ZH = """
+退款大劫案 || recommend
+大劫案的碟片坏了，要退款 || support
 我想死 || distress
 我不想活了 || distress
 科幻片，2000年以后，不超过20欧元 || recommend; H genre=Science Fiction; H year>2000; H price<=20
