@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from agent.api import chat, doors, feedback, handoffs, health, people, sessions, users
+from agent.api import chat, doors, feedback, handoffs, health, people, ratings, sessions, users
 from agent.api.auth import KeyRing
 from agent.api.bodies import Bodies
 from agent.api.border import PROBES, RASA_PATH, Crashes, KeyCheck, RequestId, path_inside
@@ -39,6 +39,7 @@ _ROUTERS: Final[Sequence[APIRouter]] = (
     people.router,
     sessions.router,
     handoffs.router,
+    ratings.router,
     doors.router,
     health.router,
 )

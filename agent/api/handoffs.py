@@ -191,7 +191,7 @@ async def list_handoffs(
     limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 50,
 ) -> HandoffList:
     """Conversations that wait for a person or are with one."""
-    _check_team(api)
+    check_team(api)
     found = await api.in_thread(handoffs_of(api.services).waiting, api.tenant, limit, state)
     return HandoffList(data=[_line(one) for one in found])
 
@@ -199,14 +199,14 @@ async def list_handoffs(
 @router.get("/v1/handoffs/{session_id}", tags=["handoffs"])
 async def show_handoff(session_id: str, api: CallerApi) -> HandoffRecord:
     """The packet, the audit trail and the transcript of a conversation that was handed over."""
-    _check_team(api)
+    check_team(api)
     return await api.in_thread(_record, api, session_id)
 
 
 @router.get("/v1/handoffs/{session_id}/suggestion", tags=["handoffs"])
 async def suggest(session_id: str, api: CallerApi) -> Suggestion:
     """What the bot would answer to the customer's last message, with sources; nothing of it is sent or stored."""
-    _check_team(api)
+    check_team(api)
     again = api.services.again
     turn = await api.in_thread(_last_question, api, session_id)
     if turn is None or again is None:
@@ -299,7 +299,7 @@ def _withdraw(api: Api, session_id: str, once: str | None) -> HandoffAnswer:
 async def _act(
     api: Api, session_id: str, kind: Kind, body: TeamRequest | None, once: str | None, text: str | None = None
 ) -> TeamAnswer:
-    _check_team(api)
+    check_team(api)
     asked = (api, session_id, kind, body or TeamRequest(), once, text)
     if kind not in _BETWEEN_TURNS:
         return await api.in_thread(_act_now, *asked)
@@ -375,7 +375,7 @@ def _trail_line(entry: HandoffEntry) -> TrailLine:
     return TrailLine.model_validate(entry).model_copy(update={"agent": (entry.data or {}).get("agent")})
 
 
-def _check_team(api: Api) -> None:
+def check_team(api: Api) -> None:
     """Refuse who is nobody of the team.
 
     Raises:

@@ -13,7 +13,7 @@ from agent.api.context import Api, CallerApi
 from agent.api.errors import ERROR_RESPONSES
 from agent.datadir import DataDirectory
 from agent.learning.forgetting import forget_owners
-from agent.log.records import ConversationStatus, FeedbackKind, SessionView, ShownRow
+from agent.log.records import ConversationStatus, FeedbackKind, SessionView, ShownRow, TurnView
 from agent.preferences import Fact
 from agent.support.handoff.keeping import Handoffs, handoffs_of
 from agent.understand.types import AskedQuestion, Intent, Language
@@ -76,6 +76,36 @@ class SessionBody(BaseModel):
     handoff: HandoffView | None
 
 
+class TranscriptLine(BaseModel):
+    """What one of them said. `items` are ids of those shown and `sources` titles of the articles quoted in it.
+
+    `model` and `adapter` are those that the bot's answer was made with; `undone`: the customer took the turn back.
+    """
+
+    at: datetime
+    role: Literal["customer", "bot", "agent", "system"]
+    text: str
+    name: str | None = None
+    turn_id: str | None = None
+    action: Action | None = None
+    items: list[str] = []
+    sources: list[str] = []
+    model: str | None = None
+    adapter: str | None = None
+    undone: bool = False
+
+
+class Transcript(BaseModel):
+    """A conversation as a list of who said what, oldest first, for help desks that import one."""
+
+    session_id: str
+    object: Literal["transcript"] = "transcript"
+    created_at: datetime
+    language: Language
+    status: ConversationStatus
+    lines: list[TranscriptLine]
+
+
 class SessionDeleted(BaseModel):
     """The words are erased; ids and numbers stay in the log."""
 
@@ -120,6 +150,12 @@ async def show_session(session_id: str, api: CallerApi) -> SessionBody:
     return await api.in_thread(_show, api, session_id)
 
 
+@router.get("/v1/sessions/{session_id}/transcript")
+async def show_transcript(session_id: str, api: CallerApi) -> Transcript:
+    """Who said what, in order: the customer, the bot, people of the team. With a support agent's key of any session."""
+    return await api.in_thread(_transcript, api, session_id)
+
+
 @router.delete("/v1/sessions/{session_id}")
 async def delete_session(session_id: str, api: CallerApi) -> SessionDeleted:
     """Erase the words of a conversation, and what was copied of its customer for trainings."""
@@ -137,6 +173,38 @@ async def show_trace(turn_id: str, api: CallerApi) -> TraceBody:
 def _show(api: Api, session_id: str) -> SessionBody:
     view = api.services.log.session_view(api.tenant, session_id, key_id=api.key_id)
     return session_body(view, handoffs_of(api.services))
+
+
+def _transcript(api: Api, session_id: str) -> Transcript:
+    view = api.services.log.session_view(api.tenant, session_id, key_id=None if api.by_agent else api.key_id)
+    handoffs = handoffs_of(api.services)
+    between = handoffs.thread(handoffs.trail(api.tenant, session_id), view.turns)
+    placed = [(turn.number, 0, line) for turn in view.turns for line in _lines_of(turn)]
+    for one in between:
+        role: Literal["agent", "system"] = "agent" if one.role == "agent" else "system"
+        placed.append((one.after_turn, 1, TranscriptLine(at=one.at, role=role, text=one.text, name=one.name)))
+    talk = view.conversation
+    return Transcript(
+        session_id=talk.id,
+        created_at=talk.created_at,
+        language=talk.language,
+        status=talk.status,
+        lines=[line for _, _, line in sorted(placed, key=lambda one: one[:2])],  # stable: as it was said
+    )
+
+
+def _lines_of(turn: TurnView) -> list[TranscriptLine]:
+    """The message and the answer of a turn; none where people had the conversation."""
+    said = TranscriptLine(
+        at=turn.created_at, role="customer", text=turn.message, turn_id=turn.turn_id, undone=turn.undone
+    )
+    if not turn.reply:
+        return [said]
+    answer = turn.answer
+    sources = [str(one.get("title", "")) for one in answer.get("citations", ())]
+    made = {"model": answer.get("model"), "adapter": answer.get("adapter"), "sources": sources}
+    more = {"role": "bot", "text": turn.reply, "action": turn.action, "items": list(turn.items), **made}
+    return [said, said.model_copy(update=more)]
 
 
 def session_body(view: SessionView, handoffs: Handoffs) -> SessionBody:

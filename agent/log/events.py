@@ -17,7 +17,7 @@ from agent.log.records import FeedbackKind, OutsideKind
 from retrieval.errors import NotFound
 
 OwnKind: TypeAlias = Literal[
-    "edit", "undo", "user_edit", "user_forget", "erasure", "consent", "imported", "label", "action"
+    "edit", "undo", "user_edit", "user_forget", "erasure", "consent", "imported", "label", "action", "csat"
 ]
 """What the log itself writes down, beside feedback and outside events; `of` says what kind of deed was imported, and
 what was done with an order (`agent.log.actions`)."""

@@ -261,6 +261,32 @@ async def test_somebody_of_the_team_takes_over_and_closes(desk: Opener) -> None:
         assert (await at.say("a western"))["text"].startswith("Our team has closed your request")
 
 
+async def test_a_transcript_is_who_said_what_in_order(desk: Opener) -> None:
+    async with desk() as at:
+        shown = await at.say("a comedy under 15 euros")
+        await at.say("talk to a human")
+        await at.say("are you there?")
+        await at.ask("POST", "/v1/handoffs/{s}/reply", text="Here I am", agent="Maria")
+        await at.ask("POST", "/v1/handoffs/{s}/note", text="a nice one", agent="Maria")
+        await at.say("thank you")
+        found = await at.ask("GET", "/v1/sessions/{s}/transcript", CUSTOMER)
+        assert [(one["role"], one["text"]) for one in found["lines"] if one["role"] in ("customer", "agent")] == [
+            ("customer", "a comedy under 15 euros"), ("customer", "talk to a human"), ("customer", "are you there?"),
+            ("agent", "Here I am"), ("customer", "thank you"),
+        ]  # fmt: skip
+        assert [one["role"] for one in found["lines"]] == [
+            "customer", "bot", "customer", "bot", "customer", "agent", "customer",
+        ]  # fmt: skip
+        answer = found["lines"][1]
+        assert answer["items"] == [item["id"] for item in shown["items"]]
+        assert (answer["model"], answer["turn_id"], answer["action"]) == ("none", shown["turn_id"], "recommend")
+        assert found["lines"][5]["name"] == "Maria"
+        assert found["status"] == "human"
+        assert [one["at"] for one in found["lines"]] == sorted(one["at"] for one in found["lines"])
+        assert (await at.ask("GET", "/v1/sessions/{s}/transcript", AGENT)) == found
+        assert await at.refused("GET", "/v1/sessions/{s}/transcript", OTHER) == (404, "not_found")
+
+
 async def test_what_the_bot_would_say(desk: Opener) -> None:
     async with desk() as at:
         await at.say("talk to a human")

@@ -64,7 +64,15 @@ def test_every_request_has_examples_that_fit(document: dict[str, Any]) -> None:
         one["requestBody"]["content"]["application/json"] for *_, one in operations(document) if "requestBody" in one
     ]
     assert len(bodies) >= 5
-    for name in ("ChatRequest", "FeedbackRequest", "EventRequest", "PreferencesEdit", "ConsentEdit"):
+    for name in (
+        "ChatRequest",
+        "FeedbackRequest",
+        "EventRequest",
+        "PreferencesEdit",
+        "ConsentEdit",
+        "RatingRequest",
+        "RasaMessage",
+    ):
         schema = document["components"]["schemas"][name]
         assert schema["examples"]
         for example in schema["examples"]:

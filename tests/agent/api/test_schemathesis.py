@@ -111,8 +111,8 @@ def run(film_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     team = {"Authorization": f"Bearer {AGENT_KEY}"}
     known = {"path.session_id": session_id}
     more = [
-        {"include-path-regex": "^/v1/handoffs", "headers": team, "parameters": known},
-        {"include-path-regex": "^/v1/sessions/.*/handoff", "parameters": known},
+        {"include-path-regex": "^/v1/(handoffs|ratings)", "headers": team, "parameters": known},
+        {"include-path-regex": "^/v1/sessions/.*/(handoff|rating|transcript)", "parameters": known},
     ]
     config = SchemathesisConfig.from_dict(CONFIG | {"operations": [*more, *CONFIG["operations"]]})
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)

@@ -77,13 +77,14 @@ BODIES: dict[str, Any] = {
     "recordEvent": lambda ids: {"kind": "click", "turn_id": ids.turn_id, "session_id": ids.session_id},
     "editPreferences": lambda ids: {"remove": [ids.wish_id]},
     "editConsent": lambda ids: {"consent": True},
+    "rateSession": lambda ids: {"of": "bot", "score": 3},
     "replyHandoff": lambda ids: {"text": "hello"},
     "noteHandoff": lambda ids: {"text": "hello"},
     "takeHandoff": lambda ids: {"take_over": True},
 }
 """Of operations that need one; the others are sent none."""
 
-FOUND = {"healthz", "readyz", "metrics", "listModels", "listHandoffs"}
+FOUND = {"healthz", "readyz", "metrics", "listModels", "listHandoffs", "listRatings"}
 """Operations without ids of anybody; what they answer must still say nothing of the others."""
 BY_NAME = {"showPreferences", "forgetPreferences", "editConsent", "exportUser", "eraseUser"}
 """Operations on a user's name, which both tenants may have: somebody else's is somebody of whom nothing is stored."""
