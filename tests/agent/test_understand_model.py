@@ -178,7 +178,7 @@ async def test_an_engine_that_fails_leaves_the_rules_reading(film_table: ItemTab
 async def test_who_waits_too_long_gets_the_rules_reading(
     film_table: ItemTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.understand.model.PATIENCE_S", 0.01)
+    monkeypatch.setattr("agent.understand.model.PATIENCE_S", 1.0)
     engine = ScriptedEngine("price<= 20", gate=asyncio.Event())
     before = read(COMEDY)
     one = ModelUnderstanding(cast("Engine", engine), film_table, TRUSTING)
