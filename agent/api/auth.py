@@ -168,13 +168,13 @@ class KeyRing:
         return self._table
 
     async def _look(self, stored: KeyStore) -> None:
-        """Read the keys, or remember for as long that they cannot be read: each try may take its time."""
+        """Read the keys, or remember that they cannot be read, for as long as it took: that may be seconds."""
         began, noted = time.monotonic(), tuple(self._noted)
         try:
             self._table = await asyncio.to_thread(_read, stored, noted)
         except DataDirectoryError as error:
-            self._problem = str(error)
-            self._read_at = self._looked_at = time.monotonic()
+            self._problem, self._looked_at = str(error), time.monotonic()
+            self._read_at = self._looked_at - LOOK_SECONDS + min(LOOK_SECONDS, self._looked_at - began)
             return
         self._problem, self._read_at, self._looked_at = "", began, time.monotonic()
         self._noted.difference_update(noted)
