@@ -19,6 +19,7 @@ from agent.doors.chatwoot import PENDING, Chatwoot, Told
 from agent.doors.note import note_of
 from agent.log.inbox import Inbox, InboxItem, Talk
 from agent.messages import messages
+from agent.polling import poll
 from agent.services import Services, TurnRequest
 from agent.support.handoff import keeping
 from agent.support.handoff.keeping import Trail, handoffs_of
@@ -58,17 +59,7 @@ class InboxAnswerer:
 
     async def run(self) -> None:
         """Answer for ever; run as a task of the server."""
-        while True:
-            try:
-                answered = await self.answer_due()
-            except ChatalogueError as error:  # the database is away; what was claimed is due again soon
-                _log.error("inbox_not_answered", reason=str(error))
-                answered = 0
-            except Exception:  # whatever it was: a server that stopped would leave customers without a word
-                _log.exception("inbox_not_answered")
-                answered = 0
-            if not answered:
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(self.answer_due, POLL_SECONDS, "inbox_not_answered")
 
     async def answer_due(self) -> int:
         """Answer what is due now, some at once; how many those were."""

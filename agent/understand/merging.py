@@ -20,6 +20,7 @@ from importlib.resources import files
 from typing import Literal, TypeAlias
 
 from agent.preferences import Added, Dropped, Fact, Preference, fold
+from agent.understand.message import words_of
 from agent.understand.reading import Reading
 from agent.understand.roles import PERSON_ROLES, Role
 from agent.understand.types import DialogueContext, Intent, Understanding
@@ -191,9 +192,8 @@ def pairs(understood: Understanding, reading: Reading, roles: Roles) -> Iterator
         turned = other is not None and other.polarity != wish.polarity
         yield Pair("negation" if turned else kind_of(wish, roles), wish, other)
     doubtful, spoken = _wishes(understood.doubtful), _wishes(understood.facts)
-    service = (understood.support_text or "").casefold()
     for wish in left:
-        if any(_same_words(wish, one) for one in spoken) or (service and wish.evidence.casefold() in service):
+        if any(_same_words(wish, one) for one in spoken) or _is_said_in(understood.support_text or "", wish):
             continue  # "westerns, and how long is delivery to Germany?" does not ask for German ones
         sure = next((one for one in doubtful if same(one, wish)), None)
         yield Pair(kind_of(wish, roles), sure, wish)
@@ -251,6 +251,11 @@ def _same_words(model: Preference, rules: Preference) -> bool:
     """Whether the very words that the model reads as a wish are one for the rules, of another attribute."""
     mine, theirs = model.evidence.casefold().split(), rules.evidence.casefold().split()
     return rules.op == model.op == "eq" and set(mine) <= set(theirs) and len(theirs) <= len(mine) + EXTRA_WORDS
+
+
+def _is_said_in(text: str, wish: Preference) -> bool:
+    """Whether the words of a wish stand in `text`, whole ones: "war" is not said in "warranty"."""
+    return f" {' '.join(words_of(wish.evidence))} " in f" {' '.join(words_of(text))} "
 
 
 def _chosen(pair: Pair, rule: Rule) -> Preference | None:

@@ -19,9 +19,10 @@ import httpx
 import structlog
 
 from agent.log.outbox import DueDelivery, Outbox
+from agent.polling import poll
 from agent.settings import WebhookSettings
 from agent.webhooks.guard import Resolve, Target, address_of, target_of
-from retrieval.errors import BadRequest, ChatalogueError
+from retrieval.errors import BadRequest
 
 POLL_SECONDS: Final = 2.0
 SEND_SECONDS: Final = 10.0
@@ -54,17 +55,7 @@ class WebhookSender:
 
     async def run(self) -> None:
         """Send for ever; run as a task of the server."""
-        while True:
-            try:
-                sent = await self.send_due()
-            except ChatalogueError as error:  # the database is away; what was claimed is due again soon
-                _log.error("webhooks_not_sent", reason=str(error))
-                sent = 0
-            except Exception:  # whatever it was: a server that stopped sending would never tell anybody again
-                _log.exception("webhooks_not_sent")
-                sent = 0
-            if not sent:
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(self.send_due, POLL_SECONDS, "webhooks_not_sent")
 
     async def send_due(self) -> int:
         """Send what is due now, some at once; how many those were."""

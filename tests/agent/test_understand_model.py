@@ -98,6 +98,8 @@ async def test_words_of_a_question_of_service_are_no_wish(film_table: ItemTable)
         text, read(COMEDY, support_text="do you ship to a dark place?"), CONTEXT
     )
     assert meant(asked) == [kind(COMEDY)]
+    within = await model(film_table, script).improve(text, read(COMEDY, support_text="is darkness shipped?"), CONTEXT)
+    assert meant(within) == meant(plain)
 
 
 async def test_what_only_the_rules_found_can_be_taken_out(film_table: ItemTable) -> None:
