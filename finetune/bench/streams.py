@@ -1,12 +1,14 @@
 """What is learned one block after another, and what is asked of each: two streams whose tastes drift.
 
-`dialogues`: people of OpenDialKG (Moon et al. 2019) who are recommended something, from train to learn and from valid
-to ask. The key of time is the year of what was recommended: each block is a window over it that overlaps the next, so
-tastes drift, and items come that nobody has heard of. `domains`: generated customers of two shops in turn, in words
-that the starter has never seen; the second block of a shop has newer items than the first. Readings are as the shops'
-agents correct them: in both a value that is wished for is never a must (what is learned in one helps in the other);
-what is not wanted is a must among films and never among board games (what is learned in one hurts in the other). Knows
-no model and no method.
+`dialogues`: people of OpenDialKG (Moon et al. 2019) who are recommended something, some of train to learn, others of
+train and valid to ask. The key of time is the year of what was recommended: each block is a window over it that
+overlaps the next, so tastes drift, and items come that nobody has heard of. Everyone says which year it is, the last
+one of the block: without it blocks contradict each other, since the same words want old films in one and new ones in
+another, and whoever follows the one has to lose the other. `domains`: generated customers of two shops in turn, in
+words that the starter has never seen; the second block of a shop has newer items than the first. Readings are as the
+shops' agents correct them: in both a value that is wished for is never a must (what is learned in one helps in the
+other); what is not wanted is a must among films and never among board games (what is learned in one hurts in the
+other). Knows no model and no method.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from retrieval.loading import load_catalogue
 BLOCKS = 4
 MOST_EXAMPLES = 150
 """Of a block."""
+ASKED_OF_TRAIN = 3
+"""One in so many of train's dialogues is asked about and never learned from: valid alone has too few."""
 OVERLAP = 0.5
 """Of a block's width, that it reaches into each neighbour."""
 ALTERNATIVES = 4
@@ -123,23 +127,26 @@ def dialogue_stream(folder: Path, sizes: Sizes, seed: int) -> Stream:
     """
     items = {item.id: item for item in read_items(folder / "items.jsonl.gz")}
     train, valid = (_dated(read_rows(folder / f"{name}.jsonl.gz"), items) for name in ("train", "valid"))
-    titles = sorted({title_option(items[row.novel[0]]) for row in valid})
+    learned = [row for at, row in enumerate(train) if at % ASKED_OF_TRAIN]
+    asked = _dated([*valid, *train[::ASKED_OF_TRAIN]], items)
+    titles = sorted({title_option(items[row.novel[0]]) for row in asked})
     blocks = []
     for number in range(BLOCKS):
         random = np.random.default_rng([seed, number])
-        learn = _window(train, number, sizes.learn, random)
-        asked = _window(valid, number, sizes.test, random)
+        learn = _window(learned, number, sizes.learn, random)
+        test = _window(asked, number, sizes.test, random)
+        today = max(_year(row, items) for row in _inside(learned, number))
         blocks.append(
             Block(
                 "dialogues",
                 tuple(
                     Lesson(
-                        f"{seed} {number} {row.id}", "sft", _asked(row), (title_option(items[row.novel[0]]),),
+                        f"{seed} {number} {row.id}", "sft", _asked(row, today), (title_option(items[row.novel[0]]),),
                         period=f"block {number + 1}", domain="dialogues",
                     )
                     for row in learn
                 ),
-                tuple(_choice(row, items, titles, random) for row in asked),
+                tuple(_choice(row, today, items, titles, random) for row in test),
             )
         )  # fmt: skip
     return Stream("dialogues", tuple(blocks), known_before(sizes.known, seed), anchor_questions(sizes.anchors))
@@ -154,29 +161,42 @@ def _dated(rows: Sequence[Row], items: dict[str, Item]) -> list[Row]:
             continue
         if SHORTEST <= len(row.turns[-1].text) <= LONGEST and len(item.title) <= LONGEST_TITLE:
             found.setdefault(row.dialogue_id, row)
-    return sorted(found.values(), key=lambda row: (float(str(items[row.novel[0]].attributes["year"])), row.id))
+    return sorted(found.values(), key=lambda row: (_year(row, items), row.id))
+
+
+def _year(row: Row, items: dict[str, Item]) -> int:
+    return int(float(str(items[row.novel[0]].attributes["year"])))
+
+
+def _inside(rows: Sequence[Row], number: int) -> list[Row]:
+    """What belongs to block `number`; the same in every seed."""
+    # Neighbours take every other row of what they share, so that no block learns from what another is asked.
+    low, high = ((number + side) / BLOCKS for side in (-OVERLAP, 1 + OVERLAP))
+    return [row for at, row in enumerate(rows) if low <= at / len(rows) < high and at % 2 == number % 2]
 
 
 def _window(rows: Sequence[Row], number: int, n: int, random: np.random.Generator) -> list[Row]:
-    """`n` rows of block `number`; a row belongs to the block of the same place in every seed."""
-    # Neighbours take every other row of what they share, so that no block learns from what another is asked.
-    low, high = ((number + side) / BLOCKS for side in (-OVERLAP, 1 + OVERLAP))
-    inside = [row for at, row in enumerate(rows) if low <= at / len(rows) < high and at % 2 == number % 2]
+    """`n` of the rows of block `number`."""
+    inside = _inside(rows, number)
     if len(inside) < n:
-        raise BadRequest(f"Block {number + 1} has only {len(inside)} dialogues of {n}; choose fewer --examples.")
+        raise BadRequest(
+            f"Block {number + 1} has only {len(inside)} dialogues of {n}; choose fewer --examples or --questions."
+        )
     return [inside[int(at)] for at in random.choice(len(inside), n, replace=False)]
 
 
-def _asked(row: Row) -> Prompt:
-    return title_prompt([row.turns[-1].text])
+def _asked(row: Row, today: int) -> Prompt:
+    return title_prompt([f"It is {today}. {row.turns[-1].text}"])
 
 
-def _choice(row: Row, items: dict[str, Item], titles: Sequence[str], random: np.random.Generator) -> Question:
+def _choice(
+    row: Row, today: int, items: dict[str, Item], titles: Sequence[str], random: np.random.Generator
+) -> Question:
     """The right title and others that were recommended to others, of any time."""
     wrong = set(title_option(items[one]) for one in (*row.targets, *row.mentioned) if one in items)
     free = [title for title in titles if title not in wrong]
     drawn = [free[int(at)] for at in random.choice(len(free), ALTERNATIVES - 1, replace=False)]
-    return Question(row.id, row.dialogue_id, _asked(row), (title_option(items[row.novel[0]]), *drawn))
+    return Question(row.id, row.dialogue_id, _asked(row, today), (title_option(items[row.novel[0]]), *drawn))
 
 
 # --- customers of two shops in turn ---------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,8 +229,19 @@ def test_blocks_of_dialogues_go_from_old_items_to_new_ones(tmp_path: Path) -> No
     assert max(years[0]) < min(years[3])
     learned = [one.prompt for block in stream.blocks for one in block.learn]
     assert len(set(learned)) == len(learned), "nothing is learned twice"
+    names = {lesson.id.split()[-1] for block in stream.blocks for lesson in block.learn}
+    asked = {one.id for block in stream.blocks for one in block.test}
+    assert all(name.startswith("train") for name in names)
+    assert any(name.startswith("valid") for name in asked)
+    assert any(name.startswith("train") for name in asked), "valid alone has too few"
+    assert not names & asked
+    todays = []
     for block in stream.blocks:
         assert all(len(set(one.answers)) == 4 for one in block.test)
-        assert all(one.id.startswith("valid") for one in block.test)
+        prompts = [*(one.prompt for one in block.learn), *(one.prompt for one in block.test)]
+        (today,) = {tuple(re.findall(r"It is (\d+)\.", str(one))) for one in prompts}
+        todays.append(today)
+    assert todays == sorted(todays)
+    assert all(max(span) <= int(today) for span, (today,) in zip(years, todays, strict=True)), "none is from later"
     with pytest.raises(BadRequest, match="fewer --examples"):
         dialogue_stream(tmp_path, Sizes(80, 6, 4, 2), 0)
