@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import torch
+from llm_chat import READY_SECONDS
 from safetensors.torch import load_file, save_file
 
 from agent.llm import weights
@@ -88,7 +89,7 @@ async def engine(smol_dir: Path, models_dir: Path) -> AsyncIterator[EmbeddedEngi
     """The engine on SmolLM2, shared: leave it on the base model."""
     engine = EmbeddedEngine(DEFAULT_MODEL, models_dir, max_queue=3)
     await engine.start()
-    await engine.wait_ready(120)
+    await engine.wait_ready(READY_SECONDS)
     yield engine
     await engine.close()
 

@@ -10,3 +10,6 @@ CHAT = Prompt(
         Message("user", "Hello, which film do you like?"),
     )
 )
+
+READY_SECONDS = 600.0
+"""For a worker's start, whose imports alone take ten seconds on a busy machine."""

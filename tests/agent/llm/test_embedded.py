@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from llm_chat import CHAT
+from llm_chat import CHAT, READY_SECONDS
 
-from agent.llm.embedded import EmbeddedEngine
+from agent.llm.embedded import CLOSE_SECONDS, HANG_SECONDS, EmbeddedEngine
 from agent.llm.protocol import Chunk, Engine, Limits, Message, Prompt
 from agent.rank.judged import asking
 from agent.rank.llm import WAYS, RankSkill, Way
@@ -26,8 +26,13 @@ from retrieval.items import Item
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LONG = Limits(max_tokens=300, seconds=60, temperature=1.5)
-"""At this temperature the tiny model practically never draws one of the 17 control tokens of 49,152 early."""
+LONG = Limits(max_tokens=900, seconds=600, temperature=1.5)
+"""At this temperature the tiny model practically never draws one of the 17 control tokens of 49,152 early.
+
+As long as the context allows: what is done after the first words finds the answer under way on a quick machine, too.
+"""
+PATIENCE_SECONDS = 120.0
+"""For what takes no time on a machine that is free."""
 SHORT = Limits(max_tokens=3)
 
 
@@ -38,7 +43,7 @@ async def small(tiny_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
         str(tiny_dir), tmp_path_factory.mktemp("m"), max_queue=2, device="cpu", threads=1, together=1
     )
     await engine.start()
-    await engine.wait_ready(120)
+    await engine.wait_ready(READY_SECONDS)
     yield engine
     await engine.close()
 
@@ -141,24 +146,26 @@ class TestQueue:
 class TestCancel:
     @pytest.mark.parametrize("how", ["close", "cancel"])
     async def test_the_model_stops_at_the_next_token(self, small: EmbeddedEngine, how: str) -> None:
-        """The call would take many seconds; the next one is answered after a few steps of the model."""
-        stream = small.stream(CHAT, LONG)
-        if how == "close":
+        """The call would take much longer; the next one is answered after a few steps of the model."""
+        waited = []
+        for _ in range(3):  # for the machine itself may pause
+            stream = small.stream(CHAT, LONG)
             await first_text(stream)
-            await stream.aclose()  # type: ignore[attr-defined]
-        else:
-            task = asyncio.create_task(collect(small, LONG))
-            await asyncio.sleep(0.2)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            if how == "close":
+                await stream.aclose()  # type: ignore[attr-defined]
+            else:
+                task = asyncio.create_task(drain(stream))
+                await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            start = time.monotonic()
+            await small.choose(CHAT, [" a"])
+            waited.append(time.monotonic() - start)
         start = time.monotonic()
-        await small.choose(CHAT, [" a"])
-        waited = time.monotonic() - start
-        start = time.monotonic()
-        whole = await collect(small, LONG)
+        whole = await collect(small, Limits(max_tokens=300, seconds=600, temperature=1.5))
         assert whole[-1].finish in ("length", "stop")
-        assert waited < (time.monotonic() - start) / 2
+        assert min(waited) < (time.monotonic() - start) / 2
 
     async def test_the_queue_moves_on(self, small: EmbeddedEngine) -> None:
         stream = small.stream(CHAT, LONG)
@@ -166,11 +173,11 @@ class TestCancel:
         other = asyncio.create_task(collect(small))
         await asyncio.sleep(0)
         await stream.aclose()  # type: ignore[attr-defined]
-        assert (await asyncio.wait_for(other, 10))[-1].finish
+        assert (await asyncio.wait_for(other, PATIENCE_SECONDS))[-1].finish
 
 
 async def test_seconds_end_an_answer(small: EmbeddedEngine) -> None:
-    chunks = await collect(small, Limits(max_tokens=800, seconds=0.1, temperature=1.5))
+    chunks = await collect(small, Limits(max_tokens=900, seconds=0.02, temperature=1.5))
     assert chunks[-1].finish == "timeout"
 
 
@@ -217,10 +224,10 @@ async def test_a_killed_worker_fails_its_call_at_once_and_comes_back_as_it_was(
     start = time.monotonic()
     with pytest.raises(EngineError, match="is being restarted"):
         await drain(stream)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < HANG_SECONDS  # its end is noticed, not its silence
     assert small.status().state == "starting"
     assert "started again in 0.5 s" in small.status().detail
-    assert await asyncio.wait_for(waiting, 60) == before  # by the next worker, with the same adapter
+    assert await asyncio.wait_for(waiting, READY_SECONDS) == before  # by the next worker, with the same adapter
     assert (small.status().state, small.status().adapter) == ("ready", "ada-kept")
     assert "ada-kept" in await small.list_adapters()
     assert not is_alive(dead)
@@ -240,8 +247,8 @@ async def test_what_a_call_named_is_gone_after_a_crash_and_nothing_else_answers_
         await asyncio.sleep(0.01)
     named, other = (asyncio.create_task(small.choose(CHAT, [" a"], **more)) for more in ({"adapter": "ada-lost"}, {}))
     with pytest.raises(EngineError, match="No adapter 'ada-lost' is loaded"):
-        await asyncio.wait_for(named, 60)
-    assert await asyncio.wait_for(other, 60) == await small.choose(CHAT, [" a"], adapter=None)
+        await asyncio.wait_for(named, READY_SECONDS)
+    assert await asyncio.wait_for(other, READY_SECONDS) == await small.choose(CHAT, [" a"], adapter=None)
     assert "could not be loaded again" in small.status().detail
     await small.use_adapter(None)
     assert small.status().detail == ""
@@ -255,7 +262,7 @@ class TestLife:
         await engine.start()
         assert engine.status().state == "starting"
         with pytest.raises(EngineError, match="CHATALOGUE_LLM__MODEL"):
-            await engine.wait_ready(60)
+            await engine.wait_ready(READY_SECONDS)
         assert engine.status().state == "failed"
         assert "\n" not in engine.status().detail
         with pytest.raises(EngineError, match="CHATALOGUE_LLM__MODEL"):
@@ -268,16 +275,17 @@ class TestLife:
     ) -> None:
         engine = EmbeddedEngine(str(tiny_dir), tmp_path, device="cpu", threads=1)
         await engine.start()
-        calls = [asyncio.create_task(collect(engine, LONG)) for _ in range(2)]  # they wait for the model
-        await engine.wait_ready(60)
-        await asyncio.sleep(0.1)
+        streams = [engine.stream(CHAT, LONG) for _ in range(2)]
+        begun = [asyncio.create_task(first_text(stream)) for stream in streams]  # they wait for the model
+        await engine.wait_ready(READY_SECONDS)
+        await begun[0]  # the other one waits for its turn
         process = pid(engine)
         start = time.monotonic()
         await engine.close()
         await engine.close()
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < CLOSE_SECONDS + PATIENCE_SECONDS
         assert not is_alive(process)
-        for call in calls:
+        for call in (drain(streams[0]), begun[1]):
             with pytest.raises(EngineError, match="stopped"):
                 await call
         assert engine.status().state == "off"
@@ -289,7 +297,7 @@ class TestLife:
         await asyncio.sleep(0.3)
         start = time.monotonic()
         await engine.close()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < CLOSE_SECONDS + PATIENCE_SECONDS
 
 
 APP = """
@@ -304,7 +312,7 @@ async def main():
     sys.stdout.write(json.dumps(engine._process.pid) + "\\n")
     sys.stdout.flush()
     if {wait}:
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
 if __name__ == "__main__":
     asyncio.run(main())
@@ -318,15 +326,14 @@ async def test_the_worker_ends_with_the_app(end: str, tiny_dir: Path, tmp_path: 
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     app = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=subprocess.PIPE, env=env)
     assert app.stdout is not None
-    worker = json.loads(await asyncio.wait_for(app.stdout.readline(), 90))
+    worker = json.loads(await asyncio.wait_for(app.stdout.readline(), READY_SECONDS))
     if end == "is killed":
         assert is_alive(worker)
         app.kill()
-    await asyncio.wait_for(app.wait(), 10)
-    deadline = time.monotonic() + 5
-    while is_alive(worker) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    assert not is_alive(worker)
+    await asyncio.wait_for(app.wait(), PATIENCE_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while is_alive(worker):
+            await asyncio.sleep(0.05)
 
 
 async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
