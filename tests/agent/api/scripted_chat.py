@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
@@ -39,6 +40,10 @@ class ScriptedChat:
         self.asked: list[TurnRequest] = []
         self.closed: list[str] = []
         """Messages of turns that were stopped before their end."""
+        self.waiting: list[str] = []
+        """Messages of turns that have come to where they wait."""
+        self.go = threading.Event()
+        """What a turn that is "held" waits for; set from any thread."""
 
     async def turn(self, request: TurnRequest) -> AsyncIterator[Update]:
         self.asked.append(request)
@@ -63,12 +68,9 @@ class ScriptedChat:
             raise
 
     async def _updates(self, request: TurnRequest, word: str, answer: Answer) -> AsyncIterator[Update]:
-        if word in ("queue", "slow"):
+        if word in ("queue", "slow", "held"):
             yield Waiting(3)
-        if word == "slow":
-            await asyncio.sleep(0.6)
-        if word == "wait":  # says nothing at all
-            await asyncio.sleep(60)
+        await self._pause(request, word)
         yield Cards(answer)
         said = ""
         for piece in (SHOP, f"You said: {request.text}\n", SOURCES):
@@ -83,9 +85,18 @@ class ScriptedChat:
             if word == "stop":
                 return
             if word == "hang":
-                await asyncio.sleep(60)
+                await asyncio.sleep(600)
         await asyncio.to_thread(self._record, request, answer, said)
         yield Finished(said, answer, Usage(40, 7))
+
+    async def _pause(self, request: TurnRequest, word: str) -> None:
+        if word == "slow":
+            await asyncio.sleep(0.6)
+        if word == "wait":  # says nothing at all
+            self.waiting.append(request.text)
+            await asyncio.sleep(600)
+        while word == "held" and not self.go.is_set():
+            await asyncio.sleep(0.01)
 
     async def edit(self, tenant: str, session_id: str, facts: tuple[Fact, ...]) -> None:
         raise NotImplementedError

@@ -96,9 +96,9 @@ async def drip(*, pause: float, pieces: int = 3) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("path", ["/v1/x", "/upload"])
 async def test_a_slow_body_is_given_up(path: str) -> None:
     """Straight at the middleware: httpx's own transport collects a body before it sends it."""
-    app = Bodies(Starlette(routes=[Route(path, length, methods=["POST"])]), seconds=0.3)
+    inner = Starlette(routes=[Route(path, length, methods=["POST"])])
 
-    async def post(pause: float) -> list[Message]:
+    async def post(seconds: float, pause: float) -> list[Message]:
         pieces, told = drip(pause=pause), list[Message]()
 
         async def receive() -> Message:
@@ -111,11 +111,12 @@ async def test_a_slow_body_is_given_up(path: str) -> None:
             told.append(message)
 
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [], "root_path": ""}
-        await app(scope, receive, send)
+        await Bodies(inner, seconds)(scope, receive, send)
         return told
 
-    assert [(await post(0.0))[n].get(part) for n, part in ((0, "status"), (1, "body"))] == [200, b"6"]
-    slow = await asyncio.wait_for(post(5.0), 4)
+    quick = await post(60.0, pause=0.0)
+    assert [quick[n].get(part) for n, part in ((0, "status"), (1, "body"))] == [200, b"6"]
+    slow = await asyncio.wait_for(post(0.3, pause=600.0), 120)
     assert slow[0]["status"] == 408
 
 
@@ -133,16 +134,21 @@ async def test_a_client_that_goes_within_its_body_reaches_no_route() -> None:
     await Bodies(never)(scope, receive, send)
 
 
+PATIENCE_SECONDS = 3.0
+"""Longer than a busy machine pauses."""
+
+
 async def forever(request: Request) -> Response:
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
     return JSONResponse({})
 
 
 async def stream(request: Request) -> StreamingResponse:
     async def lines() -> AsyncIterator[bytes]:
         yield b"data: {}\n\n"
-        for _ in range(6):
-            await asyncio.sleep(0.15)
+        ends = time.monotonic() + 1.5 * PATIENCE_SECONDS
+        while time.monotonic() < ends:
+            await asyncio.sleep(0.05)
             yield b"data: {}\n\n" if request.query_params.get("progress") else b": keep-alive\n\n"
         yield b"data: [DONE]\n\n"
 
@@ -151,30 +157,29 @@ async def stream(request: Request) -> StreamingResponse:
 
 async def test_nobody_waits_for_ever() -> None:
     routes = [Route("/v1/forever", forever), Route("/v1/stream", stream), Route("/page", stream)]
-    app = Patience(Starlette(routes=routes), seconds=0.4)
+    app = Patience(Starlette(routes=routes), PATIENCE_SECONDS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
-        refused = await http.get("/v1/forever")
+        paths = ("/v1/forever", "/v1/stream?progress=1", "/page", "/v1/stream")
+        refused, progress, page, silent = await asyncio.gather(*map(http.get, paths))
         assert (refused.status_code, code_of(refused)) == (504, "request_timeout")
-        assert (await http.get("/v1/stream?progress=1")).text.endswith("data: [DONE]\n\n")
-        assert (await http.get("/page")).text.endswith("data: [DONE]\n\n")
-        cut = (await http.get("/v1/stream")).text.split("\n\n")
+        assert progress.text.endswith("data: [DONE]\n\n")
+        assert page.text.endswith("data: [DONE]\n\n")
+        cut = silent.text.split("\n\n")
         assert json.loads(cut[-2].removeprefix("data: "))["error"]["code"] == "request_timeout"
 
 
 async def test_a_turn_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    async with keyed_api(tmp_path, request_seconds=0.7) as api:
+    async with keyed_api(tmp_path, request_seconds=PATIENCE_SECONDS) as api:
         key = api.key().secret
-        slow = await api.ask(key, "wait")
+        slow, hung = await asyncio.gather(api.ask(key, "wait"), api.ask(key, "hang", stream=True))
         assert (slow.status_code, code_of(slow)) == (504, "request_timeout")
-        hung = await api.ask(key, "hang", stream=True)
         assert hung.status_code == 200
         (last,) = [line for line in hung.text.split("\n\n") if '"error"' in line]
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == "request_timeout"
-        for _ in range(200):
-            if len(api.chat.closed) == 2:
-                break
-            await asyncio.sleep(0.02)
-        assert api.chat.closed == ["wait", "hang"]
+        async with asyncio.timeout(120):
+            while len(api.chat.closed) < 2:
+                await asyncio.sleep(0.02)
+        assert sorted(api.chat.closed) == ["hang", "wait"]
 
 
 SHOP = "https://shop.example"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -125,12 +126,19 @@ def test_steps_only_when_asked(client: openai.OpenAI) -> None:
     checked(chunks[-1].model_extra)
 
 
-def test_silence_is_filled_with_comments(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_filled_with_comments(http: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.api.sse.BEAT_S", 0.1)
-    asked = {"model": "chatalogue", "messages": [{"role": "user", "content": "slow"}], "stream": True}
-    response = http.post("/v1/chat/completions", json=asked)
-    assert response.text.count(": keep-alive\n\n") >= 2
-    assert response.text.endswith("data: [DONE]\n\n")
+    asked = {"model": "chatalogue", "messages": [{"role": "user", "content": "held"}], "stream": True}
+    said = ""
+    try:
+        with http.stream("POST", "/v1/chat/completions", json=asked) as response:
+            for piece in response.iter_text():
+                said += piece
+                if said.count(": keep-alive\n\n") >= 2:
+                    server.chat.go.set()
+    finally:
+        server.chat.go.clear()
+    assert said.endswith("data: [DONE]\n\n")
 
 
 def test_wrong_model(client: openai.OpenAI) -> None:
@@ -339,7 +347,7 @@ def test_error_in_mid_stream(client: openai.OpenAI, text: str, message: str) -> 
 
 
 def _soon(happened: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.02)
     return happened()
@@ -356,14 +364,18 @@ def test_client_that_leaves_a_stream_closes_the_turn(client: openai.OpenAI, serv
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_client_that_gives_up_before_the_first_word_closes_the_turn(
-    http: httpx.Client, server: Server, streamed: bool
-) -> None:
+async def test_client_that_gives_up_before_the_first_word_closes_the_turn(server: Server, streamed: bool) -> None:
     text = f"wait {streamed}"
     asked = {"model": "chatalogue", "messages": [{"role": "user", "content": text}], "stream": streamed}
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/chat/completions", json=asked, timeout=0.5)
-    assert _soon(lambda: text in server.chat.closed)
+    async with httpx.AsyncClient(base_url=server.url) as leaving:
+        asking = asyncio.create_task(leaving.post("/v1/chat/completions", json=asked, timeout=120))
+        while text not in server.chat.waiting:
+            assert not asking.done()
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert await asyncio.to_thread(_soon, lambda: text in server.chat.closed)
 
 
 def test_answer_follows_its_own_schema(http: httpx.Client) -> None:

@@ -464,6 +464,6 @@ async def test_those_who_wait_for_a_turn_hold_no_thread(log: EventLog, tmp_path:
         asyncio.get_running_loop().set_default_executor(one_thread)
         await asyncio.sleep(0.1)
         assert passed == []
-        await asyncio.wait_for(asyncio.to_thread(log.drop_lease, talk.id, "a turn under way"), 10)
+        await asyncio.wait_for(asyncio.to_thread(log.drop_lease, talk.id, "a turn under way"), 120)
         await asyncio.gather(*changes)
     assert sorted(passed) == [0, 1, 2]

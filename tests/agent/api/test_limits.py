@@ -117,13 +117,14 @@ async def test_the_quota_is_openais(tmp_path: Path) -> None:
 async def test_answers_at_the_same_time(tmp_path: Path) -> None:
     async with keyed_api(tmp_path) as api:
         made, other = api.key(streams=1), api.key(streams=1)
-        first = asyncio.create_task(api.ask(made.secret, "slow one", stream=True))
+        first = asyncio.create_task(api.ask(made.secret, "held one", stream=True))
         while not api.chat.asked:
             await asyncio.sleep(0.01)
         second = await api.ask(made.secret, "another")
         assert (second.status_code, code_of(second), second.headers["retry-after"]) == (429, "rate_limit_exceeded", "1")
         assert (await api.ask(other.secret, "another")).status_code == 200
         assert (await api.http.get("/v1/models", headers=bearer(made.secret))).status_code == 200
+        api.chat.go.set()
         assert (await first).status_code == 200
         assert (await api.ask(made.secret, "another")).status_code == 200
         broken = await api.ask(made.secret, "explode")  # gives its place back, too
