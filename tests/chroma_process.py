@@ -15,7 +15,7 @@ from types import TracebackType
 from retrieval.chroma_server import ServerStores
 from tests.parts import need
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 POLL_SECONDS = 0.05
 
 

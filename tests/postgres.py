@@ -24,7 +24,7 @@ import pytest
 
 from tests.parts import need
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 USER = "shop"
 PASSWORD = "not-to-be-shown-4711"  # noqa: S105 - of a server that lives as long as the tests
 OPTIONS = {

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -114,7 +113,8 @@ class Slow(HashingEncoder):
     def encode(self, texts):
         vectors = super().encode(texts)
         print(len(self.asked), flush=True)
-        time.sleep(0.05)
+        if len(self.asked) >= 200:
+            time.sleep(600)  # it is killed here
         return vectors
 
 retrieval.index.BATCH_ITEMS = 10
@@ -132,7 +132,7 @@ def test_a_killed_build_resumes(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if int(line) >= 150:
+            if int(line) >= 200:
                 break
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -143,8 +143,7 @@ def test_a_killed_build_resumes(tmp_path: Path) -> None:
         open_index(tmp_path / "000002", encoder)
     encoder.asked.clear()
     folder = build_index(made_up_films(400), tmp_path, encoder)
-    # 150 were encoded before the kill; the last batch of 10 may not have been committed, a few more may.
-    assert 150 <= len(encoder.asked) <= 260
+    assert len(encoder.asked) == 400 - 190  # the batch of 10 that it died in was not committed
     assert folder.name == "000002"
     retriever = open_index(folder, encoder)
     assert len(retriever.search(Query((WeightedText("w3 w5"),))).candidates) == 200
@@ -341,11 +340,14 @@ def test_an_old_index_serves_while_the_next_is_built(tmp_path: Path, stores: Vec
 
 
 def test_import_needs_neither_torch_nor_chroma() -> None:
-    code = "import sys, retrieval.index; print([m for m in ('torch', 'chromadb', 'bm25s') if m in sys.modules])"
-    started = time.perf_counter()
+    code = (
+        "import sys, time, retrieval.index; print([m for m in ('torch', 'chromadb', 'bm25s') if m in sys.modules]);"
+        "print(time.process_time())"
+    )
     answer = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": "."},
     )  # fmt: skip
-    assert answer.stdout.strip() == "[]"
-    assert time.perf_counter() - started < 5
+    loaded, seconds = answer.stdout.split("\n")[:2]
+    assert loaded == "[]"
+    assert float(seconds) < 5  # of the processor: 0.2 where this was written

@@ -55,7 +55,7 @@ def make_live(registry: AdapterRegistry, log: EventLog, base: Path, first: Path)
 
 async def followed(live: LiveAdapters) -> LiveAdapters:
     """Until nothing is loading any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         for _ in range(4):
             await live.follow()
             await asyncio.gather(*live._loading.values())
@@ -284,7 +284,7 @@ async def test_a_replay_has_one_adapter_whatever_the_database_says(
 
 @asynccontextmanager
 async def working(live: LiveAdapters) -> AsyncIterator[LiveAdapters]:
-    async with live.at_work(), asyncio.timeout(20):
+    async with live.at_work(), asyncio.timeout(120):
         await live.settled()
         yield live
 
@@ -354,7 +354,7 @@ async def test_a_look_that_takes_long_comes_seldom(
 
     def slow(*_: object) -> None:
         looks.append(time.monotonic())
-        time.sleep(0.05)
+        time.sleep(0.4)
 
     monkeypatch.setattr("agent.adapters.live.POLL_SECONDS", 0.02)
     monkeypatch.setattr("agent.adapters.live.LOOK_SECONDS", 0.02)
@@ -364,7 +364,7 @@ async def test_a_look_that_takes_long_comes_seldom(
         while not looks:
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.0)
-    assert len(looks) == 1, "2.5 s between two"
+    assert len(looks) == 1, "20 s between two"
 
 
 async def test_of_two_servers_one_halts_it(

@@ -68,8 +68,8 @@ def test_a_collector_that_is_gone(monkeypatch: pytest.MonkeyPatch, lines: Lines)
     )
     ending = time.monotonic()
     tracing.shutdown()
-    assert time.monotonic() - ending < SHUTDOWN_SECONDS + 5
-    assert spent < 10
+    assert time.monotonic() - ending < SHUTDOWN_SECONDS + 20
+    assert spent < 60  # to wait for it would be hours
     heard += lines()
     assert len([one for one in heard if one["event"] == "traces_not_sent"]) == 1
     assert len(heard) <= 5, heard

@@ -16,7 +16,6 @@ from agent.understand.types import DialogueContext
 from retrieval.items import Item
 
 RULES = rules_for(films())
-MAX_MS_LONG_MESSAGE = 100.0  # 10 to 30 on a quiet processor; work that grows with the square would take seconds
 WORDS = [
     "comedy", "not", "no", "like", "Alien", "but", "cheaper", "under", "20", "euros",
     "the second one", "1994", "or", ",", ".", "Heat",
@@ -68,14 +67,19 @@ def test_nothing_is_read_where_nothing_is_said(text: str) -> None:
     ],
 )
 def test_20_000_characters_are_read_in_time(unit: str) -> None:
-    text = (unit * (20_000 // len(unit) + 1))[:20_000]
-    RULES.understand(text, FILM_CONTEXTS["list"])  # builds the caches of the word lists
-    times = []
-    for _ in range(5):
-        started = time.process_time()
-        RULES.understand(text, FILM_CONTEXTS["list"])
-        times.append((time.process_time() - started) * 1_000)
-    assert min(times) < MAX_MS_LONG_MESSAGE  # the best of five: the machine may be busy with other things
+    """Against 200 of them, for machines differ: work that grows with the square takes ten thousand times as long."""
+
+    def seconds(length: int) -> float:
+        text = (unit * (length // len(unit) + 1))[:length]
+        RULES.understand(text, FILM_CONTEXTS["list"])  # builds the caches of the word lists
+        times = []
+        for _ in range(5):
+            started = time.process_time()
+            RULES.understand(text, FILM_CONTEXTS["list"])
+            times.append(time.process_time() - started)
+        return min(times)  # the best of five: the machine may be busy with other things
+
+    assert seconds(20_000) < 100 * seconds(200)
 
 
 @pytest.mark.parametrize("word", ["It", "Up", "Her", "Go", "heat", "the others", "home", "alien"])
