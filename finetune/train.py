@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -241,7 +241,10 @@ class _Data:
         def rehearse(epoch: int) -> list[Tokens]:
             if method.rehearsal == "none":
                 return []
-            return encoded(memory.draw(count, (seed, epoch), known))
+            drawn = memory.draw(count, (seed, epoch), known)
+            if method.rehearsal == "share":  # a sample stands for more than itself
+                drawn = tuple(replace(one, weight=one.weight * recipe.replay.weight) for one in drawn)
+            return encoded(drawn)
 
         epochs = recipe.train.refit_epochs if job.method == "refit" else recipe.train.epochs
         fisher = encoded(memory.draw(FISHER_ROWS, (seed,), known)) if method.penalty == "ewc" else []

@@ -354,8 +354,8 @@ class Bench:
         recipe = {
             "rate": told.train.rate, "epochs": float(told.train.epochs), "refit epochs": float(told.train.refit_epochs),
             "tokens of a row": float(told.train.row_tokens), "rows of a step": float(told.train.rows),
-            "share of replay": told.replay.share, "proximal": told.penalty.proximal,
-            "orthogonal": told.penalty.orthogonal, "ewc": told.penalty.ewc,
+            "share of replay": told.replay.share, "weight of replay": told.replay.weight,
+            "proximal": told.penalty.proximal, "orthogonal": told.penalty.orthogonal, "ewc": told.penalty.ewc,
         }  # fmt: skip
         return LearningReport(
             model=plan.base_name, recipe=recipe, missing=missing, paces=self._kept.paces, pace_rows=plan.pace_rows,

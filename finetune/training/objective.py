@@ -20,7 +20,7 @@ from finetune.starter.batches import Row
 from finetune.stopping import AskedToStop
 from finetune.training.losses import dpo_loss, kto_loss, listwise_loss
 from finetune.training.network import CHAMPION, CycleModel
-from finetune.training.penalties import fisher_distance, overlap, squared_distance, squared_norm
+from finetune.training.penalties import Lora, fisher_distance, overlap, squared_distance, squared_norm
 from finetune.training.recipe import LearningRecipe, Penalty
 from finetune.training.rows import LessonRow, Tokens, packed
 
@@ -145,7 +145,7 @@ class Objective:
         """What leaving the champion costs now, (); None for methods without."""
         told = self._recipe.penalty
         if self._kind == "proximal" and self._whole:
-            return told.proximal * squared_distance(self._model.factors(), self._champion) / self._whole
+            return told.proximal * self._way(self._model.factors())
         if self._kind == "orthogonal":
             return told.orthogonal * overlap(self._model.factors(), self._champion)
         if self._kind == "ewc" and self._fisher:
@@ -157,10 +157,7 @@ class Objective:
         """The squared distance from the champion, in squares of the champion's way from the base; None without one."""
         if not self._whole:
             return None
-        lora = self._model.factors()
-        # Beside the champion, what learns is itself the difference.
-        far = squared_norm(lora) if self._model.beside else squared_distance(lora, self._champion)
-        return float(far) / self._whole
+        return float(self._way(self._model.factors()))
 
     @torch.no_grad()
     def look(self, watched: Watching) -> dict[str, float]:
@@ -194,6 +191,12 @@ class Objective:
         return found
 
     # --- parts --------------------------------------------------------------------------------------
+
+    def _way(self, lora: Lora) -> torch.Tensor:
+        """Squared, from the champion to where `lora` leads, in squares of the champion's way from the base; ()."""
+        # Beside the champion, what learns is itself the difference.
+        far = squared_norm(lora) if self._model.beside else squared_distance(lora, self._champion)
+        return far / self._whole
 
     def _until_stopped(self, rows: Iterable[_T]) -> Iterator[_T]:
         for row in rows:

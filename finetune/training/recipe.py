@@ -36,9 +36,9 @@ class Method:
 
 METHODS: Mapping[MethodName, Method] = {
     "naive": Method("champion", "none", "none"),
-    "replay": Method("champion", "share", "none"),
-    "proximal": Method("champion", "none", "proximal"),
-    "replay+proximal": Method("champion", "share", "proximal"),
+    "replay": Method("beside", "share", "none"),
+    "proximal": Method("beside", "none", "proximal"),
+    "replay+proximal": Method("beside", "share", "proximal"),
     "olora": Method("beside", "none", "orthogonal"),
     "ewc": Method("champion", "none", "ewc"),
     "fresh": Method("base", "none", "none"),
@@ -76,6 +76,7 @@ class ReplayPart(_Part):
     """Rehearsal; see recipe.toml."""
 
     share: float = Field(ge=0, lt=1)
+    weight: float = Field(1.0, gt=0)
 
 
 class AnchorPart(_Part):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from finetune.train import LINEAGE, PICTURE, RECORD, Job, train
 from finetune.training.network import CycleModel
 from finetune.training.objective import Objective
 from finetune.training.recipe import METHODS
+from finetune.training.rows import Plan, Tokens, plan
 from finetune.training.telling import Progress
 from retrieval.errors import BadRequest
 
@@ -51,7 +53,7 @@ def test_it_learns_all_kinds_and_the_engines_take_it(tiny_base: Path, champion: 
     told: list[Progress] = []
     held_out = [lesson(number, kind, "held") for number in range(4) for kind in ("sft", "dpo", "rank")]
     done = train(
-        job(tiny_base, tmp_path, mixed(12), champion=champion, held_out=held_out, recipe=quick(epochs=2, rate=3e-2)),
+        job(tiny_base, tmp_path, mixed(12), champion=champion, held_out=held_out, recipe=quick(epochs=6, rate=3e-2)),
         told.append,
     )
     assert done is not None
@@ -84,7 +86,7 @@ def test_the_loss_is_known(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.
     assert [one.loss for one in told] == pytest.approx([4.3335, 1.0657, 1.3462], abs=1e-3)
 
 
-@pytest.mark.parametrize("method", ["olora", "ewc", "fresh", "refit"])
+@pytest.mark.parametrize("method", ["naive", "olora", "ewc", "fresh", "refit"])
 def test_every_other_method_makes_an_adapter(
     method: str, tiny_base: Path, champion: Path, memory: ReplayMemory, tmp_path: Path
 ) -> None:
@@ -95,6 +97,27 @@ def test_every_other_method_makes_an_adapter(
     rehearsed = {"none": 0, "all": 16}[METHODS[done.method].rehearsal]
     assert record["data"]["rehearsed"] == rehearsed
     assert any(record["steps"]["penalties"]) == (METHODS[done.method].penalty != "none")
+
+
+@pytest.mark.parametrize(("method", "weight"), [("replay", 3.0), ("replay+proximal", 3.0), ("refit", 1.0)])
+def test_a_sample_of_the_past_weighs_more_than_its_rows(
+    method: str, weight: float, tiny_base: Path, champion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[tuple[str, float]]()
+
+    def spied(new: Sequence[Tokens], rehearse: Callable[[int], Sequence[Tokens]], *rest: object) -> Plan:
+        seen.extend((one.lesson.period, one.lesson.weight) for one in (*new, *rehearse(0)))
+        return plan(new, rehearse, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("finetune.training.rows.plan", spied)
+    memory = ReplayMemory(16, 1)
+    memory.offer(replace(lesson(number, period="2026-10"), weight=1.0) for number in range(16))
+    rows = [replace(lesson(number), weight=1.0) for number in range(12)]
+    trained(job(tiny_base, tmp_path, rows, champion=champion, memory=memory, recipe=quick(method=method)))
+    assert {told for told in seen if told[0] != "2026-10"} == {("2026-11", 1.0)}
+    assert {told for told in seen if told[0] == "2026-10"} == {("2026-10", weight)}
+    if method != "refit":
+        assert sum(told[1] for told in seen) == pytest.approx(2 * len(rows)), "the past weighs as much as what is new"
 
 
 def test_the_penalty_keeps_it_near_to_the_champion(tiny_base: Path, champion: Path, tmp_path: Path) -> None:
