@@ -27,7 +27,7 @@ START_SECONDS = 600.0
 """Generous: the machine may be busy with other tests."""
 STREAM_SECONDS = 120.0
 """A stream that has not ended by then hangs."""
-STOP_SECONDS = 45.0
+STOP_SECONDS = 90.0
 """From the signal to the end of the process; the grace for answers under way is a part of it."""
 FILMS = Path(__file__).parents[1] / "agent" / "data" / "films30.jsonl"
 CHATALOGUE = Path(sys.executable).parent / "chatalogue"
@@ -117,7 +117,7 @@ class Served:
                 env=environment(data, settings),
                 preexec_fn=_hear_ctrl_c,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.http = httpx.Client(base_url=self.url, timeout=STREAM_SECONDS)
 
     # --- life ---
 
@@ -260,7 +260,7 @@ def assert_told(said: Said, code: str) -> None:
 
 
 def wait_for(
-    condition: Callable[[], bool], what: str, seconds: float = 60.0, check: Callable[[], None] = lambda: None
+    condition: Callable[[], bool], what: str, seconds: float = 180.0, check: Callable[[], None] = lambda: None
 ) -> None:
     """Look until it is so."""
     deadline = time.monotonic() + seconds
