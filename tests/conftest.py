@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -20,9 +20,10 @@ TOGETHER = ("tests/agent/llm", "tests/browser", "tests/deploy", "tests/faults")
 """Folders whose tests share servers that take long to start; elsewhere it is the tests of a file that stay together."""
 
 # Where nothing may be skipped a run is a verdict: equal code, equal examples. Elsewhere new ones are looked for.
-settings.register_profile("verdict", derandomize=True)
-if os.environ.get("REQUIRE_PARTS"):
-    settings.load_profile("verdict")
+# No example is too slow in either: Hypothesis' 200 ms for one judge the machine, which may be busy or pause.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("verdict", settings.get_profile("search"), derandomize=True)
+settings.load_profile("verdict" if os.environ.get("REQUIRE_PARTS") else "search")
 
 _seconds: defaultdict[str, float] = defaultdict(float)
 

@@ -207,7 +207,7 @@ async def test_watching_goes_on_whatever_happens(shop: Fixture, monkeypatch: pyt
 
     monkeypatch.setattr(shop.keeper, "refresh", fails)
     watching = asyncio.create_task(shop.keeper.watch("default"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while len(calls) < 3 and not watching.done():
             await asyncio.sleep(0.01)
     assert not watching.done()
@@ -228,7 +228,7 @@ async def test_watching_goes_on_when_the_database_is_away(shop: Fixture, monkeyp
 
     monkeypatch.setattr(shop.log, "live_index", sometimes)
     watching = asyncio.create_task(shop.keeper.watch("default"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not shop.keeper._shops:
             await asyncio.sleep(0.01)
     watching.cancel()
@@ -274,10 +274,9 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
     shop.keeper.refresh("default")
     opened = [shop.keeper.current("default")]
     stop, query = threading.Event(), Query((WeightedText("a ship in space"),), k=20)
+    said: list[list[str]] = [[] for _ in range(4)]  # the marks of all answers of each thread, in order
 
-    def ask() -> list[str]:
-        """The marks of all answers, in order."""
-        marks = []
+    def ask(marks: list[str]) -> None:
         while not stop.is_set():
             now = shop.keeper.current("default")
             found = now.retriever.search(query)
@@ -289,11 +288,15 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
             now.articles.answer("Returns: thirty days?")
             assert now.problem == ""
             time.sleep(0.002)
-        return marks
+
+    def until_all_hear(mark: str) -> None:
+        while not all(marks and marks[-1] == mark for marks in said) and not any(one.done() for one in asking):
+            time.sleep(0.01)
 
     with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask) for _ in range(4)]
+        asking = [pool.submit(ask, marks) for marks in said]
         try:
+            until_all_hear("0")
             for mark in "123":  # the first index is pruned while it is open
                 index_films(shop, articles, mark)
                 shop.keeper.refresh("default")
@@ -301,11 +304,12 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
                 assert opened[-1] is not opened[-2]
             old = opened[0].retriever.search(query)  # a turn that is still under way on the one deleted long ago
             assert (old.degraded, len(old.candidates)) == (False, 20)
+            until_all_hear("3")
         finally:
-            time.sleep(0.2)
             stop.set()
         for one in asking:
-            marks = one.result(60)
+            one.result(120)
+        for marks in said:
             assert marks == sorted(marks)
             assert marks[0] == "0"
             assert marks[-1] == "3"
@@ -316,6 +320,8 @@ def test_queries_run_on_while_indexes_go_live_one_after_another(
 
 async def test_with_chroma_gone_the_chat_goes_on_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.chroma_server.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("retrieval.chroma_server.QUERY_SECONDS", 30.0)  # one that is there may take its time
+    monkeypatch.setattr("retrieval.chroma_server.OPEN_SECONDS", 60.0)
     articles = tmp_path / "help"
     with ChromaProcess(tmp_path / "chroma") as chroma:
         shop = Fixture(tmp_path / "var", chroma.stores)
@@ -341,7 +347,7 @@ async def test_with_chroma_gone_the_chat_goes_on_and_says_so(tmp_path: Path, mon
         late.current("default").close()
 
         chroma.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await health.check())[0].state != "ok":
                 await asyncio.sleep(0.05)
         back = await talk.say("show me more")

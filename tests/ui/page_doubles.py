@@ -225,7 +225,7 @@ def running(app: FastAPI) -> Iterator[str]:
     server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not server.started:
         if time.monotonic() > deadline:
             raise TimeoutError("the test server did not start")

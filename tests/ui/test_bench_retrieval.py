@@ -28,6 +28,19 @@ from ui.commands import bench, bench_retrieval
 
 COMMAND = (sys.executable, "-c", "from ui.cli import main; main()", "bench", "retrieval")
 ROOT = Path(__file__).resolve().parents[2]
+HELD = """
+import sys, time
+from agent.bench.retrieval import run
+each = run._each
+def held(values, stage, progress):
+    for number, value in enumerate(each(values, stage, progress)):
+        if stage == "ranking" and number == 1:
+            print("held", file=sys.stderr, flush=True)
+            time.sleep(600)
+        yield value
+run._each = held
+"""
+"""Holds a run while it ranks: a quick machine would be done before anybody could tell it to end."""
 
 
 class Result(NamedTuple):
@@ -385,27 +398,26 @@ class TestProcess:
     def test_results_on_stdout_and_the_rest_on_stderr(self, made: Made, out: Path) -> None:
         ended = subprocess.run(  # noqa: S603
             [*COMMAND, *made.quick, "--out", str(out), "--without", "dense", "--json"],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout)["n_rows"] == len(lists(out)) == 12
         assert "leak check" in ended.stderr
 
     def test_a_run_that_is_told_to_end_leaves_nothing(self, made: Made, tmp_path: Path) -> None:
-        asked = [turn(number % N_ITEMS, dialogue=number) for number in range(3_000)]
-        write_rows(made.test, asked)
         folder = tmp_path / "out"
         folder.mkdir()
         process = subprocess.Popen(  # noqa: S603
-            [*COMMAND, *made.quick, "--out", str(folder / "lists.jsonl"), "--without", "dense"],
+            [sys.executable, "-c", HELD + COMMAND[2], *COMMAND[3:], *made.quick, "--out", str(folder / "lists.jsonl"),
+             "--without", "dense"],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
-            if "ranking" in line:
+            if "held" in line:
                 process.send_signal(signal.SIGTERM)
                 break
-        said, more = process.communicate(timeout=60)
+        said, more = process.communicate(timeout=120)
         assert process.returncode == bench_retrieval.TERMINATED, more
         assert said == ""
         assert "Traceback" not in more
@@ -416,7 +428,7 @@ class TestProcess:
         ended = subprocess.run(  # noqa: S603
             [sys.executable, "-c", limit + COMMAND[2], *COMMAND[3:], *made.quick, "--out", str(out),
              "--without", "dense"],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert ended.returncode == 1
         assert "Traceback" not in ended.stderr

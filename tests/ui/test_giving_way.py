@@ -22,7 +22,7 @@ from pathlib import Path
 from ui.commands.learn import _give_way
 _give_way(os.getppid())
 Path("job").write_text(str(os.getpid()))
-time.sleep(120)
+time.sleep(600)
 """
 SERVER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {JOB!r}])"
 
@@ -34,7 +34,7 @@ def python(code: str, folder: Path) -> subprocess.Popen[str]:
 
 def test_a_job_is_niced(tmp_path: Path) -> None:
     with python(NICE, tmp_path) as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     assert int(out) == NICENESS
 
 
@@ -45,7 +45,7 @@ def test_a_job_ends_with_a_server_that_was_killed(tmp_path: Path) -> None:
             job = _written(tmp_path / "job")
         finally:
             server.kill()
-    assert _ends(job, within=10.0)
+    assert _ends(job, within=120.0)
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(2, 1), (8, 4), (1, 1)])
@@ -61,7 +61,7 @@ def test_beside_a_server_it_takes_half_of_the_cores(
 
 
 def _written(file: Path) -> int:
-    for _ in range(600):
+    for _ in range(3000):
         if file.exists() and (text := file.read_text()):
             return int(text)
         time.sleep(0.1)

@@ -25,7 +25,7 @@ import json, os, sys, time
 with open("begun", "a") as file:
     print(os.getpid(), os.getppid(), *sys.argv[1:], file=file)
 if os.path.exists("sleep"):
-    time.sleep(60)
+    time.sleep(600)
 if os.path.exists("fail"):
     sys.exit("chatalogue: The disk is full; make room.")
 print(json.dumps({"report": {"parts": [{"name": "ranker", "outcome": "live"}]}}))
@@ -64,9 +64,9 @@ def jobs() -> list[list[str]]:
 
 
 async def while_it_runs(schedule: Schedule, until: float = 0.3, jobs_: int | None = None) -> None:
-    """For so many seconds, or until so many jobs have begun (a minute at most)."""
+    """For so many seconds, or until so many jobs have begun (five minutes at most)."""
     work = asyncio.create_task(schedule.run())
-    end = time.monotonic() + (until if jobs_ is None else 60.0)
+    end = time.monotonic() + (until if jobs_ is None else 300.0)
     while time.monotonic() < end and (jobs_ is None or len(jobs()) < jobs_ or schedule.is_learning):
         if jobs_ is not None and Path("sleep").exists() and len(jobs()) >= jobs_:
             break
