@@ -93,7 +93,7 @@ def test_length(tiny: LoadedModel) -> None:
 
 
 def test_seconds_end_the_answer_in_order(tiny: LoadedModel) -> None:
-    _, last = run(tiny, max_tokens=500, watch=Watch(0.05))
+    _, last = run(tiny, max_tokens=500, watch=Watch(0.005))
     assert last.finish == "timeout"
     assert last.completion_tokens < 500
 

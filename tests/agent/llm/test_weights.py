@@ -111,7 +111,7 @@ class TestSentences:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         start = time.monotonic()
         self.expect(said, name or "./missing", tmp_path)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 60  # the hub's retries take longer, imports on a busy machine do not
 
     def test_a_folder_that_is_no_model(self, tmp_path: Path) -> None:
         self.expect("no config.json", str(tmp_path), tmp_path)

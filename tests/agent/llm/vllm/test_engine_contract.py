@@ -170,7 +170,7 @@ class TestContract:
             await task
         await streams[0].aclose()
         await streams[1].aclose()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             assert (await collect(either, FRANCE, Limits(max_tokens=2)))[-1].finish == "length"
         assert either.status().queued == 0
 

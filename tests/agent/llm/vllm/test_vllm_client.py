@@ -28,7 +28,7 @@ async def made(client: VLLMClient, ids: list[int], sampling: Sampling, model: st
     return [token async for piece in client.complete(model, ids, sampling) for token in piece.ids]
 
 
-async def falls_silent(client: VLLMClient, seconds: float = 20.0) -> None:
+async def falls_silent(client: VLLMClient, seconds: float = 120.0) -> None:
     """Return when nothing runs on the server any more."""
     async with asyncio.timeout(seconds):
         while await client.metric("vllm:num_requests_running"):
