@@ -284,7 +284,7 @@ def test_ctrl_c_at_the_prompt_ends_the_chat(shop: Path) -> None:
         time.sleep(0.5)  # the prompt is written just before reading begins
         chat.send_signal(signal.SIGINT)
         try:
-            assert chat.wait(20) == 130
+            assert chat.wait(120) == 130
         finally:
             chat.kill()
 
