@@ -11,10 +11,10 @@ import importlib.util
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,9 @@ MAX_TEXT_CHARS = 4_000
 HUB_SECONDS = 8.0
 """How long the hub may take for its first answer."""
 
+DEEP_PARTS = 4
+"""Vectors side by side of one text: see `SentenceEncoder.encode_deep`."""
+
 _DTYPE_MARK = "|"
 
 
@@ -65,6 +68,15 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """L2-normalised float32, (len(texts), dim), rows in the order of `texts`. Thread-safe."""
+        ...
+
+
+@runtime_checkable
+class DeepEncoder(Encoder, Protocol):
+    """An encoder that also tells what its network knew of a text before the last layer."""
+
+    def encode_deep(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors side by side, those of `encode` first: float32, (len(texts), parts * dim). Thread-safe."""
         ...
 
 
@@ -111,12 +123,26 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """See `Encoder.encode`; texts are batched by length so that little padding is computed."""
         loaded = self._ready()
-        vectors = np.zeros((len(texts), loaded.dim), dtype=np.float32)
+        return self._batched(texts, loaded.forward, loaded.dim)
+
+    def encode_deep(self, texts: Sequence[str]) -> FloatArray:
+        """See `DeepEncoder.encode_deep`: in one pass; the vectors alone of a model that does not show its layers.
+
+        Beside them are the means of the words at two thirds and at one third of the depth, and what each number of
+        the last layer is at most.
+        """
+        loaded = self._ready()
+        if not loaded.shows_layers:
+            return self.encode(texts)
+        return self._batched(texts, loaded.forward_deep, DEEP_PARTS * loaded.dim)
+
+    def _batched(self, texts: Sequence[str], forward: Callable[[list[str]], FloatArray], width: int) -> FloatArray:
+        vectors = np.zeros((len(texts), width), dtype=np.float32)
         for rows in _batches([min(len(text), MAX_TEXT_CHARS) for text in texts]):
             # A text without a word still needs a vector; every tokenizer knows the full stop.
             batch = [texts[i][:MAX_TEXT_CHARS] or "." for i in rows]
             with self._forward_lock:
-                vectors[rows] = loaded.forward(batch)
+                vectors[rows] = forward(batch)
         return vectors
 
     def _ready(self) -> _Loaded:
@@ -151,11 +177,48 @@ class _Loaded:
         embedded = self.model.encode(
             texts, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
         )
-        vectors = np.asarray(embedded, dtype=np.float32)
-        # Normalised here and in float32: bf16 would leave lengths off by up to 0.4 %.
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
-        return unit
+        return _unit(np.asarray(embedded, dtype=np.float32))
+
+    @property
+    def shows_layers(self) -> bool:
+        """Whether the network is a stack of three layers or more, all as wide as the vectors."""
+        config = self._config
+        return getattr(config, "num_hidden_layers", 0) > 2 and getattr(config, "hidden_size", 0) == self.dim
+
+    def forward_deep(self, texts: list[str]) -> FloatArray:
+        import torch
+
+        model = self.model
+        prompt = model.prompts.get(model.default_prompt_name or "") or None  # as `model.encode` does
+        inputs = {
+            name: one.to(model.device) if isinstance(one, torch.Tensor) else one
+            for name, one in model.preprocess(texts, prompt=prompt).items()
+        }
+        self._config.output_hidden_states = True
+        try:
+            with torch.inference_mode():
+                told = model(inputs)
+        finally:
+            self._config.output_hidden_states = False
+        layers, words = told["all_layer_embeddings"], told["attention_mask"].unsqueeze(-1).bool()  # (n, length, 1)
+        depth = len(layers) - 1  # before the first layer are the words as they come in
+        low, middle = (
+            layers[at].float().mul(words).sum(1) / words.sum(1).clamp(min=1) for at in (depth // 3, 2 * depth // 3)
+        )
+        most = layers[-1].float().masked_fill(~words, -torch.inf).amax(1)
+        parts = (told["sentence_embedding"].float(), middle, low, most)
+        return np.hstack([_unit(one.cpu().numpy()) for one in parts])
+
+    @property
+    def _config(self) -> Any:  # noqa: ANN401 - a model of any library, or none
+        return getattr(getattr(self.model[0], "model", None), "config", None)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    # Normalised here and in float32: bf16 would leave lengths off by up to 0.4 %.
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
 
 
 def _load(model: str, dtype: Dtype) -> _Loaded:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.support import intent_kernel
+from agent.support.intent_kernel import Kernel
 from agent.support.intent_words import WordViews, fitted
 from agent.support.intents import (
     Array,
@@ -25,6 +27,7 @@ from agent.support.intents import (
     Scope,
     Views,
     best_inside,
+    deep_vectors,
     scope_features,
     softmax,
 )
@@ -32,10 +35,8 @@ from retrieval.encoder import Encoder, FloatArray
 from retrieval.errors import BadRequest, ModelUnavailable
 
 FOLDS = 5
-SVM_C, LOGISTIC_C = 1.0, 20.0
-"""The penalties; the vectors are of length 1, so theirs is weak."""
-LOGISTIC_STEPS = 300
-FIRST_BLEND = (3.0, 1.0, 3.0)
+SVM_C = 1.0
+FIRST_BLEND = (1.0, 1.5, 9.0)
 """How much each view counts before any unseen example says it."""
 MAX_LOST = 0.004
 """The share of messages read right that the refusal of what is outside may cost."""
@@ -47,17 +48,33 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class _Seen:
+    """Messages: as they are written, their `deep_vectors` (n, width) and the axes of these that are looked along.
+
+    The first `dim` numbers of a vector are the sentence vector.
+    """
+
+    texts: Sequence[str]
+    vectors: FloatArray
+    axes: FloatArray
+    dim: int
+
+    def of(self, places: Labels) -> _Seen:
+        return _Seen([self.texts[i] for i in places], self.vectors[places], self.axes, self.dim)
+
+
+@dataclass(frozen=True, slots=True)
 class _Sides:
     """One training of all three views."""
 
     words: WordViews
     word_side: Linear
-    meaning_side: Linear
+    meaning_side: Kernel
     examples: Nearest
 
-    def views(self, texts: Sequence[str], vectors: FloatArray) -> Views:
+    def views(self, seen: _Seen) -> Views:
         whole = IntentModel((), None, "", self.words, self.word_side, self.meaning_side, self.examples, (1, 1, 1), None)
-        return whole.views(texts, vectors)
+        return whole.views(seen.texts, seen.vectors)
 
 
 def learn_intents(
@@ -77,13 +94,14 @@ def learn_intents(
     texts = [one.text for one in examples]
     rows = np.array([names.index(one.intent) for one in examples])
     told(f"{len(texts)} examples of {len(names)} intents: sentence vectors")
-    vectors = encoder.encode(texts)
+    vectors = deep_vectors(encoder, texts)
+    seen = _Seen(texts, vectors, intent_kernel.widest(vectors), encoder.dim)
     column = names.index(outside) if outside in names else None
     parts = _folds(rows, FOLDS)
     tried = []
     for number, part in enumerate(parts, 1):
         told(f"part {number} of {len(parts)}, learned from the others")
-        tried.append(_try(texts, vectors, rows, part, len(names)))
+        tried.append(_try(seen, rows, part, len(names)))
     blend, scope = FIRST_BLEND, None
     if tried:
         unseen = rows[np.concatenate(parts)]
@@ -92,9 +110,9 @@ def learn_intents(
         if column is not None:
             scope = _scope(views.blended(blend), views.nearest, unseen, column)
     if scope is None and outside is not None:
-        scope = _scope_without(texts, vectors, rows, blend, column)
+        scope = _scope_without(seen, rows, blend, column)
     told("all examples")
-    sides = _learned(texts, vectors, rows, len(names))
+    sides = _learned(seen, rows, len(names))
     known = outside if column is not None else None
     return IntentModel(
         tuple(names),
@@ -132,29 +150,27 @@ def _folds(rows: Labels, folds: int) -> list[Labels]:
     return [np.array(part) for part in parts if part]
 
 
-def _try(texts: Sequence[str], vectors: FloatArray, rows: Labels, part: Labels, labels: int) -> Views:
+def _try(seen: _Seen, rows: Labels, part: Labels, labels: int) -> Views:
     """What is said of `part` by what was learned from the rest."""
     rest = np.setdiff1d(np.arange(len(rows)), part)
-    sides = _learned([texts[i] for i in rest], vectors[rest], rows[rest], labels)
-    return sides.views([texts[i] for i in part], vectors[part])
+    return _learned(seen.of(rest), rows[rest], labels).views(seen.of(part))
 
 
 def _joined(parts: Sequence[Views]) -> Views:
     return Views(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("words", "meaning", "nearest")))
 
 
-def _learned(texts: Sequence[str], vectors: FloatArray, rows: Labels, labels: int) -> _Sides:
+def _learned(seen: _Seen, rows: Labels, labels: int) -> _Sides:
     try:
-        from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
         from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
     except ImportError:
         raise ModelUnavailable("Intents need 'scikit-learn': pip install 'chatalogue[serve]'.") from None
-    words = fitted(texts)
-    svm = LinearSVC(C=SVM_C, random_state=0).fit(words.matrix(texts), rows)
-    logistic = LogisticRegression(C=LOGISTIC_C, max_iter=LOGISTIC_STEPS, tol=1e-3).fit(vectors, rows)
+    words = fitted(seen.texts)
+    svm = LinearSVC(C=SVM_C, random_state=0).fit(words.matrix(seen.texts), rows)
+    kernel = intent_kernel.fitted(seen.vectors, rows, labels, seen.axes)
     order = np.argsort(rows, kind="stable")
     starts = np.searchsorted(rows[order], np.arange(labels))
-    return _Sides(words, _linear(svm), _linear(logistic), Nearest(vectors[order], starts))
+    return _Sides(words, _linear(svm), kernel, Nearest(np.ascontiguousarray(seen.vectors[order, : seen.dim]), starts))
 
 
 def _linear(model: Any) -> Linear:  # noqa: ANN401 - scikit-learn has no types
@@ -193,7 +209,7 @@ def _scope(logits: Array, nearest: Array, rows: Labels, column: int) -> Scope | 
 
 def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.bool_]) -> Scope | None:
     """None where all are inside, or none is: there is nothing to tell apart."""
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
     if inside.all() or not inside.any():
         return None
@@ -205,9 +221,7 @@ def _fit_scope(features: Array, inside: NDArray[np.bool_], right: NDArray[np.boo
     return Scope(scope.bias, scope.weights, min(EVEN, float(np.quantile(kept, MAX_LOST))))
 
 
-def _scope_without(
-    texts: Sequence[str], vectors: FloatArray, rows: Labels, blend: tuple[float, float, float], column: int | None
-) -> Scope | None:
+def _scope_without(seen: _Seen, rows: Labels, blend: tuple[float, float, float], column: int | None) -> Scope | None:
     """As `_scope` where too few examples are of the outside: each part of the intents is outside for the others.
 
     None where they are too few to leave some out. An example of the outside, `column`, is learned, and not tried.
@@ -218,9 +232,9 @@ def _scope_without(
         as_outside = None if column is None else int(np.searchsorted(known, column))
         as_known = np.searchsorted(known, rows)
         learned_from = np.array([i for i in range(len(rows)) if rows[i] in known and i not in heard])
-        sides = _learned([texts[i] for i in learned_from], vectors[learned_from], as_known[learned_from], len(known))
+        sides = _learned(seen.of(learned_from), as_known[learned_from], len(known))
         asked = np.array(sorted(heard))
-        views = sides.views([texts[i] for i in asked], vectors[asked])
+        views = sides.views(seen.of(asked))
         logits = views.blended(blend)
         is_inside = np.isin(rows[asked], known)
         features.append(scope_features(logits, views.nearest, as_outside))

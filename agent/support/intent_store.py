@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.support.intent_kernel import Kernel
 from agent.support.intent_words import restored
 from agent.support.intents import IntentGuess, IntentModel, IntentRule, Linear, Nearest, Scope
 from retrieval.encoder import Encoder, same_space
 from retrieval.errors import DataDirectoryError, IndexUnavailable
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the files of a folder change their meaning."""
 MANIFEST, MODEL, WORDS = "manifest.json", "model.npz", "words.json"
 KEPT = 2
@@ -63,8 +64,9 @@ def write_intents(root: Path, model: IntentModel, rules: Sequence[IntentRule]) -
     arrays: dict[str, NDArray[Any]] = {
         "word_weights": model.word_side.weights,
         "word_bias": model.word_side.bias,
+        "meaning_axes": model.meaning_side.axes,
+        "meaning_points": model.meaning_side.points,
         "meaning_weights": model.meaning_side.weights,
-        "meaning_bias": model.meaning_side.bias,
         "example_vectors": model.examples.vectors,
         "example_starts": model.examples.starts,
         **{f"idf_{name}": values for name, values in weights.items()},
@@ -140,7 +142,7 @@ def _model(told: Mapping[str, Any], vocabularies: dict[str, list[str]], arrays: 
         told["encoder"],
         restored(vocabularies, {name: arrays[f"idf_{name}"] for name in vocabularies}),
         Linear(arrays["word_weights"], arrays["word_bias"]),
-        Linear(arrays["meaning_weights"], arrays["meaning_bias"]),
+        Kernel(arrays["meaning_axes"], arrays["meaning_points"], arrays["meaning_weights"]),
         Nearest(arrays["example_vectors"], arrays["example_starts"]),
         (first, second, third),
         None if scope is None else Scope(scope["bias"], tuple(scope["weights"]), scope["threshold"]),

@@ -1,9 +1,9 @@
 """What a message to the help desk is for, by the operator's examples: which intent, how likely, or none of them.
 
 A new intent is new examples; no code knows one. Three views of a text vote: its words and letters (linear SVM), its
-sentence vector (logistic regression), and the nearest example of each intent. How much each counts was fitted on
-examples that it had not seen, so that a score is a probability. Learned by `agent.support.intent_learning`, kept by
-`agent.support.intent_store`; imports neither torch nor scikit-learn by itself.
+meaning by what the encoder's layers say (kernel regression), and the nearest example of each intent. How much each
+counts was fitted on examples that it had not seen, so that a score is a probability. Learned by
+`agent.support.intent_learning`, kept by `agent.support.intent_store`; imports neither torch nor scikit-learn by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoder import Encoder, FloatArray
+from agent.support.intent_kernel import Kernel
+from retrieval.encoder import DeepEncoder, Encoder, FloatArray
 
 if TYPE_CHECKING:
     from agent.support.intent_words import WordViews
@@ -85,7 +86,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What the three views say of n texts, each (n, labels): margins, logits, cosines."""
+    """What the three views say of n texts, each (n, labels): margins, logarithms of regressions, cosines."""
 
     words: Array
     meaning: Array
@@ -109,20 +110,20 @@ class IntentModel:
     encoder: str
     words: WordViews
     word_side: Linear
-    meaning_side: Linear
+    meaning_side: Kernel
     examples: Nearest
     blend: tuple[float, float, float]
     scope: Scope | None
 
     def views(self, texts: Sequence[str], vectors: FloatArray) -> Views:
-        """The three views of `texts` with their unit vectors, (n, dim)."""
+        """The three views of `texts` with their `deep_vectors`, (n, width)."""
         words = np.asarray(self.words.matrix(texts) @ self.word_side.weights, dtype=np.float64) + self.word_side.bias
-        meaning = (vectors @ self.meaning_side.weights + self.meaning_side.bias).astype(np.float64)
-        return Views(words, meaning, self.examples.closest(vectors))
+        nearest = self.examples.closest(vectors[:, : self.examples.vectors.shape[1]])
+        return Views(words, self.meaning_side.evidence(vectors), nearest)
 
     def guess(self, texts: Sequence[str], encoder: Encoder) -> list[IntentGuess]:
         """What each text is for, in order."""
-        return self.judge(self.views(texts, encoder.encode(texts))) if texts else []
+        return self.judge(self.views(texts, deep_vectors(encoder, texts))) if texts else []
 
     def judge(self, views: Views) -> list[IntentGuess]:
         """As `guess`, of views that are known."""
@@ -144,6 +145,11 @@ class IntentModel:
     @property
     def _outside_column(self) -> int | None:
         return None if self.outside is None else self.labels.index(self.outside)
+
+
+def deep_vectors(encoder: Encoder, texts: Sequence[str]) -> FloatArray:
+    """Sentence vectors, and beside them what the layers below say where the encoder tells it: (n, width)."""
+    return encoder.encode_deep(texts) if isinstance(encoder, DeepEncoder) else encoder.encode(texts)
 
 
 def softmax(logits: Array) -> Array:

@@ -77,6 +77,25 @@ def test_a_short_text_is_not_padded_to_a_long_one(minilm: SentenceEncoder, monke
     assert np.allclose(vectors[0], minilm.encode([talk])[0], atol=1e-2)
 
 
+def test_the_layers_below_come_beside_the_vectors(minilm: SentenceEncoder) -> None:
+    texts = ["where is my card", "a very long text about whales " * 30, "", "whales"]
+    deep = minilm.encode_deep(texts)
+    assert deep.shape == (4, encoder.DEEP_PARTS * minilm.dim)
+    parts = deep.reshape(4, encoder.DEEP_PARTS, minilm.dim)
+    assert np.allclose(np.linalg.norm(parts, axis=2), 1, atol=1e-5)
+    assert np.allclose(parts[:, 0], minilm.encode(texts), atol=1e-6)
+    alone = minilm.encode_deep(["whales"])[0].reshape(parts[3].shape)  # padding is in no part
+    assert np.min((parts[3] * alone).sum(axis=1)) > 0.999
+    likeness = np.triu(parts[0] @ parts[0].T, 1)
+    assert likeness.max() < 0.99  # four layers, not one of them four times
+
+
+def test_a_model_that_hides_its_layers_has_its_vectors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    hiding = SentenceEncoder()
+    monkeypatch.setattr(encoder._Loaded, "shows_layers", False)
+    assert np.array_equal(hiding.encode_deep(["whales"]), hiding.encode(["whales"]))
+
+
 def test_meaning_is_near(minilm: SentenceEncoder) -> None:
     wish, near, far = minilm.encode(["a film about robbing a bank", "thieves plan a heist", "a recipe for apple pie"])
     assert float(wish @ near) > float(wish @ far) + 0.2

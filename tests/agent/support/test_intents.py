@@ -18,6 +18,7 @@ from agent.support.intent_file import OUTSIDE, read_examples, read_intents, read
 from agent.support.intent_learning import learn_intents
 from agent.support.intent_store import newest, open_intents, write_intents
 from agent.support.intents import IntentExample, IntentModel, IntentRule
+from retrieval.encoder import FloatArray
 from retrieval.errors import BadRequest, IndexUnavailable, SettingsError
 
 WORDS = {
@@ -162,6 +163,35 @@ def test_a_damaged_folder_and_another_encoder_are_one_sentence(model: IntentMode
 
 class _Other(HashingEncoder):
     name = "another"
+
+
+def test_intents_of_an_older_version_are_one_sentence(model: IntentModel, tmp_path: Path) -> None:
+    folder = write_intents(tmp_path, model, ())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "schema": 1}), encoding="utf-8")
+    with pytest.raises(IndexUnavailable, match="its schema is 1, ours is 2.*import intents FILE"):
+        open_intents(folder, HashingEncoder())
+
+
+class _Layered(HashingEncoder):
+    """Its sentence vectors say nothing; the layer below knows whether a number is even."""
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        return np.eye(1, self.dim, dtype=np.float32).repeat(len(texts), axis=0)
+
+    def encode_deep(self, texts: Sequence[str]) -> FloatArray:
+        below = np.eye(self.dim, dtype=np.float32)[[int(text) % 2 for text in texts]]
+        return np.hstack([self.encode(texts), below])
+
+
+def test_what_a_layer_below_knows_is_heard(tmp_path: Path) -> None:
+    rows = [IntentExample(str(number), ("even", "odd")[number % 2]) for number in range(1000, 9000, 133)]
+    learned = learn_intents(rows, _Layered())
+    opened = open_intents(write_intents(tmp_path, learned, ()), _Layered()).model
+    asked = [str(number) for number in range(1001, 9000, 217)]
+    wanted = [("even", "odd")[int(text) % 2] for text in asked]
+    for one in (learned, opened):
+        assert [guess.intent for guess in one.guess(asked, _Layered())] == wanted
 
 
 def test_a_file_of_intents(tmp_path: Path) -> None:
