@@ -124,7 +124,7 @@ class Engine(NoEngine):
 
 async def kept(engine: Engine, setting: str, base: Path, tmp_path: Path) -> AdapterKeeper:
     keeper = AdapterKeeper(engine, setting, str(base), tmp_path)
-    async with keeper.at_work(), asyncio.timeout(10):
+    async with keeper.at_work(), asyncio.timeout(60):
         await keeper.settled()
     return keeper
 
@@ -133,7 +133,7 @@ async def test_it_is_loaded_once_the_engine_answers(base: Path, tmp_path: Path) 
     folder = write_adapter(tmp_path / "mine", base)
     engine = Engine("starting", "starting", "failed", "starting", "ready")
     keeper = AdapterKeeper(engine, str(folder), str(base), tmp_path)
-    async with keeper.at_work(), asyncio.timeout(10):
+    async with keeper.at_work(), asyncio.timeout(60):
         while engine.used is None:  # also after an engine that failed for a while
             await asyncio.sleep(0.01)
     assert engine.loaded == [engine.used]
@@ -163,7 +163,7 @@ async def test_an_engine_that_dies_meanwhile_gets_it_when_it_is_back(base: Path,
     folder = write_adapter(tmp_path / "mine", base)
     engine = Engine("ready", "starting", "ready", refuses="It died.")
     keeper = AdapterKeeper(engine, str(folder), str(base), tmp_path)
-    async with keeper.at_work(), asyncio.timeout(10):
+    async with keeper.at_work(), asyncio.timeout(60):
         while len(engine.states) > 1:
             await asyncio.sleep(0.01)
         engine.refuses = ""

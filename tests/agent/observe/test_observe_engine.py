@@ -89,7 +89,7 @@ class TestInContext:
     async def _bound(self, log: list[str]) -> AsyncGenerator[str, None]:
         token = place.set("inside")
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 for _ in range(3):
                     await asyncio.sleep(0)
                     log.append(await asyncio.to_thread(place.get))
