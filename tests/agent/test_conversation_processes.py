@@ -31,7 +31,7 @@ from tests.parts import ROOT
 from tests.postgres import PostgresServer
 
 HERE = Path(__file__).parent
-LEASE_SECONDS, RENEW_SECONDS = 3.0, 0.5
+LEASE_SECONDS, RENEW_SECONDS = 5.0, 0.5
 ENOUGH = 90.0
 """Seconds for anything on a busy machine."""
 
@@ -133,7 +133,7 @@ async def test_a_process_that_dies_in_a_turn_holds_up_no_longer_than_its_lease(
     killed = time.monotonic()
     turn = await asyncio.wait_for(waiting, ENOUGH)
     assert turn.updates[0] == Waiting(1)
-    assert time.monotonic() - killed < LEASE_SECONDS + 20  # the lease, a look every 0.4 s, and a busy machine
+    assert time.monotonic() - killed < LEASE_SECONDS + 40  # the lease, a look every 0.4 s, and a busy machine
     assert [(one.number, one.message) for one in log.state("default", talk.session_id).turns] == [(1, "a comedy")]
 
 
@@ -155,21 +155,23 @@ async def test_the_wait_for_another_process_ends_with_one_sentence(talk: Talk, m
         with pytest.raises(TurnConflict, match="still being answered; send yours again"):
             await talk.say("a comedy")
     talk.log.drop_lease(talk.session_id, "another")
+    monkeypatch.setattr(turnlocks, "WAIT_SECONDS", ENOUGH)
     assert (await talk.say("a comedy")).ids
 
 
 async def test_the_wait_for_a_turn_of_this_process_ends_with_the_same_sentence(
     film_shop: Shop, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turnlocks, "WAIT_SECONDS", 0.3)
     engine = ScriptedEngine(" is one to see.", gate=asyncio.Event())
     talk = talk_over(film_shop, log, tmp_path, engine)
     talk.session_id = log.start_conversation("default", "", None).id
     slow = asyncio.create_task(talk.say("a comedy"))
     while not engine.prompts:
         await asyncio.sleep(0.01)
-    with pytest.raises(TurnConflict, match="still being answered"):
-        await talk.say("under 10 euros")
+    with monkeypatch.context() as patched:
+        patched.setattr(turnlocks, "WAIT_SECONDS", 0.3)
+        with pytest.raises(TurnConflict, match="still being answered"):
+            await talk.say("under 10 euros")
     assert engine.gate
     engine.gate.set()
     await slow

@@ -46,7 +46,7 @@ class CuttingProxy:
                 if cut == "after":
                     swallow.set()
                     _send(server, data)
-                    answered.wait(30)
+                    answered.wait(120)
                 break
             if not _send(server, data):
                 break
