@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import TracebackType
 
 from retrieval.chroma_server import ServerStores
 from tests.parts import need
+from tests.ports import free_port
 
 START_SECONDS = 300.0
 POLL_SECONDS = 0.05
@@ -102,11 +102,3 @@ class ChromaProcess:
             return bool(self._get("/api/v2/heartbeat"))
         except (OSError, http.client.HTTPException):
             return False
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

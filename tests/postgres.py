@@ -11,7 +11,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ import psycopg
 import pytest
 
 from tests.parts import need
+from tests.ports import free_port
 
 START_SECONDS = 300.0
 USER = "shop"
@@ -54,9 +54,7 @@ class PostgresServer:
             self._as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
         self._process: subprocess.Popen[bytes] | None = None
         self._free: list[str] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         try:
             self._init()
             self.start()

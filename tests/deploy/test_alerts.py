@@ -17,8 +17,9 @@ import yaml
 from observed import KEY, Observed
 from prometheus_rules import PROMETHEUS, ROOT, RULES, alerts, promtool
 
-from tests.faults.served import children, command_line, free_port, wait_for
+from tests.faults.served import children, command_line, wait_for
 from tests.parts import need
+from tests.ports import free_port
 
 SEVERITIES = {"page", "ticket", "info"}
 

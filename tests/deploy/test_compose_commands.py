@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,8 +26,9 @@ from agent.settings import VLLMSettings
 from retrieval.errors import DataDirectoryError
 from tests.deploy.compose_file import ROOT, environment, services, words
 from tests.parts import need
+from tests.ports import free_port
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 ADDRESSES = {
     "app": "127.0.0.1:7860",
     "chroma": "127.0.0.1:8000",
@@ -44,12 +44,6 @@ found = vars(make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:]))
 asked = ("model", "served_model_name", "enable_lora", "lora_target_modules", "max_loras", "port")
 print(json.dumps({name: found[name] for name in asked}))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
@@ -174,7 +168,7 @@ class TestChroma:
 
         with running(command, **quiet) as process:
             wait_until(healthy, process)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/version", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/version", timeout=60) as answer:
                 assert json.load(answer)
         assert not healthy()
 
@@ -201,7 +195,7 @@ def test_the_images_own_command_refuses_to_be_open(tmp_path: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CHATALOGUE_")}
     done = subprocess.run(  # noqa: S603
         [str(program), *words(services()["app"], "command")],
-        cwd=tmp_path, env=plain, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, env=plain, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 1
     assert "there is no API key" in " ".join(done.stderr.split())

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.compose_file import ROOT
-from tests.deploy.test_compose_commands import free_port
+from tests.ports import free_port
 from tests.test_wheel import ROOMS
 
 PATIENCE_S = 600.0

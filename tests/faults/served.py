@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.log.database import SQLITE_FILE
 from agent.log.store import EventLog
+from tests.ports import free_port
 
 START_SECONDS = 600.0
 """Generous: the machine may be busy with other tests."""
@@ -80,12 +80,6 @@ def run_command(
         text=True,
         timeout=START_SECONDS,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class StartServer(Protocol):

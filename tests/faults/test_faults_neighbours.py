@@ -12,11 +12,12 @@ from served import (
     assert_logged,
     assert_whole,
     children,
-    free_port,
     is_running,
     run_command,
     wait_for,
 )
+
+from tests.ports import free_port
 
 WARM_TURNS, TURNS = 50, 200
 GROWTH_MIB = 40
@@ -75,7 +76,7 @@ def test_ctrl_c_ends_the_server_in_order(server: Served) -> None:
     left = children(server.process.pid)
     server.signal(signal.SIGINT)
     assert server.wait_end() == 130
-    assert not any(map(is_running, left))
+    wait_for(lambda: not any(map(is_running, left)), "what it started ends with it")
     assert_kept(server.data, said)
     assert "Traceback" not in server.logged()
 

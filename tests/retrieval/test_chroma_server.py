@@ -26,7 +26,8 @@ from retrieval.index import build_index, open_index, prune, prune_others, remove
 from retrieval.query import Query, WeightedText
 from retrieval.search import Retriever, SearchResult
 from retrieval.vectors import DOOMED_FILE, SERVER_NAME_FILE
-from tests.chroma_process import ChromaProcess, free_port
+from tests.chroma_process import ChromaProcess
+from tests.ports import free_port
 
 ENCODER = HashingEncoder()
 WHALES = Query((WeightedText("whales"),))

@@ -12,7 +12,8 @@ from agent.observe import names
 from agent.observe.observer import Observer
 from agent.observe.tracing import SHUTDOWN_SECONDS, OtlpTracing
 from tests.deploy.otlp_receiver import Collector, collecting
-from tests.faults.served import free_port, wait_for
+from tests.faults.served import wait_for
+from tests.ports import free_port
 
 
 @pytest.fixture
