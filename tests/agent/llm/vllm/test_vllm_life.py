@@ -31,6 +31,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 LONG = Limits(max_tokens=2_000, seconds=120, temperature=1.5)
 SHORT = Limits(max_tokens=3)
 START_SECONDS = 500.0
+PATIENCE_SECONDS = 120.0
+"""For what takes no time on a machine that is free."""
 SETTINGS = VLLMSettings(max_num_seqs=4, kv_cache_gib=1, gpu_memory_utilization=0.2, compile=False)
 
 
@@ -65,8 +67,8 @@ def alive(processes: set[int]) -> set[int]:
     return running
 
 
-async def all_gone(processes: set[int], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
+async def all_gone(processes: set[int]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while alive(processes):
             await asyncio.sleep(0.05)
 
@@ -79,8 +81,9 @@ class TestQueue:
         for stream in running:
             await first_text(stream)
         waiting = [asyncio.create_task(collect(vllm_engine)) for _ in range(2)]
-        await asyncio.sleep(0.1)
-        assert vllm_engine.status().queued == 2
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while vllm_engine.status().queued < 2:
+                await asyncio.sleep(0.01)
         with pytest.raises(EngineBusy, match="2 questions wait"):
             await vllm_engine.choose(CHAT, ["a"])
         for stream in running:
@@ -108,7 +111,7 @@ class TestQueue:
             await stream.aclose()
         elif how == "cancel":
             task = asyncio.create_task(collect(vllm_engine, LONG))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await client.metric("vllm:num_requests_running"):
                     await asyncio.sleep(0.02)
             task.cancel()
@@ -116,13 +119,13 @@ class TestQueue:
                 await task
         else:
             assert (await collect(vllm_engine, Limits(2_000, 0.5, 1.5)))[-1].finish == "timeout"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await client.metric("vllm:num_requests_running"):
                 await asyncio.sleep(0.05)
 
     async def test_options_have_a_budget_too(self, vllm_engine: VLLMEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("agent.llm.vllm.engine.CHOOSE_SECONDS", 0.01)
-        with pytest.raises(EngineTimeout, match=r"within 0\.01 s"):
+        monkeypatch.setattr("agent.llm.vllm.engine.CHOOSE_SECONDS", 0.0001)
+        with pytest.raises(EngineTimeout, match=r"within 0\.0001 s"):
             await vllm_engine.choose(CHAT, [" a"] * 8)
 
     async def test_closing_ends_calls_and_leaves_a_server_that_is_not_ours(
@@ -131,7 +134,7 @@ class TestQueue:
         place = Place(url=lora_server.url)
         engine = VLLMEngine("SmolLM2", Backend(str(smol_dir), tmp_path, SETTINGS, place), at_once=1)
         await engine.start()
-        await engine.wait_ready(120)
+        await engine.wait_ready(START_SECONDS)
         calls = [asyncio.create_task(collect(engine, LONG)) for _ in range(2)]
         await asyncio.sleep(0.5)
         await engine.close()
@@ -181,26 +184,26 @@ class Road:
 async def test_a_server_at_a_url_may_go_and_come_back(
     lora_server: VLLMServer, smol_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.llm.vllm.backend.SILENCE_SECONDS", {False: 0.5})
+    monkeypatch.setattr("agent.llm.vllm.backend.SILENCE_SECONDS", {False: 6.0})
     monkeypatch.setattr("agent.llm.vllm.backend.WATCH_SECONDS", 0.1)
     road = Road(lora_server.url)
     await road.mend()
     place = Place(url=f"http://127.0.0.1:{road.port}")
     engine = VLLMEngine("SmolLM2", Backend(str(smol_dir), tmp_path, SETTINGS, place), at_once=1)
     await engine.start()
-    await engine.wait_ready(120)
+    await engine.wait_ready(START_SECONDS)
     stream = engine.stream(CHAT, LONG)
     await first_text(stream)
     await road.cut()
     with pytest.raises(EngineError, match="ended in the middle of the answer"):
         async for _ in stream:
             pass
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while engine.status().state == "ready":
             await asyncio.sleep(0.05)
     assert "asked again until it answers" in engine.status().detail
     await road.mend()
-    await engine.wait_ready(120)
+    await engine.wait_ready(START_SECONDS)
     assert (await collect(engine))[-1].finish == "length"
     await engine.close()
     await road.cut()
@@ -241,9 +244,9 @@ async def test_a_killed_server_fails_its_calls_and_comes_back(own: VLLMEngine) -
             pass
     with pytest.raises(EngineError, match="is gone|cannot be reached"):  # it may be called up before we notice
         await waiting
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < LONG.seconds / 2
     await all_gone(processes | {server.pid})  # also those that a killed parent left behind
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while own.status().state != "starting":
             await asyncio.sleep(0.05)
     assert "is gone. It is started again" in own.status().detail
@@ -281,9 +284,9 @@ async def test_no_process_outlives_a_killed_app(vllm_python: Path, smol_dir: Pat
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
     app = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=subprocess.PIPE, env=env)
     assert app.stdout is not None
-    guarding = json.loads(await asyncio.wait_for(app.stdout.readline(), 120))
+    guarding = json.loads(await asyncio.wait_for(app.stdout.readline(), START_SECONDS))
     processes: set[int] = set()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(START_SECONDS):
         while len(processes) < 2:  # the API and one of its own
             processes = descendants(guarding)
             await asyncio.sleep(0.05)
@@ -308,7 +311,7 @@ async def test_the_guard_ends_the_whole_group(handler: str) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
-    grandchild = int(await asyncio.wait_for(process.stdout.readline(), 30))
+    grandchild = int(await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS))
     processes = descendants(process.pid)
     assert grandchild in processes
     process.send_signal(signal.SIGTERM)  # not its affair: the app is there
@@ -316,15 +319,15 @@ async def test_the_guard_ends_the_whole_group(handler: str) -> None:
     await asyncio.sleep(0.5)
     assert alive(processes) == processes
     process.stdin.close()
-    await asyncio.wait_for(process.wait(), 20)
-    await all_gone(processes, 10)
+    await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
+    await all_gone(processes)
 
 
 async def test_the_guard_ends_with_the_command_and_says_its_code() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, guard.__file__, "5", sys.executable, "-c", "raise SystemExit(3)", stdin=subprocess.PIPE
     )
-    assert await asyncio.wait_for(process.wait(), 30) == 3
+    assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 3
 
 
 class TestFailures:
@@ -349,7 +352,7 @@ class TestFailures:
         engine = VLLMEngine("SmolLM2", Backend(str(smol_dir), tmp_path, SETTINGS, place))
         await engine.start()
         with pytest.raises(EngineError, match=r"did not start: .*(FileNotFoundError|No such file)"):
-            await engine.wait_ready(60)
+            await engine.wait_ready(START_SECONDS)
         await engine.close()
 
     async def test_weights_that_cannot_be_had(self, vllm_python: Path, tmp_path: Path) -> None:
@@ -358,7 +361,7 @@ class TestFailures:
             await collect(engine)
         await engine.start()
         with pytest.raises(EngineError, match="CHATALOGUE_LLM__MODEL"):
-            await engine.wait_ready(60)
+            await engine.wait_ready(START_SECONDS)
         assert engine.status().state == "failed"
         await engine.close()
 
@@ -388,6 +391,6 @@ class TestFailures:
         engine = VLLMEngine("other", Backend(str(other), tmp_path, SETTINGS, Place(url=lora_server.url)))
         await engine.start()
         with pytest.raises(EngineError, match="tokenizer is not that of"):
-            await engine.wait_ready(60)
+            await engine.wait_ready(START_SECONDS)
         assert engine.status().state == "failed"
         await engine.close()
