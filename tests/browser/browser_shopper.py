@@ -14,8 +14,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Locator,
 
 from tests.browser.browser_shop import Shop
 
-WAIT_MS = 30_000
-"""For everything that the page shows in the end: the machine may be busy."""
+WAIT_MS = 120_000
+"""For everything that the page shows in the end: the machine may be busy. So long waits `expect` unless it is told."""
 
 UNHEARD = {
     # Chromium on Gradio's `autofocus`; no fault, and nothing that a shopper sees.

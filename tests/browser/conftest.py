@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.browser_shop import Shop
-from tests.browser.browser_shopper import OpenBrowser, Shopper
+from tests.browser.browser_shopper import WAIT_MS, OpenBrowser, Shopper
 from tests.parts import need
 
 FLAGS = (
@@ -36,6 +36,7 @@ _SHOPPERS = pytest.StashKey[list[Shopper]]()
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     program = need("chromium")
+    expect.set_options(timeout=WAIT_MS)  # its own 5 s are few for a machine that pauses
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield chromium
@@ -64,7 +65,9 @@ def shop(demo: tuple[Shop, Path]) -> Shop:
 @pytest.fixture(scope="package")
 def thinking_shop(demo: tuple[Shop, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The demo shop with the embedded language model, ready to answer."""
-    shop = Shop(tmp_path_factory.mktemp("thinking-shop"), CHATALOGUE_LLM__ENGINE="embedded")
+    # Long, because other tests may want the machine: what ends a reply here is the test and not the clock.
+    settings = {"CHATALOGUE_LLM__ENGINE": "embedded", "CHATALOGUE_LLM__REPLY_TIMEOUT_S": "100"}
+    shop = Shop(tmp_path_factory.mktemp("thinking-shop"), **settings)
     shutil.copytree(demo[1], shop.data)
     shop.start()
     try:

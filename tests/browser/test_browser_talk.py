@@ -26,7 +26,8 @@ def test_a_whole_conversation(shopper: Shopper) -> None:
     assert shopper.wishes() == ["funny", '"rainy"', "under 12.00 EUR"]
     covers = shopper.panel.locator("img")
     assert covers.count() == 5
-    assert all(width > 50 for width in covers.evaluate_all("images => images.map(image => image.naturalWidth)"))
+    widths = "images => Promise.all(images.map(image => image.decode().then(() => image.naturalWidth)))"
+    assert all(width > 50 for width in covers.evaluate_all(widths))
 
     # A critique in words, and one with a card's button: the next list obeys both.
     shopper.say("only from before 1980, please")
