@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.ports import free_port
+
 CHATALOGUE = (sys.executable, "-c", "from ui.cli import main; main()")
 START_SECONDS = 600.0
 """Generous: the first start embeds a catalogue, perhaps beside other work."""
 STOP_SECONDS = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
@@ -112,12 +108,19 @@ class Shop:
 
     def worker(self) -> int:
         """The process id of the language model's worker."""
-        assert self._process is not None
-        threads = Path(f"/proc/{self._process.pid}/task").iterdir()
-        children = [pid for one in threads for pid in (one / "children").read_text(encoding="utf-8").split()]
-        found = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        found = self._workers()
         assert len(found) == 1, f"one worker was expected, found {found}"
         return found[0]
+
+    def _workers(self) -> list[int]:
+        assert self._process is not None
+        found = []
+        for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+            with suppress(OSError):  # threads and processes come and go
+                for pid in (thread / "children").read_text(encoding="utf-8").split():
+                    if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        found.append(int(pid))
+        return found
 
     def freeze_worker(self) -> None:
         """The language model thinks for as long as a test wants."""
@@ -128,3 +131,22 @@ class Shop:
 
     def kill_worker(self) -> None:
         os.kill(self.worker(), signal.SIGKILL)
+
+    @contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """Each worker is killed as soon as it is there, so that a quick machine has none, either."""
+        over = threading.Event()
+
+        def kill_each() -> None:
+            while not over.wait(0.02):
+                for worker in self._workers():
+                    with suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_each)
+        killer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            killer.join()

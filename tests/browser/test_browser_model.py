@@ -79,9 +79,9 @@ def test_a_killed_model_is_said_and_comes_back(open_browser: OpenBrowser, thinki
 
 def test_a_model_that_is_still_gone_is_said(open_browser: OpenBrowser, thinking_shop: Shop) -> None:
     shopper = open_browser(thinking_shop)
-    thinking_shop.kill_worker()
-    wait_until(lambda: thinking_shop.engine_state() != "ok", START_SECONDS, "the news of the model's end")
-    shopper.say("a funny film under 15 euros")
+    with thinking_shop.without_worker():
+        wait_until(lambda: thinking_shop.engine_state() != "ok", START_SECONDS, "the news of the model's end")
+        shopper.say("a funny film under 15 euros")
     expect(shopper.log.get_by_text(NOTICE)).to_be_visible()
     assert len(shopper.cards()) == 5
     thinking_shop.wait_for_engine()
