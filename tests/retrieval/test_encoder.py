@@ -143,7 +143,7 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPa
         started = time.monotonic()
         with pytest.raises(ModelUnavailable, match="'nobody/no-such-model'.*refused"):
             SentenceEncoder("nobody/no-such-model").warm()
-        assert time.monotonic() - started < 10  # with the retries of loading: minutes
+        assert time.monotonic() - started < 60  # with the retries of loading: minutes
 
 
 @pytest.mark.parametrize(
