@@ -25,6 +25,7 @@ from agent.settings import VLLMSettings
 from retrieval.errors import EngineError
 
 READY_SECONDS = 500.0
+CHATS = 8
 ASKED = Prompt((Message("user", "Hello!"),))
 
 
@@ -134,10 +135,12 @@ async def test_servers_change_places(
         assert await engine.list_adapters() == ("ada-1",)
         base_server = backend._server
         assert base_server is not None
+        over = asyncio.Event()
+        chats = [asyncio.create_task(chat(engine, over)) for _ in range(CHATS)]
         async with router.lease() as old:
             switching = asyncio.create_task(engine.use_adapter("ada-1"))
             while engine.status().adapter is None and not switching.done():
-                assert await backend.client.healthy()  # the server before answers while the next one starts
+                assert await backend.client.models()  # the server before answers while the next one starts
                 await asyncio.sleep(0.2)
             # Flipped: new calls go to the new server, the old one waits for the call in flight.
             async with router.lease() as new:
@@ -148,6 +151,10 @@ async def test_servers_change_places(
             assert not switching.done()
         await switching
         assert not base_server.alive
+        over.set()
+        for told in await asyncio.gather(*chats):  # the change dropped none, and none heard the base after the adapter
+            assert set(told) == {None, "ada-1"}
+            assert told == sorted(told, key=bool)
         await assert_is_adapter(router, small_lora)
         async with router.lease("ada-1") as lease:
             assert lease.model == "ada-1"
@@ -175,6 +182,18 @@ async def test_servers_change_places(
             store.remove("ada-1")
     finally:
         await engine.close()
+
+
+async def chat(engine: VLLMEngine, over: asyncio.Event) -> list[str | None]:
+    """Ask again and again, once more after the change: by whom each whole answer says that it is."""
+    told, last = list[str | None](), False
+    while not last:
+        await asyncio.sleep(0.5)  # or the next server would start for lack of processors only when all is over
+        last = over.is_set()
+        told.append(engine.status().adapter)
+        chunks = [chunk async for chunk in engine.stream(ASKED, Limits(max_tokens=4, seconds=READY_SECONDS))]
+        assert chunks[-1].finish is not None
+    return told
 
 
 async def refuse_without_a_server(engine: VLLMEngine, backend: Backend, good: Path, tmp_path: Path) -> None:
