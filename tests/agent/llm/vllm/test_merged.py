@@ -25,7 +25,6 @@ from agent.settings import VLLMSettings
 from retrieval.errors import EngineError
 
 READY_SECONDS = 500.0
-CHATS = 8
 ASKED = Prompt((Message("user", "Hello!"),))
 
 
@@ -135,8 +134,6 @@ async def test_servers_change_places(
         assert await engine.list_adapters() == ("ada-1",)
         base_server = backend._server
         assert base_server is not None
-        over = asyncio.Event()
-        chats = [asyncio.create_task(chat(engine, over)) for _ in range(CHATS)]
         async with router.lease() as old:
             switching = asyncio.create_task(engine.use_adapter("ada-1"))
             while engine.status().adapter is None and not switching.done():
@@ -151,10 +148,6 @@ async def test_servers_change_places(
             assert not switching.done()
         await switching
         assert not base_server.alive
-        over.set()
-        for told in await asyncio.gather(*chats):  # the change dropped none, and none heard the base after the adapter
-            assert set(told) == {None, "ada-1"}
-            assert told == sorted(told, key=bool)
         await assert_is_adapter(router, small_lora)
         async with router.lease("ada-1") as lease:
             assert lease.model == "ada-1"
@@ -182,18 +175,6 @@ async def test_servers_change_places(
             store.remove("ada-1")
     finally:
         await engine.close()
-
-
-async def chat(engine: VLLMEngine, over: asyncio.Event) -> list[str | None]:
-    """Ask again and again, once more after the change: by whom each whole answer says that it is."""
-    told, last = list[str | None](), False
-    while not last:
-        await asyncio.sleep(0.5)  # or the next server would start for lack of processors only when all is over
-        last = over.is_set()
-        told.append(engine.status().adapter)
-        chunks = [chunk async for chunk in engine.stream(ASKED, Limits(max_tokens=4, seconds=READY_SECONDS))]
-        assert chunks[-1].finish is not None
-    return told
 
 
 async def refuse_without_a_server(engine: VLLMEngine, backend: Backend, good: Path, tmp_path: Path) -> None:
