@@ -255,7 +255,8 @@ def _same_words(model: Preference, rules: Preference) -> bool:
 
 def _is_said_in(text: str, wish: Preference) -> bool:
     """Whether the words of a wish stand in `text`, whole ones: "war" is not said in "warranty"."""
-    return f" {' '.join(words_of(wish.evidence))} " in f" {' '.join(words_of(text))} "
+    said = words_of(wish.evidence)
+    return bool(said) and f" {' '.join(said)} " in f" {' '.join(words_of(text))} "
 
 
 def _chosen(pair: Pair, rule: Rule) -> Preference | None:

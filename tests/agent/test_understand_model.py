@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -11,8 +12,9 @@ from talking import ScriptedEngine
 
 from agent.llm.protocol import Chunk, Engine
 from agent.preferences import Added, Dropped, Preference
-from agent.understand.merging import MIN_CASES, Rule, Tally, policy, policy_text, read_policy
+from agent.understand.merging import MIN_CASES, Rule, Tally, pairs, policy, policy_text, read_policy
 from agent.understand.model import LIMITS, ModelUnderstanding
+from agent.understand.reading import Reading
 from agent.understand.types import DialogueContext, Understanding
 from retrieval.errors import EngineError
 from retrieval.table import ItemTable
@@ -100,6 +102,11 @@ async def test_words_of_a_question_of_service_are_no_wish(film_table: ItemTable)
     assert meant(asked) == [kind(COMEDY)]
     within = await model(film_table, script).improve(text, read(COMEDY, support_text="is darkness shipped?"), CONTEXT)
     assert meant(within) == meant(plain)
+
+
+def test_a_wish_without_a_word_is_said_in_no_question_of_service() -> None:
+    sign = replace(DARK, evidence="€")
+    assert [pair.model for pair in pairs(read(COMEDY), Reading(added(sign)), {})][1:] == [sign]
 
 
 async def test_what_only_the_rules_found_can_be_taken_out(film_table: ItemTable) -> None:
