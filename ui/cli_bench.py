@@ -240,6 +240,25 @@ def bench_intents(
     run_intents(IntentsCall(train, test, out, oos_label, report, name, as_json, config))
 
 
+@bench_app.command("intent-folds")
+def bench_intent_folds(
+    train: Annotated[Path, typer.Option(help="All rows: text, intent.")],
+    folds: Annotated[int, typer.Option(min=2, help="Parts, each told by the others; with --each: draws.")] = 10,
+    each: Annotated[
+        int, typer.Option(min=0, help="Learn so many of each intent, tell the rest; 0: cross-validate.")
+    ] = 0,
+    out: BenchOutOption = Path("bench.json"),
+    name: NameOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """How well intents are told apart where there is no test file, beside TF-IDF with a linear SVM."""
+    from agent.settings import load_settings
+    from ui.commands.bench_intents import folds_of
+    from ui.commands.bench_others import run_other
+
+    run_other(folds_of(train, folds, each, name, load_settings(config).settings.retrieval), out)
+
+
 @bench_app.command("all")
 def bench_all(
     out: BenchOutOption = Path("bench.json"),

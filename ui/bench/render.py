@@ -131,6 +131,7 @@ _KINDS: dict[str, tuple[Callable[[str], str], Callable[[JsonValue], list[str]]]]
     SECTION: (dialogue_title, dialogue_lines),
     render_describe.SECTION: (render_describe.describe_title, render_describe.describe_lines),
     render_injection.SECTION: (render_injection.injection_title, render_injection.injection_lines),
+    render_intents.FOLDS: (render_intents.folds_title, render_intents.folds_lines),
     render_intents.SECTION: (render_intents.intents_title, render_intents.intents_lines),
     render_learning.SECTION: (lambda _: render_learning.TITLE, render_learning.learning_lines),
     render_loop.SECTION: (lambda _: render_loop.TITLE, render_loop.loop_lines),

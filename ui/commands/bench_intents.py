@@ -1,4 +1,4 @@
-"""`chatalogue bench intents`: learn intents from one file and answer another one, row by row."""
+"""`chatalogue bench intents` and `intent-folds`: learn intents from examples and tell those that were not learned."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agent.bench.intent_folds import IntentFolds, measure_folds
 from agent.bench.intents import Answered, IntentReport, answer, score
-from agent.settings import load_settings
+from agent.settings import RetrievalSettings, load_settings
 from agent.support.intent_file import read_test, read_train
 from retrieval.encoder import SentenceEncoder
 from retrieval.errors import BadRequest
 from ui.bench.machine import this_machine
-from ui.bench.render_intents import SECTION, intents_lines
+from ui.bench.render_intents import FOLDS, SECTION, folds_lines, intents_lines
 from ui.bench.report import Stamp, check_folder, open_report, write_report, write_whole
+from ui.commands.bench_others import Other
 from ui.commands.output import print_result
 from ui.logs import configure_logs
 
@@ -72,6 +74,25 @@ def run_intents(call: IntentsCall) -> None:
         print_result(report.model_dump_json())
     else:
         print_result("\n".join([*intents_lines(report.model_dump(mode="json")), "", f"The answers are in {call.out}."]))
+
+
+def folds_of(train: Path, folds: int, each: int, name: str | None, settings: RetrievalSettings) -> Other:
+    """All examples of `train`, each told by what was learned from others: `folds` parts, or draws of `each`.
+
+    Raises:
+        BadRequest: the file cannot be read.
+    """
+    examples = [example for example, _ in read_train(train)]
+    encoder = SentenceEncoder(settings.encoder, dtype=settings.dtype)
+    section = name or train.absolute().parent.name
+
+    def measure() -> IntentFolds:
+        return measure_folds(section, examples, encoder, folds=folds, each=each, told=_say)
+
+    drawn = f" --each {each}" if each else ""
+    named = f" --name {name}" if name else ""
+    command = f"intent-folds --train {_short(train)} --folds {folds}{drawn}{named}"
+    return Other(f"{FOLDS},{section}", command, measure, folds_lines)
 
 
 def _write(file: Path, answered: Answered, labels: Mapping[str, str | int]) -> None:
