@@ -159,6 +159,19 @@ def bench_speed(out: BenchOutOption = Path("bench.json"), config: ConfigOption =
     run_other(speed_of(DataDirectory(load_settings(config).settings.data_dir).models), out)
 
 
+@bench_app.command("switch")
+def bench_switch(
+    rounds: Annotated[int, typer.Option(min=3, help="Changes; figures are medians.")] = 5,
+    out: BenchOutOption = Path("bench.json"),
+    config: ConfigOption = None,
+) -> None:
+    """What chats notice when vLLM changes its adapter; how it does is CHATALOGUE_LLM__VLLM__ADAPTERS."""
+    from agent.settings import load_settings
+    from ui.commands.bench_others import run_other, switch_of
+
+    run_other(switch_of(load_settings(config).settings, rounds), out)
+
+
 @bench_app.command("dialogue")
 def bench_dialogue(
     items: Annotated[Path | None, typer.Option(help="The bot's catalogue; default: the demo shop.")] = None,

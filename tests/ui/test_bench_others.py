@@ -1,4 +1,4 @@
-"""`chatalogue bench ratings | personal | scale`: what is measured elsewhere goes into the file and onto the page."""
+"""`chatalogue bench ratings | personal | scale | switch`: what is measured goes into the file and onto the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 from pydantic import BaseModel
 
 import agent.bench.personal
-from agent.settings import RetrievalSettings
+from agent.bench import engine_switch
+from agent.bench.engine_switch import SwitchPauses
+from agent.bench.spread import Quartiles
+from agent.llm.protocol import EngineStatus
+from agent.llm.vllm import making
+from agent.settings import LLMSettings, RetrievalSettings, Settings, VLLMSettings
 from retrieval.bench.scale import ScaleReport
 from retrieval.errors import BadRequest
 from ui.bench.processes import Cost, Measured
@@ -79,6 +84,44 @@ def test_memory_of_serving_is_measured_without_that_of_building(
     assert "| n items | 30 | 1,000,000 |" in page
     assert "| serving rss gib | 0.5 | 0.5 |" in page
     assert "chatalogue bench scale --films movies.jsonl.gz --size 30 --size 1000000 --work indexes" in page
+
+
+class _Ready:
+    """An engine that is there; what it is asked goes to `measure_pauses`, which the test replaces."""
+
+    def status(self) -> EngineStatus:
+        return EngineStatus("ready", "tiny", None)
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("adapters", "way"), [("runtime", "at run time"), ("merged", "merged weights")])
+def test_the_pause_of_a_change_says_how_vllm_changes_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: str, way: str
+) -> None:
+    folders = list[Path]()
+
+    async def measured(engine: object, adapter: Path, say: object, *, rounds: int) -> SwitchPauses:
+        spread = Quartiles.of([float(rounds)] * rounds)
+        return SwitchPauses(
+            writing=2, prepared_s=spread, longest_gap=spread, longest_gap_switching=spread, arriving=spread,
+            arriving_switched=spread, pause_writing=25, pause_arriving=10,
+        )  # fmt: skip
+
+    def made(llm: LLMSettings, models: Path, folder: Path) -> _Ready:
+        folders.append(folder)
+        return _Ready()
+
+    monkeypatch.setattr(engine_switch, "measure_pauses", measured)
+    monkeypatch.setattr(making, "make_vllm_engine", made)
+    settings = Settings(data_dir=tmp_path / "var", llm=LLMSettings(vllm=VLLMSettings(adapters=adapters)))
+    bench_others.run_other(bench_others.switch_of(settings, 3), tmp_path / "bench.json")
+    page = render(read_report(tmp_path / "bench.json"), "bench.json")
+    assert f"## A change of the adapter: vLLM, {way}" in page
+    assert "the change adds 25 and 10 ms" in page
+    assert "`chatalogue bench switch --rounds 3 --out bench.json`" in page
+    assert not folders[0].exists()  # nothing is left where the shop keeps its adapters
+    assert folders[0].parent != tmp_path / "var"
 
 
 def test_what_is_missing_is_said_before_anything_is_measured(tmp_path: Path) -> None:

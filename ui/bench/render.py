@@ -138,6 +138,7 @@ _KINDS: dict[str, tuple[Callable[[str], str], Callable[[JsonValue], list[str]]]]
     render_offpolicy.SECTION: (lambda _: render_offpolicy.TITLE, render_offpolicy.offpolicy_lines),
     render_privacy.SECTION: (lambda _: render_privacy.TITLE, render_privacy.privacy_lines),
     render_shift.SECTION: (lambda _: render_shift.TITLE, render_shift.shift_lines),
+    render_speed.SWITCH: (render_speed.switch_title, render_speed.switch_lines),
     render_speed.SECTION: (lambda _: render_speed.TITLE, render_speed.speed_lines),
 }
 """For the first part of a section's name: what its heading is, by the whole name, and how its result is written."""

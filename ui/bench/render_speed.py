@@ -15,6 +15,7 @@ from agent.bench.spread import Quartiles
 from ui.bench.render_talk import escaped, table
 
 SECTION = "speed"
+SWITCH = "switch"
 TITLE = "One model by several ways, side by side"
 _HEADER = (
     "way", "reads, tokens/s", "writes, tokens/s", "a turn, ms", "writing against generate",
@@ -36,7 +37,7 @@ def speed_lines(result: JsonValue) -> list[str]:
         *table(_HEADER, _rows(speeds)),
     ]
     lines += [f"\nNot here: {escaped(why)}" for why in speeds.left_out]
-    return [*lines, "", *_switch(speeds.switch)] if speeds.switch else lines
+    return [*lines, "", *_pauses(speeds.switch)] if speeds.switch else lines
 
 
 def _rows(speeds: EngineSpeeds) -> Iterator[tuple[str, ...]]:
@@ -65,7 +66,17 @@ def _spread(one: Quartiles, digits: int = 0) -> str:
     return f"{one.median:,.{digits}f} [{one.q1:,.{digits}f} – {one.q3:,.{digits}f}]"
 
 
-def _switch(pauses: SwitchPauses) -> list[str]:
+def switch_title(name: str) -> str:
+    """The heading of a section "switch,WAY"."""
+    return f"A change of the adapter: {name.partition(',')[2]}"
+
+
+def switch_lines(result: JsonValue) -> list[str]:
+    """The page of `SwitchPauses`."""
+    return _pauses(SwitchPauses.model_validate(result))
+
+
+def _pauses(pauses: SwitchPauses) -> list[str]:
     return [
         f"A change of the adapter while {pauses.writing} chats write, milliseconds: the longest gap between two pieces "
         f"of a text {_spread(pauses.longest_gap_switching)} (without a change {_spread(pauses.longest_gap)}), first "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -9,16 +10,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, JsonValue
 from rich.console import Console
 
-from agent.settings import RetrievalSettings
+from agent.settings import RetrievalSettings, Settings
 from retrieval.encoder import SentenceEncoder
 from retrieval.errors import BadRequest
 from ui.bench.machine import this_machine
 from ui.bench.processes import run_measured
 from ui.bench.render_plain import plain_lines
+from ui.bench.render_speed import SWITCH, switch_lines
 from ui.bench.report import Report, Stamp, check_folder, open_report, write_report
 from ui.commands.output import print_result
 from ui.logs import configure_logs
@@ -75,6 +78,33 @@ def speed_of(models: Path) -> Other:
         return measure_speed(models, _say)
 
     return Other("speed", "speed", measure)
+
+
+def switch_of(settings: Settings, rounds: int) -> Other:
+    """A vLLM server as the settings have it, in folders of its own; the starter adapter, under a new name each time.
+
+    Raises:
+        SettingsError: as `make_vllm_engine`.
+    """
+    from agent.datadir import DataDirectory
+    from agent.llm.vllm.making import loads_at_run_time
+
+    way = "at run time" if loads_at_run_time(settings.llm.vllm) else "merged weights"
+
+    async def pauses() -> BaseModel:
+        from agent.bench.engine_switch import measure_pauses
+        from agent.llm.vllm.making import make_vllm_engine
+        from agent.starter.choosing import starter_folder
+        from ui.bench.engines import until_ready
+        from ui.wiring import started
+
+        models = DataDirectory(settings.data_dir).models
+        with TemporaryDirectory(prefix="chatalogue-switch-") as folder:
+            async with started(make_vllm_engine(settings.llm, models, Path(folder))) as engine:
+                await until_ready(engine)
+                return await measure_pauses(engine, starter_folder(), _say, rounds=rounds)
+
+    return Other(f"{SWITCH},vLLM, {way}", f"switch --rounds {rounds}", lambda: asyncio.run(pauses()), switch_lines)
 
 
 def starters_of(adapters: Sequence[str], n: int, models: Path, made: str) -> Other:

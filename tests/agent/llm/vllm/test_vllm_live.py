@@ -12,6 +12,7 @@ from vllm_adapters import Versions
 
 from agent.adapters.live import LiveAdapters
 from agent.adapters.registry import AdapterRegistry
+from agent.bench import engine_switch
 from agent.datadir import DataDirectory
 from agent.llm.adapter_store import AdapterStore
 from agent.llm.vllm.adapters import runtime_router
@@ -56,3 +57,14 @@ async def test_eight_chats_in_flight_lose_nothing_and_mix_nothing(
     async with live.at_work():
         await swap_under_load(engine, live, registry, (a, b), lambda text: text[:SAME_CHARS])
     log.close()
+
+
+async def test_the_pause_of_a_switch_is_measured_under_load(
+    engine: VLLMEngine, versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for the embedded engine; 2 s for what a busy machine does to either window."""
+    monkeypatch.setattr(engine_switch, "WINDOW_S", 0.5)
+    pauses = await engine_switch.measure_pauses(engine, versions.folders["b"], rounds=3)
+    assert pauses.prepared_s.n == pauses.longest_gap.n == pauses.arriving.n == 3
+    assert 0 < pauses.longest_gap_switching.median < 3 * pauses.longest_gap.median + 2_000
+    assert 0 < pauses.arriving_switched.median < 3 * pauses.arriving.median + 2_000
