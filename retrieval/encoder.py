@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.cores import usable_cores
 from retrieval.errors import ModelUnavailable
 from retrieval.importing import FIRST_IMPORT
 
@@ -231,7 +231,7 @@ def _load(model: str, dtype: Dtype) -> _Loaded:
         raise ModelUnavailable(
             f"Embedding needs {exc.name or 'sentence-transformers'!r}: pip install 'chatalogue[serve]'."
         ) from exc
-    cores = _cores()
+    cores = usable_cores()
     if torch.get_num_threads() > cores:  # in a container torch counts the host's cores
         torch.set_num_threads(cores)
     here = Path(source).is_dir()
@@ -316,11 +316,6 @@ def _dtype(wanted: Dtype, device: torch.device) -> Literal["float32", "bfloat16"
     # ten nearest neighbours the same, cosine to the float32 vector 0.9999. Without the instructions bf16 is slower.
     able = torch.cpu.get_capabilities()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from retrieval.cores import usable_cores
 from retrieval.encoder import Encoder, SentenceEncoder
 from retrieval.index import build_index, open_index
 from retrieval.items import Item
@@ -77,7 +78,7 @@ def run(file: Path, root: Path, n_queries: int, encoder: Encoder) -> dict[str, A
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     result = {
         "machine": {
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": usable_cores(),
             "python": platform.python_version(),
             "load_1m": os.getloadavg()[0],
         },

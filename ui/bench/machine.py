@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from retrieval.cores import usable_cores
+
 _ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "chatalogue", "bm25s", "chromadb", "fastapi", "gradio", "lightgbm", "numpy", "peft", "scipy",
@@ -36,7 +38,7 @@ def this_machine() -> Machine:
     """The machine and the environment that this runs in."""
     return Machine(
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         os=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),

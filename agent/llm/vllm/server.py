@@ -20,6 +20,7 @@ from typing import IO
 from agent.llm.vllm import guard
 from agent.llm.vllm.client import MESSAGE_CHARS, VLLMClient
 from agent.settings import VLLMSettings
+from retrieval.cores import usable_cores
 from retrieval.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ STOP_SECONDS = 5.0
 BATCHED_TOKENS = 1_024
 """In one step of the model. Log-probabilities of prompts need the logits of all of them: 152,000 words in float32 are
 0.6 MB a token, and an engine that runs out of memory dies."""
+BOUND = {"OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND"}
+"""Where the operator says one of these, processors are the operator's business."""
 LOG_BYTES = 10_000_000
 """A longer log is put aside as `vllm.log.1` before the next start."""
 TAIL_BYTES = 200_000
@@ -195,7 +198,11 @@ class VLLMServer:
 
 
 def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | None = None) -> dict[str, str]:
-    """The whole environment of the server: what it needs of ours, and nothing phones home or downloads."""
+    """The whole environment of the server: what it needs of ours, and nothing phones home or downloads.
+
+    Without `lora` another server takes this one's place when the adapter changes. vLLM would bind both to the same
+    cores, where the next one starts late or never beside chats that keep the first one busy; so neither is bound.
+    """
     kept = {name: value for name, value in os.environ.items() if _KEPT_VARIABLES.match(name)}
     kept |= {
         "HF_HUB_OFFLINE": "1",
@@ -208,6 +215,8 @@ def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | Non
     }
     if lora:
         kept |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "PYTHONPATH": str(PLUGINS)}
+    if not lora and not threads and not BOUND & kept.keys():
+        threads = max(1, usable_cores() - 1)  # as many as vLLM would bind
     if threads:
         kept |= {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return kept

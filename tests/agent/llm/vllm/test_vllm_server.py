@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from agent.llm.vllm import server
 from agent.llm.vllm.server import PLUGINS, first_failure, linear_names, lora_arguments, server_environment
 from agent.settings import VLLMSettings
 from retrieval.errors import EngineError
@@ -22,9 +23,11 @@ def test_the_environment_holds_nothing_of_ours_and_opens_nothing(monkeypatch: py
     ):  # fmt: skip
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     plain = server_environment(VLLMSettings(kv_cache_gib=2), lora=False)
     assert {name for name in plain if name.startswith(("VLLM_", "CHATALOGUE", "PYTHON", "HF_"))} == {
-        "VLLM_CPU_KVCACHE_SPACE", "VLLM_HOST_IP", "VLLM_NO_USAGE_STATS", "HF_HUB_OFFLINE", "PYTHONUNBUFFERED",
+        "VLLM_CPU_KVCACHE_SPACE", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_HOST_IP", "VLLM_NO_USAGE_STATS", "HF_HUB_OFFLINE",
+        "PYTHONUNBUFFERED",
     }  # fmt: skip
     assert not {"OPENAI_API_KEY", "HTTP_PROXY"}.intersection(plain)
     assert (plain["VLLM_CPU_KVCACHE_SPACE"], plain["HF_HUB_OFFLINE"], plain["DO_NOT_TRACK"]) == ("2", "1", "1")
@@ -36,7 +39,22 @@ def test_the_environment_holds_nothing_of_ours_and_opens_nothing(monkeypatch: py
     assert {path.name for path in PLUGINS.iterdir()} - {"__pycache__"} == {
         "__init__.py", "chatalogue_lora.py", "chatalogue_lora-1.dist-info",
     }  # fmt: skip
-    assert server_environment(VLLMSettings(), lora=False, threads=3)["OMP_NUM_THREADS"] == "3"
+
+
+def test_servers_that_change_places_are_not_bound_to_the_same_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(server, "usable_cores", lambda: 8)
+    only = VLLMSettings()
+    assert [server_environment(only, lora=False)[name] for name in names] == ["7", "nobind"]
+    assert [server_environment(only, lora=False, threads=3)[name] for name in names] == ["3", "nobind"]
+    assert not set(names) & set(server_environment(only, lora=True))  # one server: vLLM's own choice is good
+    monkeypatch.setattr(server, "usable_cores", lambda: 1)
+    assert server_environment(only, lora=False)["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0-3")
+    told = server_environment(only, lora=False)
+    assert [told.get(name) for name in names] == [None, "0-3"]
 
 
 def test_adapters_go_on_the_blocks_and_never_on_the_output_layer(smol_dir: Path) -> None:
