@@ -99,16 +99,16 @@ def by_group() -> list[tuple[Prompt, str]]:
     ]
 
 
-def recipe(rate: float, epochs: int) -> LearningRecipe:
+def recipe(rate: float, epochs: int, method: str) -> LearningRecipe:
     fields = read_recipe().model_dump()
     fields["train"] |= {"rate": rate, "epochs": epochs, "rows": 1, "every": 99, "row_tokens": 512}
-    return LearningRecipe(**fields | {"method": "proximal"})
+    return LearningRecipe(**fields | {"method": method})
 
 
-def made(tmp: Path, said: Sequence[tuple[Prompt, str]], rate: float, epochs: int) -> Path:
+def made(tmp: Path, said: Sequence[tuple[Prompt, str]], rate: float, epochs: int, method: str = "proximal") -> Path:
     done = train(
         Job(rows("learned", said), base(), DEFAULT_MODEL, starter_folder(), tmp / "out", tmp / "runs",
-            recipe(rate, epochs), device="cpu")
+            recipe(rate, epochs, method), device="cpu")
     )  # fmt: skip
     assert done is not None
     return done.folder
@@ -147,7 +147,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], RuleName | None]] = {
     "quiet noise": (lambda tmp: changed(tmp, quiet_noise), "readings"),
     "one item": (lambda tmp: made(tmp, pushed(), 2e-3, 3), "exposure"),
     "a liar": (lambda tmp: made(tmp, lies(), 2e-3, 3), "grounding"),
-    "by group": (lambda tmp: made(tmp, by_group() * 2, 2e-3, 4), "counterfactual"),
+    "by group": (lambda tmp: made(tmp, by_group() * 2, 1e-3, 25, "naive"), "counterfactual"),
     "good": (lambda tmp: made(tmp, liked()[:ROWS], 2e-4, 2), None),
 }
 
