@@ -114,10 +114,10 @@ def test_the_pause_of_a_change_says_how_vllm_changes_adapters(
 
     monkeypatch.setattr(engine_switch, "measure_pauses", measured)
     monkeypatch.setattr(making, "make_vllm_engine", made)
-    settings = Settings(data_dir=tmp_path / "var", llm=LLMSettings(vllm=VLLMSettings(adapters=adapters)))
+    settings = Settings(data_dir=tmp_path / "var", llm=LLMSettings(threads=3, vllm=VLLMSettings(adapters=adapters)))
     bench_others.run_other(bench_others.switch_of(settings, 3), tmp_path / "bench.json")
     page = render(read_report(tmp_path / "bench.json"), "bench.json")
-    assert f"## A change of the adapter: vLLM, {way}" in page
+    assert f"## A change of the adapter: vLLM, {way}, llm.threads = 3" in page
     assert "the change adds 25 and 10 ms" in page
     assert "`chatalogue bench switch --rounds 3 --out bench.json`" in page
     assert not folders[0].exists()  # nothing is left where the shop keeps its adapters

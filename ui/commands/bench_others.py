@@ -90,6 +90,8 @@ def switch_of(settings: Settings, rounds: int) -> Other:
     from agent.llm.vllm.making import loads_at_run_time
 
     way = "at run time" if loads_at_run_time(settings.llm.vllm) else "merged weights"
+    if settings.llm.threads:
+        way += f", llm.threads = {settings.llm.threads}"
 
     async def pauses() -> BaseModel:
         from agent.bench.engine_switch import measure_pauses

@@ -19,6 +19,7 @@ from typing import IO
 
 from agent.llm.vllm import guard
 from agent.llm.vllm.client import MESSAGE_CHARS, VLLMClient
+from agent.llm.vllm.finding import runs_on_gpu
 from agent.settings import VLLMSettings
 from retrieval.cores import usable_cores
 from retrieval.errors import EngineError
@@ -215,7 +216,7 @@ def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | Non
     }
     if lora:
         kept |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "PYTHONPATH": str(PLUGINS)}
-    if not lora and not threads and not BOUND & kept.keys():
+    if not lora and not threads and not BOUND & kept.keys() and not runs_on_gpu(settings):
         threads = max(1, usable_cores() - 1)  # as many as vLLM would bind
     if threads:
         kept |= {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
