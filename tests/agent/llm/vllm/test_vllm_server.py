@@ -49,7 +49,7 @@ def test_servers_that_change_places_are_not_bound_to_the_same_cores(monkeypatch:
     only = VLLMSettings()
     assert [server_environment(only, lora=False)[name] for name in names] == ["7", "nobind"]
     assert [server_environment(only, lora=False, threads=3)[name] for name in names] == ["3", "nobind"]
-    assert not set(names) & set(server_environment(only, lora=True))  # one server: vLLM's own choice is good
+    assert not set(names) & set(server_environment(only, lora=True))  # one server is bound as vLLM likes
     monkeypatch.setattr(server, "runs_on_gpu", lambda settings: True)  # where vLLM takes one thread
     assert not set(names) & set(server_environment(only, lora=False))
     monkeypatch.setattr(server, "runs_on_gpu", lambda settings: False)
