@@ -23,10 +23,11 @@ import structlog
 
 from agent.adapters.manifest import AdapterManifest, BaseIdentity, GateVerdict, Measured
 from agent.adapters.registry import AdapterRegistry
+from agent.llm.probe import keep_probe
 from agent.log.adapters import MoveConflict, Source, SourceCounts
 from agent.runs import JOB, ROWS, clear_away, run_state, throw_away
 from agent.skills import SkillName, verdicts
-from agent.starter.choosing import NO_ADAPTER, base_identity, choose_adapter
+from agent.starter.choosing import NO_ADAPTER, ChosenAdapter, base_identity, choose_adapter
 from finetune.cycle_report import PartReport, put
 from finetune.cycle_rows import Learned, cycle_rows, line_of, note_learned, split
 from finetune.cycle_runs import Erased, Run, Stopped, counted_in, gain_of, read_run, verdict_json
@@ -36,7 +37,7 @@ from finetune.gating.types import Candidate
 from finetune.memory import MANIFEST as MEMORY
 from finetune.memory import ReplayMemory
 from finetune.train import PICTURE, RECORD, Device, Job, train
-from finetune.training.recipe import METHODS
+from finetune.training.recipe import METHODS, Method
 from finetune.training.telling import Progress, tensorboard
 from finetune.withdrawn import save_what_stands
 from retrieval.errors import BadRequest
@@ -185,7 +186,7 @@ class AdapterPart:
         memory = self._remembered()
         self._forget_withdrawn(memory)
         method = METHODS[request.recipe.method_of(self._cycle())]
-        if champion is not None and method.start != "base":
+        if champion is not None and method.continues:
             request.log.inherit_adapter_sources(request.tenant, adapter, champion)
         self._record_memory(adapter, memory)
         fields = {
@@ -308,6 +309,8 @@ class AdapterPart:
         self._check(run)
         if "verdict" not in run.fields:
             run = self._judged(run, job)
+        if run.fields["verdict"]["passed"]:
+            keep_probe(job.base, run.folder / MADE)
         self._check(run)
         manifest = self._published(run, job)
         return self._moved(run, manifest)
@@ -316,14 +319,15 @@ class AdapterPart:
         request = self._request
         if request.base is None:
             raise BadRequest("There is no language model to train; set llm.engine.")
-        base = request.base()
+        base, champion, starter = request.base(), self._champion(run), self._starter()
         rows, _ = split(run.rows(), run.adapter)  # what the gate asks about must not have chosen the weights
         memory = self._remembered()
         return Job(
             rows=rows,
             base=base,
             base_name=request.settings.llm.model,
-            champion=self._champion_folder(run),
+            champion=champion.folder if champion is not None else None,
+            starter=starter.folder if starter is not None else None,
             out=run.folder / MADE,
             runs=run.folder / STEPS,
             recipe=request.recipe,
@@ -334,19 +338,25 @@ class AdapterPart:
             threads=request.threads,
         )
 
-    def _champion_folder(self, run: Run) -> Path | None:
+    def _champion(self, run: Run) -> ChosenAdapter | None:
         if run.champion is not None:
-            return self._registry.folder(run.champion)
-        llm = self._request.settings.llm
-        chosen = choose_adapter(llm.adapter, llm.model, self._request.data.models)
-        return None if chosen is None else chosen.folder
+            return ChosenAdapter(run.champion, self._registry.folder(run.champion))
+        return self._starter()
 
-    def _champion_name(self, run: Run) -> str | None:
-        if run.champion is not None:
-            return run.champion
+    def _champion_name(self, run: Run) -> str:
+        champion = self._champion(run)
+        return "the base model" if champion is None else champion.name
+
+    def _starter(self) -> ChosenAdapter | None:
+        """The adapter of the settings, which no customer taught."""
         llm = self._request.settings.llm
-        chosen = choose_adapter(llm.adapter, llm.model, self._request.data.models)
-        return None if chosen is None else chosen.name
+        return choose_adapter(llm.adapter, llm.model, self._request.data.models)
+
+    def _reference(self, run: Run, method: Method) -> ChosenAdapter | None:
+        """What a training began at; None: the base."""
+        if method.continues:
+            return self._champion(run)
+        return self._starter() if method.start == "starter" else None
 
     def _train(self, run: Run, job: Job) -> None:
         request = self._request
@@ -379,7 +389,7 @@ class AdapterPart:
             base=job.base,
             champion=job.champion,
             name=run.adapter,
-            champion_name=self._champion_name(run) or "the base model",
+            champion_name=self._champion_name(run),
             held_out=split(run.rows(), run.adapter)[1],
             learned=job.rows,
             anchors=job.anchors,
@@ -402,12 +412,11 @@ class AdapterPart:
     def _published(self, run: Run, job: Job) -> AdapterManifest:
         request, told = self._request, run.fields["verdict"]
         record: dict[str, Any] = json.loads((run.folder / MADE / RECORD).read_text(encoding="utf-8"))
-        method = METHODS[record["method"]]
-        began = self._champion_name(run) if method.start != "base" and job.champion is not None else None
+        began = self._reference(run, METHODS[record["method"]])
         skills: tuple[SkillName, ...] = tuple(name for name, on in verdicts().items() if on)  # type: ignore[misc]
         manifest = AdapterManifest(
             id=run.adapter,
-            parent=began,
+            parent=began.name if began is not None else None,
             base=BaseIdentity(job.base_name, base_identity(job.base)),
             data_hash=run.fields["snapshot"],
             config={
@@ -441,7 +450,7 @@ class AdapterPart:
         page = registry.folder(adapter) / GATE_FILES[1]
         gain = gain_of(told)
         more = {**run.fields["counted"], "adapter": adapter, "page": str(page), "examples": manifest.examples}
-        counted, champion = run.fields["counted"]["told"], self._champion_name(run) or "the base model"
+        counted, champion = run.fields["counted"]["told"], self._champion_name(run)
         if not told["passed"]:
             registry.reject(adapter, told["reason"])
             throw_away(run.folder)

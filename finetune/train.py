@@ -59,6 +59,8 @@ class Job:
         base: folder of the base model (agent.llm.weights.resolve_model).
         base_name: its name, for the adapter's config.
         champion: folder of the adapter that serves now; None: the base alone does.
+        starter: folder of the adapter that no customer taught; None: there is none. A refit begins beside it, and it is
+            all that a refit knows of those before: the champion may have learned from people who were erased since.
         out: a folder that does not exist.
         runs: gets a folder for this job's checkpoints while it runs.
         recipe: how.
@@ -79,6 +81,7 @@ class Job:
     out: Path
     runs: Path
     recipe: LearningRecipe
+    starter: Path | None = None
     held_out: Sequence[Lesson] = ()
     anchors: Mapping[str, Sequence[Lesson]] = field(default_factory=dict)
     memory: ReplayMemory | None = None
@@ -89,8 +92,13 @@ class Job:
 
     @property
     def method(self) -> MethodName:
-        """What this cycle does; without a champion every one begins on the base and has no penalty."""
+        """What this cycle does."""
         return self.recipe.method_of(self.cycle)
+
+    @property
+    def reference(self) -> Path | None:
+        """What it begins at, is penalised for leaving and is compared with; None: the base, and there is no penalty."""
+        return self.starter if METHODS[self.method].start == "starter" else self.champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +109,9 @@ class TrainingResult:
         folder: adapter_model.safetensors, adapter_config.json, training.json, lineage.jsonl and loss.svg.
         method: what was done.
         steps: that were taken; the weights are those of step `best_step`.
-        before: losses of the watched sets under the champion.
+        before: losses of the watched sets under the job's reference.
         after: under the new adapter.
-        kl: how far it went from the champion on each of them, nats an answer token.
+        kl: how far it went from the reference on each of them, nats an answer token.
         forgot: whether an anchor set is worse than the recipe allows: no step was better. The gate should refuse it.
         users: different people whose rows were learned from.
         tokens_per_s: over all steps.
@@ -278,7 +286,7 @@ class _Data:
         pool = [lesson for lesson in (job.memory or ReplayMemory()).lessons if lesson.id not in known]
         count = {"none": 0, "share": rehearsed_count(len(new), recipe.replay.share), "all": len(pool)}[method.rehearsal]
         again = remembered(encoded(pool), count, secret)
-        made, privacy = private_plan(new, again, recipe, secret, spent_before(job.champion))
+        made, privacy = private_plan(new, again, recipe, secret, spent_before(job.reference))
         left_out = {"watched": len(job.rows) - len(apart), "too long": len(apart) - len(new)}
         return cls(made, watched, (), left_out, privacy)
 
@@ -293,7 +301,7 @@ def _model(job: Job, method: Method) -> CycleModel:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = LoraShape(job.recipe.lora.rank, job.recipe.lora.alpha)
-    return CycleModel(job.base, job.champion, method.start, shape, job.recipe.seed, device)
+    return CycleModel(job.base, job.reference, method.start, shape, job.recipe.seed, device)
 
 
 def _objective(
@@ -388,6 +396,7 @@ def _record(job: Job, data: _Data, steps: Steps, result: TrainingResult, lost: f
         "recipe": job.recipe.model_dump(),
         "base": {"model": job.base_name, "identity": base_identity(job.base)},
         "champion": _digest(job.champion / WEIGHTS_FILE) if job.champion else None,
+        "reference": _digest(job.reference / WEIGHTS_FILE) if job.reference else None,
         "data": {
             "hash": lessons_hash(learned),
             "rows": dict(Counter(lesson.kind for lesson in learned)),
@@ -429,7 +438,7 @@ def _key(job: Job) -> str:
         job.method,
         job.recipe.model_dump(),
         base_identity(job.base),
-        _digest(job.champion / WEIGHTS_FILE) if job.champion else None,
+        [_digest(folder / WEIGHTS_FILE) if folder else None for folder in (job.champion, job.reference)],
         lessons_hash(job.rows),
         lessons_hash(job.held_out),
         {name: lessons_hash(lessons) for name, lessons in job.anchors.items()},

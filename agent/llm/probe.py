@@ -8,6 +8,7 @@ its own.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,8 @@ MIN_EFFECT = 0.05
 """Nats, root mean square: an adapter that changes the canaries less drowns in that rounding."""
 MIN_ARRIVED, MAX_ARRIVED = 0.5, 1.6
 """Of the adapter's effect, see `arrived_share`; measured 0.89 to 1.27, an adapter that is ignored gives 0.0."""
+
+log = logging.getLogger(__name__)
 
 LogProbs: TypeAlias = tuple[float, ...]
 
@@ -121,10 +124,24 @@ def compute_probe(base_folder: Path, adapter_folder: Path) -> Probe:
     return _checked(Probe(tuple(Canary(tuple(ids), plain, own) for ids, plain, own in rows)), adapter_folder)
 
 
+def keep_probe(base_folder: Path, adapter_folder: Path) -> None:
+    """Write the probe of a new adapter beside it, where there is none: else it is computed beside the chats, and late.
+
+    Where it cannot be computed here, for want of memory say, the app that loads the adapter tries it again.
+    """
+    if (adapter_folder / PROBE_FILE).exists():
+        return
+    try:
+        save_probe(compute_probe(base_folder, adapter_folder), adapter_folder)
+    except (EngineError, RuntimeError, MemoryError, OSError) as error:
+        log.warning("no probe of the adapter in %s: %s", adapter_folder, error)
+
+
 def save_probe(probe: Probe, folder: Path) -> None:
-    """Write it beside the adapter."""
-    text = json.dumps({"v": 1, "canaries": [asdict(canary) for canary in probe.canaries]})
-    (folder / PROBE_FILE).write_text(text, encoding="utf-8")
+    """Write it beside the adapter, whole or not at all."""
+    half = folder / f".{PROBE_FILE}.half"
+    half.write_text(json.dumps({"v": 1, "canaries": [asdict(one) for one in probe.canaries]}), encoding="utf-8")
+    half.replace(folder / PROBE_FILE)
 
 
 def read_probe(folder: Path) -> Probe | None:

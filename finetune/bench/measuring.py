@@ -215,7 +215,7 @@ class Bench:
         result = train(
             Job(
                 stream.blocks[name[3] - 1].learn, self._plan.base, self._plan.base_name, before, out, folder / "runs",
-                self._recipe(name), memory=self._memory(stream, name), cycle=name[3], device="cpu",
+                self._recipe(name), self._plan.champion, memory=self._memory(stream, name), cycle=name[3], device="cpu",
             )
         )  # fmt: skip
         assert result is not None  # noqa: S101 -- nobody stops it

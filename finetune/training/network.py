@@ -57,7 +57,7 @@ class CycleModel:
 
     Args:
         folder: of the base (agent.llm.weights.resolve_model).
-        champion: a LoRA's folder; None: the base itself is the champion.
+        champion: a LoRA's folder; None: the base itself is the champion. Of a refit it is the starter.
         start: where the LoRA that learns begins; without a champion always on the base.
         lora: its shape, where it does not begin as the champion.
         seed: of its first weights.
@@ -112,7 +112,7 @@ class CycleModel:
                 )
             if start == "champion":
                 self._become(self.factors(CHAMPION))
-        self.beside = self.has_champion and start == "beside"
+        self.beside = self.has_champion and start in ("beside", "starter")
         self._activate()
         # With the LoRAs inside, without the output layer: of that, only the answers' places are computed.
         self._decoder: Any = base.get_decoder()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from finetune.toml_file import read_toml
 
 MethodName: TypeAlias = Literal["naive", "replay", "proximal", "replay+proximal", "olora", "ewc", "fresh", "refit"]
-Start: TypeAlias = Literal["champion", "beside", "base"]
+Start: TypeAlias = Literal["champion", "beside", "starter", "base"]
 Penalty: TypeAlias = Literal["none", "proximal", "orthogonal", "ewc"]
 Rehearsal: TypeAlias = Literal["none", "share", "all"]
 
@@ -23,15 +23,20 @@ class Method:
     """What a method consists of.
 
     Attributes:
-        start: the champion's weights; a fresh LoRA beside the frozen champion, joined at the end; or a fresh one on the
-            base alone.
+        start: the champion's weights; a fresh LoRA beside the frozen champion, joined at the end; the same beside the
+            starter, which no customer taught, so nothing of the champion is left; a fresh one on the base alone.
         rehearsal: what of the memory is learned again in each epoch.
-        penalty: on leaving the champion.
+        penalty: on leaving what it begins at; without that, there is none.
     """
 
     start: Start
     rehearsal: Rehearsal
     penalty: Penalty
+
+    @property
+    def continues(self) -> bool:
+        """Whether what the champion learned is in what it makes."""
+        return self.start in ("champion", "beside")
 
 
 METHODS: Mapping[MethodName, Method] = {
@@ -42,7 +47,7 @@ METHODS: Mapping[MethodName, Method] = {
     "olora": Method("beside", "none", "orthogonal"),
     "ewc": Method("champion", "none", "ewc"),
     "fresh": Method("base", "none", "none"),
-    "refit": Method("base", "all", "none"),
+    "refit": Method("starter", "all", "proximal"),
 }
 
 

@@ -23,6 +23,7 @@ from agent.llm.probe import LogProbs, Probe, judge
 from agent.llm.protocol import CURRENT
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.finding import runs_on_gpu
+from agent.llm.vllm.histories import Histories
 from agent.llm.vllm.routing import Lease
 from agent.llm.vllm.shelf import Leases, Shelf
 from agent.llm.vllm.turnstile import Turnstile
@@ -45,12 +46,21 @@ class AdapterRouter:
         max_loaded: adapters that the server keeps (its --max-cpu-loras). Beyond that it would evict one by itself and
             read it again from disk in the middle of a call, so the oldest idle one is unloaded before.
         mixed: whether calls of the base and of adapters may share a batch, see above.
+        histories: of the chats, read by an adapter before it answers.
     """
 
     def __init__(
-        self, client: VLLMClient, served_name: Callable[[], str], shelf: Shelf, *, max_loaded: int, mixed: bool = False
+        self,
+        client: VLLMClient,
+        served_name: Callable[[], str],
+        shelf: Shelf,
+        *,
+        max_loaded: int,
+        mixed: bool = False,
+        histories: Histories | None = None,
     ) -> None:
         self._client, self._served_name = client, served_name
+        self._histories = histories or Histories()
         self._turnstile = None if mixed else Turnstile()
         self._shelf, self._max_loaded = shelf, max_loaded
         self._leases = Leases()
@@ -92,6 +102,9 @@ class AdapterRouter:
         async with self._one_at_a_time:
             if name is not None:
                 await self._bring(await self._shelf.open(name))
+                # Beside calls of the base every piece would wait for them, and they for it.
+                if name != self._current and (self._turnstile is None or self._current is not None):
+                    await self._histories.read_by(self._client, name, lambda: self._apart(name))
             self._current = name
 
     async def restore(self) -> tuple[str, ...]:
@@ -222,7 +235,12 @@ def runtime_router(store: AdapterStore, settings: VLLMSettings) -> MakeRouter:
         shelf = Shelf(store, backend.folder, max_rank=settings.max_lora_rank)
         mixed = settings.mixed_batches == "on" or (settings.mixed_batches == "auto" and runs_on_gpu(settings))
         return AdapterRouter(
-            backend.client, lambda: backend.served_name, shelf, max_loaded=settings.max_cpu_loras, mixed=mixed
+            backend.client,
+            lambda: backend.served_name,
+            shelf,
+            max_loaded=settings.max_cpu_loras,
+            mixed=mixed,
+            histories=backend.histories,
         )
 
     return make

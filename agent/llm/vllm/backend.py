@@ -17,6 +17,7 @@ from agent.llm.apart import run_apart
 from agent.llm.tokens import CONTEXT_TOKENS
 from agent.llm.vllm.client import Sampling, ServedModel, VLLMClient
 from agent.llm.vllm.finding import check_url
+from agent.llm.vllm.histories import Histories
 from agent.llm.vllm.reading import ModelText
 from agent.llm.vllm.routing import BaseRouter, Router
 from agent.llm.vllm.server import VLLMServer
@@ -89,6 +90,7 @@ class Backend:
         self._folder: Path | None = None
         self._text: ModelText | None = None
         self.served_name = SERVED_NAME
+        self.histories = Histories()
         self.client = VLLMClient(check_url(place.url) if place.url else "", settings.api_key.get_secret_value())
 
     @property

@@ -290,6 +290,7 @@ class VLLMEngine:
         finish: Literal["stop", "length", "timeout"] | None = None
         ids = await self._ids(prompt, text, limits.max_tokens)
         sampling = self._sampling(limits, text, len(ids))
+        self._backend.histories.note(ids)
         try:
             async with (
                 self._leased(deadline, adapter) as lease,

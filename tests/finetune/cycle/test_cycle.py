@@ -17,6 +17,7 @@ from agent.adapters.registry import AdapterRegistry
 from agent.learning.forgetting import forget_owners
 from agent.learning.ranker_job import Bar
 from agent.llm.adapter_check import WEIGHTS_FILE
+from agent.llm.probe import compute_probe, read_probe
 from agent.llm.protocol import Message, Prompt
 from agent.rank.lambdamart import Options
 from agent.runs import JOB, ROWS, forget_runs, run_state
@@ -58,6 +59,9 @@ def test_from_the_log_to_a_canary_and_what_it_learned_is_remembered_when_it_serv
     folder = shop.registry.folder(FIRST)
     assert "Passed" in (folder / "gate.md").read_text()
     assert (folder / "loss.svg").exists()
+    probe = read_probe(folder)
+    assert probe is not None, "no server has to compute beside its chats what it should answer"
+    assert probe == compute_probe(shop.base, folder)
     held, learned = ({row.user for row in rows} for rows in (shop.asked[0].held_out, shop.asked[0].learned))
     assert held
     assert not held & learned
@@ -97,6 +101,7 @@ def test_the_gates_no_leaves_the_champion_and_stays_readable(shop: Shopfront) ->
     assert (shop.registry.standing().champion, shop.registry.standing().canary) == (None, None)
     assert shop.registry.get(FIRST).state == "rejected"
     assert "safety" in (shop.registry.folder(FIRST) / "gate.md").read_text()
+    assert read_probe(shop.registry.folder(FIRST)) is None, "no server will ever ask"
     assert not list(shop.data.runs(TENANT).iterdir())
     assert not shop.data.memory(TENANT).exists()
     how, told = outcome(shop.learn())

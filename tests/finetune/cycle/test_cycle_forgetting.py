@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cycle_shop import CUSTOMERS, RECIPE, TENANT, Shopfront, visit
-from training_doubles import mixed
+from training_doubles import job, mixed, quick, trained
 
 from agent.datadir import DataDirectory
 from agent.learning.forgetting import erase_customer
@@ -71,8 +71,11 @@ def test_whoever_is_erased_while_the_memory_is_saved_is_not_written_back(
 
 
 @pytest.mark.parametrize("refit_every", [2, 0])
-def test_the_next_refit_goes_without_whoever_was_erased(shop: Shopfront, refit_every: int) -> None:
+def test_the_next_refit_goes_without_whoever_was_erased(shop: Shopfront, refit_every: int, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"refit_every": refit_every})
+    starter = trained(job(shop.base, tmp_path / "starter", mixed(2), recipe=quick())).folder
+    llm = shop.settings.llm.model_copy(update={"adapter": str(starter)})
+    shop.settings = shop.settings.model_copy(update={"llm": llm})
     shop.setting(promotion="direct")
     assert shop.learn(recipe=recipe).part("adapter").outcome == "champion"
     (other, *_) = sorted({lesson.user for lesson in shop.asked[0].learned})
@@ -88,7 +91,8 @@ def test_the_next_refit_goes_without_whoever_was_erased(shop: Shopfront, refit_e
     left = {name: counts.erased_customers for name, counts in shop.registry.sources().items()}
     holding = [one.id for one in shop.registry.holding(erased.adapters)]
     if refit_every:
-        assert made.parent is None
+        assert made.parent == shop.registry.get(FIRST).parent, "the starter, which no customer taught"
+        assert made.parent is not None
         assert made.config["rehearsed"] > 0, "of all others"
         assert (left, holding) == ({FIRST: 1, SECOND: 0}, [FIRST])
     else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -92,7 +93,7 @@ def test_every_other_method_makes_an_adapter(
 ) -> None:
     recipe = quick(method=method, row_tokens=60, every=99)
     rows = [lesson(number) for number in range(8)]
-    done = trained(job(tiny_base, tmp_path, rows, champion=champion, memory=memory, recipe=recipe))
+    done = trained(job(tiny_base, tmp_path, rows, champion=champion, starter=champion, memory=memory, recipe=recipe))
     record = json.loads((done.folder / RECORD).read_text())
     rehearsed = {"none": 0, "all": 16}[METHODS[done.method].rehearsal]
     assert record["data"]["rehearsed"] == rehearsed
@@ -118,6 +119,25 @@ def test_a_sample_of_the_past_weighs_more_than_its_rows(
     assert {told for told in seen if told[0] == "2026-10"} == {("2026-10", weight)}
     if method != "refit":
         assert sum(told[1] for told in seen) == pytest.approx(2 * len(rows)), "the past weighs as much as what is new"
+
+
+def test_a_refit_begins_at_the_starter_and_knows_nothing_of_the_champion(
+    tiny_base: Path, champion: Path, memory: ReplayMemory, tmp_path: Path
+) -> None:
+    starter = trained(job(tiny_base, tmp_path / "starter", mixed(2), recipe=quick(method="naive", epochs=2))).folder
+    made, moved = [], []
+    for number, (taught, penalty) in enumerate(((champion, 1.0), (starter, 1.0), (champion, 30.0))):
+        recipe = quick(method="refit", proximal=penalty)
+        refit = job(
+            tiny_base, tmp_path / str(number), mixed(6), champion=taught, starter=starter, memory=memory, recipe=recipe
+        )
+        made.append(trained(refit).folder)
+        record = json.loads((made[-1] / RECORD).read_text())
+        assert record["reference"] == hashlib.sha256((starter / WEIGHTS_FILE).read_bytes()).hexdigest()
+        moved.append(record["steps"]["looks"][-1]["moved"])
+    assert same(made[0], made[1]), "whoever only the champion learned from is not in it"
+    assert not same(made[0], starter)
+    assert 0 < moved[2] < 0.2 * moved[0], "it is kept near to the starter"
 
 
 def test_the_penalty_keeps_it_near_to_the_champion(tiny_base: Path, champion: Path, tmp_path: Path) -> None:

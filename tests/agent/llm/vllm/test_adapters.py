@@ -19,6 +19,7 @@ from agent.llm.adapter_store import AdapterStore
 from agent.llm.probe import Probe, distance, judge, save_probe
 from agent.llm.vllm.adapters import AdapterRouter, measure
 from agent.llm.vllm.client import Sampling, VLLMClient
+from agent.llm.vllm.histories import PIECE_TOKENS, Histories
 from agent.llm.vllm.server import VLLMServer
 from agent.llm.vllm.shelf import Shelf
 from agent.settings import VLLMSettings
@@ -34,9 +35,11 @@ HELLO = (504, 28, 339)
 
 @pytest.fixture
 def make_router(smol_dir: Path, tmp_path: Path, client: VLLMClient) -> Callable[..., AdapterRouter]:
-    def make(client: VLLMClient = client, base: Path = smol_dir, max_loaded: int = 4) -> AdapterRouter:
+    def make(
+        client: VLLMClient = client, base: Path = smol_dir, max_loaded: int = 4, histories: Histories | None = None
+    ) -> AdapterRouter:
         shelf = Shelf(AdapterStore(tmp_path / "store"), base, max_rank=16)
-        return AdapterRouter(client, lambda: SERVED, shelf, max_loaded=max_loaded)
+        return AdapterRouter(client, lambda: SERVED, shelf, max_loaded=max_loaded, histories=histories)
 
     return make
 
@@ -93,6 +96,29 @@ async def test_load_probe_flip_and_back(router: AdapterRouter, client: VLLMClien
     assert await answer_of(client, SERVED) == plain
     await router.use("ada-1")
     assert router.current == "ada-1"
+
+
+async def test_what_chats_may_go_on_with_is_read_before_an_adapter_answers_them(
+    make_router: Callable[..., AdapterRouter], client: VLLMClient, versions: Versions
+) -> None:
+    histories, talk = Histories(), HELLO * 100
+    histories.note(talk)
+    router = make_router(histories=histories)
+
+    async def known_to(name: str) -> float:
+        before = await client.metric("vllm:prefix_cache_hits_total")
+        async for _ in client.complete(name, (*talk, *HELLO), Sampling(1)):
+            pass
+        return await client.metric("vllm:prefix_cache_hits_total") - before
+
+    try:
+        for name, version in (("ada-1", "a"), ("ada-2", "b")):
+            await router.load(name, versions.folders[version])
+            await router.use(name)
+        assert await known_to("ada-2") >= 2 * PIECE_TOKENS
+        assert await known_to("ada-1") == 0, "beside calls of the base each piece would wait for them"
+    finally:
+        await forget_all(client)
 
 
 async def test_a_call_in_flight_keeps_its_version_and_holds_its_place(
