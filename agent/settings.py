@@ -112,8 +112,10 @@ class VLLMSettings(_Section):
     url: str = Field("", description="http://host:port of a running server, private network only; empty: start one")
     api_key: SecretStr = Field(SecretStr(""), description="bearer key of that server, where it wants one")
     python: Path | None = Field(None, description="Python that has vLLM; unset: ours, else `.venv-vllm` beside ours")
-    adapters: Literal["auto", "runtime", "merged"] = Field(
-        "auto", description="LoRA loaded at run time, or merged into weights; auto: merged on a server of ours on CPU"
+    adapters: Literal["runtime", "merged"] = Field(
+        "runtime",
+        description="LoRA loaded at run time; or merged into a second server's weights: writes faster on a CPU, has no "
+        "trials, a change takes minutes",
     )
     max_loras: int = Field(2, ge=2, description="adapters in one batch: champion and canary")
     max_cpu_loras: int = Field(4, ge=2, description="adapters that the server keeps")

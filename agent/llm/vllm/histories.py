@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 KEPT = 16
 """Histories; as many answers as are made at the same time by default."""
-PIECE_TOKENS = 128
-"""Read at a time: chats that write wait for it. A block of vLLM's cache on processors, on others several."""
+PIECE_TOKENS = 64
+"""Read at a time: chats that write wait for it. Whole blocks of vLLM's cache, or a piece would be read again."""
 READ_SECONDS = 30.0
 """For all of them: a rollback must not wait long."""
 

@@ -8,7 +8,7 @@ from agent.llm.adapter_store import AdapterStore
 from agent.llm.vllm.adapters import runtime_router
 from agent.llm.vllm.backend import Backend, Place
 from agent.llm.vllm.engine import VLLMEngine
-from agent.llm.vllm.finding import find_vllm_python, runs_on_gpu
+from agent.llm.vllm.finding import find_vllm_python, use_vllm
 from agent.llm.vllm.merged import merged_router
 from agent.settings import LLMSettings, VLLMSettings
 from retrieval.errors import SettingsError
@@ -44,9 +44,20 @@ def loads_at_run_time(vllm: VLLMSettings) -> bool:
         raise SettingsError(
             "CHATALOGUE_LLM__VLLM__ADAPTERS is 'merged', which needs a server of ours, but a URL is set; use 'runtime'."
         )
-    if vllm.adapters == "auto":
-        return bool(vllm.url) or runs_on_gpu(vllm)  # on a CPU merged weights write faster than LoRA beside them
     return vllm.adapters == "runtime"
+
+
+def check_trials(llm: LLMSettings) -> None:
+    """An adapter on trial answers beside the champion; on merged weights its calls would fail and it be blamed for it.
+
+    Raises:
+        SettingsError: the engine answers with one adapter at a time.
+    """
+    if (llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm))) and not loads_at_run_time(llm.vllm):
+        raise SettingsError(
+            "vLLM on merged weights has one adapter at a time, so none can be on trial; set "
+            "CHATALOGUE_LEARNING__PROMOTION to direct or manual, or CHATALOGUE_LLM__VLLM__ADAPTERS=runtime."
+        )
 
 
 def _place_of_ours(llm: LLMSettings, folder: Path) -> Place:

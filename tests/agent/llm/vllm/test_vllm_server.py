@@ -11,7 +11,16 @@ import torch
 from safetensors.torch import save_file
 
 from agent.llm.vllm import server
-from agent.llm.vllm.server import PLUGINS, first_failure, linear_names, lora_arguments, server_environment
+from agent.llm.vllm.histories import PIECE_TOKENS
+from agent.llm.vllm.server import (
+    BLOCK_TOKENS,
+    PLUGINS,
+    VLLMServer,
+    first_failure,
+    linear_names,
+    lora_arguments,
+    server_environment,
+)
 from agent.settings import VLLMSettings
 from retrieval.errors import EngineError
 
@@ -27,8 +36,9 @@ def test_the_environment_holds_nothing_of_ours_and_opens_nothing(monkeypatch: py
     plain = server_environment(VLLMSettings(kv_cache_gib=2), lora=False)
     assert {name for name in plain if name.startswith(("VLLM_", "CHATALOGUE", "PYTHON", "HF_"))} == {
         "VLLM_CPU_KVCACHE_SPACE", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_HOST_IP", "VLLM_NO_USAGE_STATS", "HF_HUB_OFFLINE",
-        "PYTHONUNBUFFERED",
+        "PYTHONUNBUFFERED", "VLLM_USE_AOT_COMPILE",
     }  # fmt: skip
+    assert plain["VLLM_USE_AOT_COMPILE"] == "0", "what vLLM compiled ahead of time it cannot load on processors"
     assert not {"OPENAI_API_KEY", "HTTP_PROXY"}.intersection(plain)
     assert (plain["VLLM_CPU_KVCACHE_SPACE"], plain["HF_HUB_OFFLINE"], plain["DO_NOT_TRACK"]) == ("2", "1", "1")
     assert plain["CUDA_VISIBLE_DEVICES"] == "1"
@@ -41,6 +51,15 @@ def test_the_environment_holds_nothing_of_ours_and_opens_nothing(monkeypatch: py
     }  # fmt: skip
 
 
+def test_the_cache_knows_small_pieces_of_a_chat_on_processors(smol_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = VLLMServer(Path("python"), smol_dir, settings=VLLMSettings(), lora=False, served_name="x", max_model_len=99)
+    told = list(made._arguments(1))
+    assert told[told.index("--block-size") + 1] == str(BLOCK_TOKENS)
+    assert PIECE_TOKENS % BLOCK_TOKENS == 0, "else a history's next piece would be read again"
+    monkeypatch.setattr(server, "runs_on_gpu", lambda settings: True)
+    assert "--block-size" not in made._arguments(1)
+
+
 def test_servers_that_change_places_are_not_bound_to_the_same_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND")
     for name in names:
@@ -49,9 +68,10 @@ def test_servers_that_change_places_are_not_bound_to_the_same_cores(monkeypatch:
     only = VLLMSettings()
     assert [server_environment(only, lora=False)[name] for name in names] == ["7", "nobind"]
     assert [server_environment(only, lora=False, threads=3)[name] for name in names] == ["3", "nobind"]
-    assert not set(names) & set(server_environment(only, lora=True))  # one server is bound as vLLM likes
+    told = server_environment(only, lora=True)  # one server, that starts once, is bound as vLLM likes
+    assert not {*names, "VLLM_USE_AOT_COMPILE"} & set(told)
     monkeypatch.setattr(server, "runs_on_gpu", lambda settings: True)  # where vLLM takes one thread
-    assert not set(names) & set(server_environment(only, lora=False))
+    assert not {*names, "VLLM_USE_AOT_COMPILE"} & set(server_environment(only, lora=False))
     monkeypatch.setattr(server, "runs_on_gpu", lambda settings: False)
     monkeypatch.setattr(server, "usable_cores", lambda: 1)
     assert server_environment(only, lora=False)["OMP_NUM_THREADS"] == "1"
