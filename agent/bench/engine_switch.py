@@ -87,6 +87,8 @@ async def measure_pauses(
 ) -> SwitchPauses:
     """The same with an engine that is ready; the adapter in folder `adapter` is loaded under names of its own.
 
+    It should have its probe beside it, as those that are trained have (`keep_probe`).
+
     Raises:
         EngineError: as the engine says.
     """

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,16 +96,23 @@ def switch_of(settings: Settings, rounds: int) -> Other:
 
     async def pauses() -> BaseModel:
         from agent.bench.engine_switch import measure_pauses
+        from agent.llm.apart import run_apart
+        from agent.llm.probe import PROBE_SECONDS, keep_probe
         from agent.llm.vllm.making import make_vllm_engine
+        from agent.llm.weights import resolve_model
         from agent.starter.choosing import starter_folder
         from ui.bench.engines import until_ready
         from ui.wiring import started
 
         models = DataDirectory(settings.data_dir).models
         with TemporaryDirectory(prefix="chatalogue-switch-") as folder:
-            async with started(make_vllm_engine(settings.llm, models, Path(folder))) as engine:
+            ignored = shutil.ignore_patterns("*.py", "__pycache__")
+            adapter = Path(shutil.copytree(starter_folder(), Path(folder) / "adapter", ignore=ignored))
+            async with started(make_vllm_engine(settings.llm, models, Path(folder) / "vllm")) as engine:
                 await until_ready(engine)
-                return await measure_pauses(engine, starter_folder(), _say, rounds=rounds)
+                # As beside one that was trained here.
+                await run_apart(keep_probe, resolve_model(settings.llm.model, models), adapter, seconds=PROBE_SECONDS)
+                return await measure_pauses(engine, adapter, _say, rounds=rounds)
 
     return Other(f"{SWITCH},vLLM, {way}", f"switch --rounds {rounds}", lambda: asyncio.run(pauses()), switch_lines)
 

@@ -206,10 +206,12 @@ class VLLMServer:
 def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | None = None) -> dict[str, str]:
     """The whole environment of the server: what it needs of ours, and nothing phones home or downloads.
 
-    Without `lora` another server takes this one's place when the adapter changes. vLLM would bind both to the same
-    cores, where the next one starts late or never beside chats that keep the first one busy; so neither is bound. And
-    vLLM 0.32 cannot load on processors what it compiled ahead of time ("no attribute 'finalize_loading'") and compiles
-    at each start; without that it finds its kernels again and starts in 33 s instead of 90, for answers 7 % slower.
+    On processors vLLM would bind itself to cores. On two of them what works beside it stood still for minutes while
+    chats kept the first one busy (a probe, the next server), so it is not bound; on several sockets the operator may.
+
+    Without `lora` another server takes this one's place when the adapter changes. vLLM 0.32 cannot load on processors
+    what it compiled ahead of time ("no attribute 'finalize_loading'") and compiles at each start; without that it finds
+    its kernels again and starts in 33 s instead of 90, for answers 7 % slower.
     """
     kept = {name: value for name, value in os.environ.items() if _KEPT_VARIABLES.match(name)}
     kept |= {
@@ -223,8 +225,9 @@ def server_environment(settings: VLLMSettings, *, lora: bool, threads: int | Non
     }
     if lora:
         kept |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "PYTHONPATH": str(PLUGINS)}
-    elif not runs_on_gpu(settings):
-        kept["VLLM_USE_AOT_COMPILE"] = "0"
+    if not runs_on_gpu(settings):
+        if not lora:
+            kept["VLLM_USE_AOT_COMPILE"] = "0"
         if not threads and not BOUND & kept.keys():
             threads = max(1, usable_cores() - 1)  # as many as vLLM would bind
     if threads:
