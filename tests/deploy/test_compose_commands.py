@@ -20,7 +20,7 @@ import pytest
 from safetensors.numpy import save_file
 from sqlalchemy.engine import make_url
 
-from agent.llm.vllm.server import lora_arguments, server_environment
+from agent.llm.vllm.server import BLOCK_TOKENS, BOUND, lora_arguments, server_environment
 from agent.log.store import EventLog
 from agent.settings import VLLMSettings
 from retrieval.errors import DataDirectoryError
@@ -118,9 +118,11 @@ class TestVLLM:
         """The gpu profile says the same words to 0.33, which is not installed where there is no card."""
         python = need("vllm")
         assert words(services()["vllm-gpu"], "command") == words(services()[name], "command")
-        assert words(services()[name], "entrypoint") == ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+        server, block = words(services()["vllm-gpu"], "entrypoint"), f"--block-size={BLOCK_TOKENS}"
+        assert words(services()[name], "entrypoint") == [*server, block]
+        assert server == ["python3", "-m", "vllm.entrypoints.openai.api_server"]
         known = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HOME": str(tmp_path)}
-        command = [str(python), "-c", _PARSE, *words(services()[name], "command")]
+        command = [str(python), "-c", _PARSE, block, *words(services()[name], "command")]
         done = subprocess.run(  # noqa: S603
             command, env=os.environ | known, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path
         )
@@ -146,6 +148,8 @@ class TestVLLM:
         theirs = server_environment(VLLMSettings(), lora=True)
         constant = {key: value for key, value in theirs.items() if key not in os.environ and key != "PYTHONUNBUFFERED"}
         del constant["PYTHONPATH"]  # of the image for processors, see test_dockerfile.py
+        for bound in BOUND:  # of the machine; in a container of its own it is bound as vLLM likes
+            constant.pop(bound, None)
         if name == "vllm-gpu":
             del constant["VLLM_CPU_KVCACHE_SPACE"]
         assert constant.items() <= environment(services()[name]).items()

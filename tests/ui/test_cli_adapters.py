@@ -114,7 +114,7 @@ def test_diff_names_what_differs_and_nothing_else(run: Run, two: tuple[str, str]
     assert run("diff", two[0], two[0])[1] == "They do not differ.\n"
 
 
-def test_canary_champion_and_back(run: Run, two: tuple[str, str]) -> None:
+def test_canary_champion_and_back(run: Run, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     good, bad = two
     assert "answers 20% of the conversations" in run("promote", good, "--canary", "0.2")[1]
     out = run("list")[1]
@@ -134,6 +134,9 @@ def test_canary_champion_and_back(run: Run, two: tuple[str, str]) -> None:
     assert code == 1
     assert "It forgot how to chat" in err
     assert "up to 0.5" in run("promote", good, "--canary", "0.9")[2]
+    monkeypatch.setenv("CHATALOGUE_LLM__ENGINE", "vllm")
+    monkeypatch.setenv("CHATALOGUE_LLM__VLLM__ADAPTERS", "merged")
+    assert "none can be on trial" in run("promote", good, "--canary", "0.2")[2]
     assert run("prune", "--keep", "0")[1] == f"Deleted: {good}, {bad}.\n"
 
 
