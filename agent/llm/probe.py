@@ -7,6 +7,7 @@ its own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -127,13 +128,14 @@ def compute_probe(base_folder: Path, adapter_folder: Path) -> Probe:
 def keep_probe(base_folder: Path, adapter_folder: Path) -> None:
     """Write the probe of a new adapter beside it, where there is none: else it is computed beside the chats, and late.
 
-    Where it cannot be computed here, for want of memory say, the app that loads the adapter tries it again.
+    In a process of its own, since the base in float32 may be more than the memory holds, and a training must not be
+    lost for that: where it cannot be computed here, the app that loads the adapter tries it again. Not for event loops.
     """
     if (adapter_folder / PROBE_FILE).exists():
         return
     try:
-        save_probe(compute_probe(base_folder, adapter_folder), adapter_folder)
-    except (EngineError, RuntimeError, MemoryError, OSError) as error:
+        save_probe(asyncio.run(make_probe(base_folder, adapter_folder)), adapter_folder)
+    except (EngineError, OSError) as error:
         log.warning("no probe of the adapter in %s: %s", adapter_folder, error)
 
 

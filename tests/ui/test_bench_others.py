@@ -11,8 +11,8 @@ import agent.bench.personal
 from agent.bench import engine_switch
 from agent.bench.engine_switch import SwitchPauses
 from agent.bench.spread import Quartiles
-from agent.llm.adapter_check import CONFIG_FILE, WEIGHTS_FILE
-from agent.llm.probe import keep_probe
+from agent.llm.adapter_check import CONFIG_FILE, PROBE_FILE, WEIGHTS_FILE
+from agent.llm.probe import Canary, Probe
 from agent.llm.protocol import EngineStatus
 from agent.llm.vllm import making
 from agent.settings import LLMSettings, RetrievalSettings, Settings, VLLMSettings
@@ -101,19 +101,19 @@ class _Ready:
 def test_the_pause_of_a_change_says_how_vllm_changes_adapters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: str, way: str
 ) -> None:
-    folders, probed = list[Path](), list[set[str]]()
+    folders, changed = list[Path](), list[set[str]]()
 
     async def measured(engine: object, adapter: Path, say: object, *, rounds: int) -> SwitchPauses:
+        changed.append({one.name for one in adapter.iterdir()})
         spread = Quartiles.of([float(rounds)] * rounds)
         return SwitchPauses(
             writing=2, prepared_s=spread, longest_gap=spread, longest_gap_switching=spread, arriving=spread,
             arriving_switched=spread, pause_writing=25, pause_arriving=10,
         )  # fmt: skip
 
-    async def apart(work: object, base: Path, adapter: Path, *, seconds: float) -> None:
-        assert work is keep_probe
+    async def probe(base: Path, adapter: Path) -> Probe:
         assert adapter.parent == folders[0].parent
-        probed.append({one.name for one in adapter.iterdir()})
+        return Probe((Canary((1, 2), (-1.0,), (-2.0,)),))
 
     def made(llm: LLMSettings, models: Path, folder: Path) -> _Ready:
         folders.append(folder)
@@ -121,7 +121,7 @@ def test_the_pause_of_a_change_says_how_vllm_changes_adapters(
 
     monkeypatch.setattr(engine_switch, "measure_pauses", measured)
     monkeypatch.setattr(making, "make_vllm_engine", made)
-    monkeypatch.setattr("agent.llm.apart.run_apart", apart)
+    monkeypatch.setattr("agent.llm.probe.make_probe", probe)
     monkeypatch.setattr("agent.llm.weights.resolve_model", lambda model, folder: folder / model)
     settings = Settings(data_dir=tmp_path / "var", llm=LLMSettings(threads=3, vllm=VLLMSettings(adapters=adapters)))
     bench_others.run_other(bench_others.switch_of(settings, 3), tmp_path / "bench.json")
@@ -129,7 +129,7 @@ def test_the_pause_of_a_change_says_how_vllm_changes_adapters(
     assert f"## A change of the adapter: vLLM, {way}, llm.threads = 3" in page
     assert "the change adds 25 and 10 ms" in page
     assert "`chatalogue bench switch --rounds 3 --out bench.json`" in page
-    assert probed == [{CONFIG_FILE, WEIGHTS_FILE, "manifest.json"}], "its probe is beside it when it is loaded"
+    assert changed == [{CONFIG_FILE, WEIGHTS_FILE, PROBE_FILE, "manifest.json"}]
     assert not folders[0].exists()  # nothing is left where the shop keeps its adapters
     assert folders[0].parent != tmp_path / "var"
 

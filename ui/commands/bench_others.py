@@ -96,8 +96,7 @@ def switch_of(settings: Settings, rounds: int) -> Other:
 
     async def pauses() -> BaseModel:
         from agent.bench.engine_switch import measure_pauses
-        from agent.llm.apart import run_apart
-        from agent.llm.probe import PROBE_SECONDS, keep_probe
+        from agent.llm.probe import make_probe, save_probe
         from agent.llm.vllm.making import make_vllm_engine
         from agent.llm.weights import resolve_model
         from agent.starter.choosing import starter_folder
@@ -111,7 +110,7 @@ def switch_of(settings: Settings, rounds: int) -> Other:
             async with started(make_vllm_engine(settings.llm, models, Path(folder) / "vllm")) as engine:
                 await until_ready(engine)
                 # As beside one that was trained here.
-                await run_apart(keep_probe, resolve_model(settings.llm.model, models), adapter, seconds=PROBE_SECONDS)
+                save_probe(await make_probe(resolve_model(settings.llm.model, models), adapter), adapter)
                 return await measure_pauses(engine, adapter, _say, rounds=rounds)
 
     return Other(f"{SWITCH},vLLM, {way}", f"switch --rounds {rounds}", lambda: asyncio.run(pauses()), switch_lines)

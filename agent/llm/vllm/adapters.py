@@ -5,8 +5,8 @@ our memory of it. Knows nothing of prompts or of how the server is started.
 
 Trap on CPUs: vLLM 0.32's CPU kernels take "no adapter" (-1) for the last slot. In a batch that holds calls of the base
 and of an adapter, the base answers with whatever adapter is in that slot (measured: 0.97 nats off at the mean). So
-there calls of the base and of adapters never run at the same time (`mixed=False`), and merged weights are better. The
-plugin in `inside/` mends that, but a server cannot be asked whether it has it.
+there calls of the base and of adapters never run at the same time (`mixed=False`). The plugin in `inside/` mends that,
+but a server cannot be asked whether it has it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from agent.llm.probe import (
     compute_probe,
     distance,
     judge,
+    keep_probe,
     make_probe,
     read_probe,
     save_probe,
@@ -53,6 +55,26 @@ class TestMaking:
             alone = [float(row[token]) for row, token in zip(logits, canary.ids[1:], strict=True)]
             assert canary.base == pytest.approx(alone, abs=1e-3)
         assert distance(base_of(tiny_probe), adapter_of(tiny_probe)).mean > 0.1
+
+    def test_a_new_adapter_keeps_it_and_where_it_cannot_be_made_nothing_is_lost(
+        self, tiny_dir: Path, tiny_lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adapter = Path(shutil.copytree(tiny_lora, tmp_path / "adapter"))
+
+        async def fails(*_: object) -> Probe:
+            raise EngineError("The process of compute_probe ended without a word; its memory may not suffice.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(probing, "make_probe", fails)
+            keep_probe(tiny_dir, adapter)
+        assert read_probe(adapter) is None
+        keep_probe(tiny_dir, adapter)
+        made = read_probe(adapter)
+        assert made is not None
+        monkeypatch.setattr(probing, "make_probe", None)  # it is not made again
+        keep_probe(tiny_dir, adapter)
+        assert read_probe(adapter) == made
+        assert not list(adapter.glob(".probe*"))
 
     async def test_in_a_process_of_its_own(self, tiny_probe: Probe, tiny_dir: Path, tiny_lora: Path) -> None:
         made = await make_probe(tiny_dir, tiny_lora)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(planted: Path, tiny_base: Path, tmp_path: Path) -> Iterator[Shopfront]:
+def shop(planted: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shopfront]:
     from cycle_shop import Shopfront
 
+    async def here(work: Callable[..., object], *args: object, seconds: float) -> object:
+        return work(*args)
+
+    monkeypatch.setattr("agent.llm.probe.run_apart", here)  # a process for each probe takes seconds
     with Shopfront.at(Path(shutil.copytree(planted, tmp_path / "var")), tiny_base) as opened:
         yield opened
