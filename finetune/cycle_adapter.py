@@ -319,7 +319,9 @@ class AdapterPart:
         request = self._request
         if request.base is None:
             raise BadRequest("There is no language model to train; set llm.engine.")
-        base, champion, starter = request.base(), self._champion(run), self._starter()
+        base, champion = request.base(), self._champion(run)
+        is_refit = METHODS[request.recipe.method_of(run.fields["cycle"])].start == "starter"
+        starter = self._starter() if is_refit else None  # a champion can be trained on without it
         rows, _ = split(run.rows(), run.adapter)  # what the gate asks about must not have chosen the weights
         memory = self._remembered()
         return Job(

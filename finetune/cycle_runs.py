@@ -44,7 +44,7 @@ class Run:
 
     @property
     def champion(self) -> str | None:
-        """What it began with; None: with the adapter of the settings."""
+        """The champion when it began; None: the adapter of the settings was."""
         return self.fields["champion"]  # type: ignore[no-any-return]
 
     def noted(self, **changed: object) -> Run:

@@ -98,7 +98,8 @@ class Job:
     @property
     def reference(self) -> Path | None:
         """What it begins at, is penalised for leaving and is compared with; None: the base, and there is no penalty."""
-        return self.starter if METHODS[self.method].start == "starter" else self.champion
+        start = METHODS[self.method].start
+        return self.champion if start in ("champion", "beside") else self.starter if start == "starter" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ class _Data:
         pool = [lesson for lesson in (job.memory or ReplayMemory()).lessons if lesson.id not in known]
         count = {"none": 0, "share": rehearsed_count(len(new), recipe.replay.share), "all": len(pool)}[method.rehearsal]
         again = remembered(encoded(pool), count, secret)
-        made, privacy = private_plan(new, again, recipe, secret, spent_before(job.reference))
+        made, privacy = private_plan(new, again, recipe, secret, spent_before(job.champion))
         left_out = {"watched": len(job.rows) - len(apart), "too long": len(apart) - len(new)}
         return cls(made, watched, (), left_out, privacy)
 

@@ -184,23 +184,27 @@ def make_engine(settings: Settings) -> Engine:
     """The engine that the settings name; "auto" is vLLM with a URL, or with a GPU where vLLM is installed.
 
     Raises:
-        SettingsError: vLLM is asked for and cannot be had as it is set, or not with trials of adapters.
+        SettingsError: vLLM is asked for and cannot be had as it is set.
     """
     llm = settings.llm
     if llm.engine == "off" or settings.chat.paused:
         return NoEngine()
     models = DataDirectory(settings.data_dir).models
     if llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm)):
-        if settings.learning.promotion == "canary":
-            check_trials(llm)
         return make_vllm_engine(llm, models, settings.data_dir / "vllm")
     return EmbeddedEngine(llm.model, models, max_queue=llm.max_queue, threads=llm.threads)
 
 
 def make_adapters(settings: Settings, engine: Engine, data: DataDirectory, log: EventLog) -> LiveAdapters:
-    """What keeps `engine` with the tenant's adapters; the one of the settings is the first champion."""
+    """What keeps `engine` with the tenant's adapters; the one of the settings is the first champion.
+
+    Raises:
+        SettingsError: adapters are tried on a share of the conversations, and the engine has one at a time.
+    """
     llm, tenant = settings.llm, settings.tenant
     registry = AdapterRegistry(data, log, tenant)
+    if settings.learning.promotion == "canary" or registry.standing().canary is not None:
+        check_trials(llm)
     return LiveAdapters(
         engine, registry, log, tenant, setting=llm.adapter, model=llm.model, models_dir=data.models,
         rules=PromotionRules.of(settings.learning),

@@ -131,7 +131,7 @@ class AdapterRegistry:
     def holding(self, trained: Collection[str]) -> tuple[Holding, ...]:
         """Which adapters on disk hold what those of `trained` learned: they, and all that began with their weights.
 
-        A refit begins with the base alone and so ends such a line.
+        A refit begins beside the starter and so ends such a line.
         """
         there = self.all()
         parents = self._parents_of_removed() | {one.id: one.parent for one in there}

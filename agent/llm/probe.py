@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from agent.llm.adapter_check import PROBE_FILE
 from agent.llm.apart import run_apart
 from agent.llm.protocol import Message, Prompt
-from retrieval.errors import EngineError
+from retrieval.errors import ChatalogueError, EngineError
 
 PROBE_SECONDS = 600.0
 """For loading the base in float32 and reading the canaries twice; SmolLM2 took 70 s of it on a crowded machine."""
@@ -135,7 +135,7 @@ def keep_probe(base_folder: Path, adapter_folder: Path) -> None:
         return
     try:
         save_probe(asyncio.run(make_probe(base_folder, adapter_folder)), adapter_folder)
-    except (EngineError, OSError) as error:
+    except (ChatalogueError, OSError) as error:
         log.warning("no probe of the adapter in %s: %s", adapter_folder, error)
 
 

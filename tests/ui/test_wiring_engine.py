@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from agent.datadir import DataDirectory
 from agent.llm.embedded import EmbeddedEngine
 from agent.llm.off import NoEngine
 from agent.llm.vllm import finding
 from agent.llm.vllm.engine import VLLMEngine
 from agent.llm.vllm.making import check_trials
+from agent.log.adapters import Move
+from agent.log.store import EventLog
 from agent.settings import Settings, VLLMSettings
 from retrieval.errors import SettingsError
-from ui.wiring import make_engine
+from ui.wiring import make_adapters, make_engine
 
 URL = {"url": "http://vllm:8000"}
 
@@ -56,10 +59,17 @@ def test_what_cannot_be_had_is_said_at_once(vllm: dict[str, str], sentence: str,
 def test_merged_weights_have_no_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "GPU_DEVICES", ())
     merged = settings(tmp_path, "vllm", python=sys.executable, adapters="merged")
-    with pytest.raises(SettingsError, match="none can be on trial; set CHATALOGUE_LEARNING__PROMOTION"):
-        make_engine(merged)
-    direct = merged.learning.model_copy(update={"promotion": "direct"})
-    assert type(make_engine(merged.model_copy(update={"learning": direct}))) is VLLMEngine
+    engine, data = make_engine(merged), DataDirectory(tmp_path)
+    direct = merged.model_copy(update={"learning": merged.learning.model_copy(update={"promotion": "direct"})})
+    log = EventLog.open(None, tmp_path)
+    with pytest.raises(SettingsError, match="none can be on trial.* CHATALOGUE_LEARNING__PROMOTION to direct"):
+        make_adapters(merged, engine, data, log)
+    make_adapters(direct, engine, data, log)
+    log.move_adapter("default", 0, Move("begun", "ada-000001"))
+    log.move_adapter("default", 1, Move("canary", "ada-000001", share=0.2))
+    with pytest.raises(SettingsError, match="end one that is with `chatalogue adapters rollback`"):
+        make_adapters(direct, engine, data, log)
+    log.close()
     check_trials(merged.llm.model_copy(update={"engine": "auto"}))  # the embedded engine answers
     check_trials(settings(tmp_path, "vllm", python=sys.executable).llm)
 

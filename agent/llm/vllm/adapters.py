@@ -46,7 +46,7 @@ class AdapterRouter:
         max_loaded: adapters that the server keeps (its --max-cpu-loras). Beyond that it would evict one by itself and
             read it again from disk in the middle of a call, so the oldest idle one is unloaded before.
         mixed: whether calls of the base and of adapters may share a batch, see above.
-        histories: of the chats, read by an adapter before it answers.
+        histories: what was asked last, read by an adapter when it is loaded.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class AdapterRouter:
         return self._shelf.names
 
     async def load(self, name: str, path: Path) -> None:
-        """Check, copy, load, read back, probe; see `Router.load`.
+        """Check, copy, load, read back, probe, let it read what was asked last; see `Router.load`.
 
         Raises:
             EngineError: the adapter is refused and the server does not know its name.
@@ -92,6 +92,9 @@ class AdapterRouter:
             except BaseException:
                 self._shelf.drop(name)
                 raise
+        # Beside calls of the base every piece would wait for them, and they for it.
+        if self._turnstile is None or self._current is not None:
+            await self._histories.read_by(self._client, name, lambda: self._apart(name))
 
     async def use(self, name: str | None) -> None:
         """Move the alias; an adapter that had to leave the server is loaded and probed again first.
@@ -102,9 +105,6 @@ class AdapterRouter:
         async with self._one_at_a_time:
             if name is not None:
                 await self._bring(await self._shelf.open(name))
-                # Beside calls of the base every piece would wait for them, and they for it.
-                if name != self._current and (self._turnstile is None or self._current is not None):
-                    await self._histories.read_by(self._client, name, lambda: self._apart(name))
             self._current = name
 
     async def restore(self) -> tuple[str, ...]:

@@ -290,7 +290,6 @@ class VLLMEngine:
         finish: Literal["stop", "length", "timeout"] | None = None
         ids = await self._ids(prompt, text, limits.max_tokens)
         sampling = self._sampling(limits, text, len(ids))
-        self._backend.histories.note(ids)
         try:
             async with (
                 self._leased(deadline, adapter) as lease,
@@ -320,7 +319,9 @@ class VLLMEngine:
         if self._state == "off":
             raise EngineError(self._detail)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, text.renderer.fit_answer, prompt, text.context, room)
+        ids = await loop.run_in_executor(self._reading, text.renderer.fit_answer, prompt, text.context, room)
+        self._backend.histories.note(ids)
+        return ids
 
     def _sampling(self, limits: Limits, text: ModelText, prompt_tokens: int, extra: int = 0) -> Sampling:
         room = text.context - prompt_tokens

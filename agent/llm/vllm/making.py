@@ -55,8 +55,9 @@ def check_trials(llm: LLMSettings) -> None:
     """
     if (llm.engine == "vllm" or (llm.engine == "auto" and use_vllm(llm.vllm))) and not loads_at_run_time(llm.vllm):
         raise SettingsError(
-            "vLLM on merged weights has one adapter at a time, so none can be on trial; set "
-            "CHATALOGUE_LEARNING__PROMOTION to direct or manual, or CHATALOGUE_LLM__VLLM__ADAPTERS=runtime."
+            "vLLM on merged weights has one adapter at a time, so none can be on trial; end one that is with "
+            "`chatalogue adapters rollback` and set CHATALOGUE_LEARNING__PROMOTION to direct or manual, or set "
+            "CHATALOGUE_LLM__VLLM__ADAPTERS=runtime."
         )
 
 

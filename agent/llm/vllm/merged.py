@@ -19,7 +19,6 @@ from agent.llm.probe import judge
 from agent.llm.protocol import CURRENT
 from agent.llm.vllm.adapters import measure
 from agent.llm.vllm.client import VLLMClient
-from agent.llm.vllm.histories import Histories
 from agent.llm.vllm.merging import MERGE_SECONDS, write_merged
 from agent.llm.vllm.routing import Lease
 from agent.llm.vllm.server import VLLMServer
@@ -37,7 +36,6 @@ class ServerHost(Protocol):
 
     client: VLLMClient
     served_name: str
-    histories: Histories
 
     @property
     def folder(self) -> Path:
@@ -150,7 +148,6 @@ class MergedRouter:
         try:
             if name is not None:
                 judge(stored.probe, None, await measure(client, served_name, stored.probe))
-            await self._host.histories.read_by(client, served_name)
             old = self._host.take_over(server, self._lease.client.url)
         except BaseException:
             await client.close()

@@ -26,7 +26,7 @@ from agent.llm.probe import (
     read_probe,
     save_probe,
 )
-from retrieval.errors import EngineError
+from retrieval.errors import EngineError, ModelUnavailable
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ class TestMaking:
         adapter = Path(shutil.copytree(tiny_lora, tmp_path / "adapter"))
 
         async def fails(*_: object) -> Probe:
-            raise EngineError("The process of compute_probe ended without a word; its memory may not suffice.")
+            raise ModelUnavailable("The process of compute_probe ended without a word; its memory may not suffice.")
 
         with monkeypatch.context() as patch:
             patch.setattr(probing, "make_probe", fails)

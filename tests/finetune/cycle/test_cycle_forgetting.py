@@ -85,6 +85,8 @@ def test_the_next_refit_goes_without_whoever_was_erased(shop: Shopfront, refit_e
     assert erased.adapters == (FIRST,)
     for number in range(CUSTOMERS, CUSTOMERS + 5):
         visit(shop.log, number)
+    if not refit_every:
+        shutil.rmtree(starter)  # whose champion goes on being trained
     assert shop.learn(recipe=recipe).part("adapter").outcome == "champion"
     made = shop.registry.get(SECOND)
     assert made.config["method"] == ("refit" if refit_every else "replay+proximal")

@@ -98,6 +98,7 @@ def test_every_other_method_makes_an_adapter(
     rehearsed = {"none": 0, "all": 16}[METHODS[done.method].rehearsal]
     assert record["data"]["rehearsed"] == rehearsed
     assert any(record["steps"]["penalties"]) == (METHODS[done.method].penalty != "none")
+    assert (record["reference"] is None) == (method == "fresh"), "what does not continue knows nothing of the champion"
 
 
 @pytest.mark.parametrize(("method", "weight"), [("replay", 3.0), ("replay+proximal", 3.0), ("refit", 1.0)])

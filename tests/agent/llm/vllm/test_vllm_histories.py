@@ -11,7 +11,7 @@ import pytest
 
 from agent.llm.vllm import histories
 from agent.llm.vllm.client import Sampling, Tokens, VLLMClient
-from agent.llm.vllm.histories import KEPT, PIECE_TOKENS, Histories
+from agent.llm.vllm.histories import KEPT, KEPT_SECONDS, PIECE_TOKENS, Histories
 from retrieval.errors import EngineError
 
 
@@ -54,6 +54,8 @@ def test_a_long_one_is_read_in_pieces_between_which_others_are_let_in() -> None:
     kept, client, passed = Histories(), Reading(), list[int]()
     ids = tuple(range(2 * PIECE_TOKENS + 1))
     kept.note(ids)
+    kept.note((7, 8))
+    kept.note((*ids[: PIECE_TOKENS + 9], 5))
 
     @asynccontextmanager
     async def apart() -> AsyncIterator[None]:
@@ -61,8 +63,23 @@ def test_a_long_one_is_read_in_pieces_between_which_others_are_let_in() -> None:
         passed.append(len(client.asked))
 
     asyncio.run(kept.read_by(cast("VLLMClient", client), "ada-1", apart))
-    assert [prompt for _, prompt, _ in client.asked] == [ids[:PIECE_TOKENS], ids[: 2 * PIECE_TOKENS], ids]
-    assert passed == [1, 2, 3]
+    read = [ids[:PIECE_TOKENS], (*ids[: PIECE_TOKENS + 9], 5), (7, 8), ids[: 2 * PIECE_TOKENS], ids]
+    assert [prompt for _, prompt, _ in client.asked] == read, "what two begin with is read once"
+    assert passed == [1, 2, 3, 4, 5]
+
+
+def test_nobodys_words_stay_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(histories.time, "monotonic", lambda: now)
+    kept = Histories()
+    kept.note((1, 2))
+    now = KEPT_SECONDS / 2
+    kept.note((3, 4))
+    now = KEPT_SECONDS + 1
+    assert read(kept, Reading()) == [(3, 4)]
+    kept.note((5, 6))
+    now = 0.0
+    assert read(kept, Reading()) == [(5, 6), (3, 4)], "the oldest one is not there any more"
 
 
 def test_a_server_that_fails_or_is_slow_holds_no_change_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,12 @@ from agent.adapters.registry import AdapterRegistry
 from agent.bench import engine_switch
 from agent.datadir import DataDirectory
 from agent.llm.adapter_store import AdapterStore
+from agent.llm.protocol import Limits, Message, Prompt
 from agent.llm.vllm.adapters import runtime_router
 from agent.llm.vllm.backend import Backend, Place
 from agent.llm.vllm.client import VLLMClient
 from agent.llm.vllm.engine import VLLMEngine
+from agent.llm.vllm.histories import PIECE_TOKENS
 from agent.llm.vllm.server import VLLMServer
 from agent.log.store import EventLog
 from agent.settings import VLLMSettings
@@ -57,6 +59,25 @@ async def test_eight_chats_in_flight_lose_nothing_and_mix_nothing(
     async with live.at_work():
         await swap_under_load(engine, live, registry, (a, b), lambda text: text[:SAME_CHARS])
     log.close()
+
+
+async def test_a_new_adapter_has_read_what_chats_asked_before(
+    engine: VLLMEngine, client: VLLMClient, versions: Versions
+) -> None:
+    system = Message("system", "You help customers to choose a film. Use only the facts. " * 12)
+
+    async def known(adapter: str) -> float:
+        before = await client.metric("vllm:prefix_cache_hits_total")
+        prompt = Prompt((system, Message("user", "Something else, please.")))
+        await engine.judge(prompt, ("Fits:",), (" yes", " no"), adapter)
+        return await client.metric("vllm:prefix_cache_hits_total") - before
+
+    await engine.load_adapter("ada-read-1", versions.folders["a"])
+    await engine.use_adapter("ada-read-1")
+    async for _ in engine.stream(Prompt((system, Message("user", "A film about the sea."))), Limits(max_tokens=2)):
+        pass
+    await engine.load_adapter("ada-read-2", versions.folders["b"])
+    assert await known("ada-read-2") >= 2 * PIECE_TOKENS
 
 
 async def test_the_pause_of_a_switch_is_measured_under_load(
