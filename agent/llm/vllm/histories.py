@@ -19,8 +19,8 @@ KEPT = 32
 """Prompts; a turn asks up to four times."""
 KEPT_SECONDS = 900.0
 """Who said nothing for so long waits for their history; and customers' words do not stay here for long."""
-PIECE_TOKENS = 64
-"""Read at a time: chats that write wait for it. Whole blocks of vLLM's cache, or a piece would be read again."""
+PIECE_TOKENS = 32
+"""Read at a time: chats that write wait for it. A block of vLLM's cache on processors, on others several."""
 READ_SECONDS = 30.0
 """For all of them; those that were asked before by another adapter go on with that one meanwhile."""
 
