@@ -93,12 +93,19 @@ class TestQueue:
         assert all(answer[-1].finish == "length" for answer in answers)
 
     async def test_calls_run_together(self, vllm_engine: VLLMEngine, client: VLLMClient) -> None:
-        streams = [vllm_engine.stream(CHAT, LONG) for _ in range(2)]
-        for stream in streams:
-            await first_text(stream)
-        assert await client.metric("vllm:num_requests_running") == 2
-        for stream in streams:
-            await stream.aclose()
+        async def ask_on() -> None:
+            while True:  # an answer that is drawn may end soon
+                await collect(vllm_engine, LONG)
+
+        asking = [asyncio.create_task(ask_on()) for _ in range(2)]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await client.metric("vllm:num_requests_running") != 2:
+                await asyncio.sleep(0.02)
+        for task in asking:
+            task.cancel()
+        assert all(
+            isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*asking, return_exceptions=True)
+        )
 
     @pytest.mark.parametrize("how", ["close", "cancel", "seconds"])
     async def test_a_call_that_ends_early_ends_in_vllm(
@@ -242,7 +249,8 @@ async def test_a_killed_server_fails_its_calls_and_comes_back(own: VLLMEngine) -
     with pytest.raises(EngineError, match="ended in the middle of the answer"):
         async for _ in stream:
             pass
-    with pytest.raises(EngineError, match="is gone|cannot be reached"):  # it may be called up before we notice
+    # It may be called up before we notice, and even reach what the dead process leaves behind of its address.
+    with pytest.raises(EngineError, match="is gone|cannot be reached|ended in the middle of the answer"):
         await waiting
     assert time.monotonic() - start < LONG.seconds / 2
     await all_gone(processes | {server.pid})  # also those that a killed parent left behind
