@@ -56,7 +56,7 @@ class TestRealServer:
     ) -> None:
         """With LoRA on the output layer vLLM's engine dies of this; see server.lora_arguments."""
         ids = smol.renderer.encode(CHAT)
-        async with aclosing(client.complete("base", ids, Sampling(500, temperature=1.5))) as running:
+        async with aclosing(client.complete("base", ids, Sampling(500, temperature=2.0))) as running:
             await anext(running)
             both = await client.prompt_logprobs("base", [ids, ids[:-5]])
             await anext(running)
@@ -69,7 +69,7 @@ class TestRealServer:
     async def test_an_iterator_that_is_closed_stops_the_model(self, client: VLLMClient, smol: LoadedModel) -> None:
         """It would run for minutes."""
         await falls_silent(client)
-        running = client.complete("base", smol.renderer.encode(CHAT), Sampling(3_000, temperature=1.5))
+        running = client.complete("base", smol.renderer.encode(CHAT), Sampling(3_000, temperature=2.0))
         await anext(running)
         assert await client.metric("vllm:num_requests_running") == 1
         await running.aclose()
